@@ -1,0 +1,72 @@
+//! Who is charged: a keyed hash of the caller's network address, never the address itself.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// A client's quota key: 16 bytes of HMAC-SHA256 over its canonical address. Safe to store and to log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientKey(pub [u8; 16]);
+
+impl std::fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientKey({self})")
+    }
+}
+
+/// The secret under which addresses are hashed. One per store, so every node gives a client the same key.
+#[derive(Clone)]
+pub struct ClientHasher([u8; 32]);
+
+impl ClientHasher {
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+
+    pub fn key(&self, address: IpAddr) -> ClientKey {
+        // HMAC takes a key of any length, so this cannot fail; an empty key would be the only other way on.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        match canonical(address) {
+            IpAddr::V4(v4) => mac.update(&v4.octets()),
+            IpAddr::V6(v6) => mac.update(&v6.octets()),
+        }
+        let digest = mac.finalize().into_bytes();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        ClientKey(key)
+    }
+}
+
+/// The address a client counts by: IPv4-mapped IPv6 as IPv4, other IPv6 by its /64 (what one subscriber holds).
+pub fn canonical(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_is_one_client() {
+        let hasher = ClientHasher::new([7; 32]);
+        let key = |text: &str| hasher.key(text.parse().unwrap());
+        assert_eq!(key("192.0.2.7"), key("::ffff:192.0.2.7"));
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_ne!(key("192.0.2.7"), key("192.0.2.8"));
+        assert_ne!(key("192.0.2.7"), ClientHasher::new([8; 32]).key("192.0.2.7".parse().unwrap()));
+    }
+}

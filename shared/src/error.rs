@@ -1,0 +1,120 @@
+//! The one closed table of failures: code, HTTP status, whose fault, worth a retry, public title.
+//!
+//! Public text and internal cause are kept apart: a [`JobError`] carries only what a caller may read;
+//! the cause is logged where it is handled.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Who has to act on a failure. Decides whether a charged unit is refunded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Caller,
+    Service,
+}
+
+macro_rules! error_codes {
+    ($( $variant:ident = $name:literal, $status:literal, $fault:ident, $title:literal; )*) => {
+        /// Stable machine-readable name of a failure, as in `docs/api.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        pub enum ErrorCode {
+            $( #[serde(rename = $name)] $variant, )*
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [ErrorCode] = &[$( ErrorCode::$variant, )*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $( ErrorCode::$variant => $name, )* }
+            }
+
+            /// The HTTP status that carries this code.
+            pub fn status(self) -> u16 {
+                match self { $( ErrorCode::$variant => $status, )* }
+            }
+
+            pub fn fault(self) -> Fault {
+                match self { $( ErrorCode::$variant => Fault::$fault, )* }
+            }
+
+            /// A short sentence that is the same for every occurrence (RFC 9457 `title`).
+            pub fn title(self) -> &'static str {
+                match self { $( ErrorCode::$variant => $title, )* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    InvalidParameter   = "invalid_parameter",   400, Caller,  "A parameter is not acceptable";
+    MissingFile        = "missing_file",        400, Caller,  "No image was sent";
+    NotFound           = "not_found",           404, Caller,  "There is nothing here";
+    MethodNotAllowed   = "method_not_allowed",  405, Caller,  "This method does not apply here";
+    NotFinished        = "not_finished",        409, Caller,  "The job is not finished";
+    AlreadyFinished    = "already_finished",    409, Caller,  "The job is already finished";
+    Canceled           = "canceled",            409, Caller,  "The job was canceled";
+    ResultExpired      = "result_expired",      410, Caller,  "The result is no longer kept";
+    FileTooLarge       = "file_too_large",      413, Caller,  "The file is too large";
+    ImageTooLarge      = "image_too_large",     413, Caller,  "The image has too many pixels";
+    UnsupportedFormat  = "unsupported_format",  415, Caller,  "The image format is not supported";
+    ImageCorrupt       = "image_corrupt",       422, Caller,  "The image cannot be decoded";
+    QuotaExceeded      = "quota_exceeded",      429, Caller,  "The daily quota is used up";
+    Internal           = "internal",            500, Service, "Something went wrong on our side";
+    Poison             = "poison",              500, Service, "The job stopped its worker too often";
+    QueueFull          = "queue_full",          503, Service, "The queue is full";
+    StoreUnavailable   = "store_unavailable",   503, Service, "The job store is not reachable";
+    StorageUnavailable = "storage_unavailable", 503, Service, "The object storage is not reachable";
+    ModelUnavailable   = "model_unavailable",   503, Service, "The model is not available";
+}
+
+/// Why a job failed, as its caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobError {
+    pub code: ErrorCode,
+    /// One sentence that names what was wrong and, where it helps, what is accepted.
+    pub message: String,
+}
+
+impl JobError {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A failure whose cause stays in the log.
+    pub fn internal() -> Self {
+        Self::new(ErrorCode::Internal, "The job failed on our side; its unit was refunded.")
+    }
+
+    /// Whether another attempt can end differently: what is the service's fault may pass, what is the picture's stays.
+    pub fn is_retryable(&self) -> bool {
+        self.code.fault() == Fault::Service && self.code != ErrorCode::Poison
+    }
+}
+
+impl std::fmt::Display for JobError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for JobError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_json_and_in_text_are_the_same() {
+        for code in ErrorCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_service_is_a_5xx_and_nothing_else_is() {
+        for code in ErrorCode::ALL {
+            assert_eq!(code.fault() == Fault::Service, code.status() >= 500, "{}", code.as_str());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The domain of Remaster and the ports that the API and the worker share.
+//!
+//! Names neither a web framework nor an inference runtime. Everything here is either a plain value
+//! ([`job`], [`error`], [`quota`], [`client`]) or a port with its implementation ([`store`], [`blob`], [`clock`],
+//! [`catalogue`]).
+
+pub mod blob;
+pub mod catalogue;
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod job;
+pub mod picture;
+pub mod quota;
+pub mod store;

@@ -1,0 +1,226 @@
+//! The job store and queue: one trait, its semantics fixed by one contract suite that every implementation passes.
+//!
+//! Each verb is one atomic step, durable before it returns. Nothing here does blob or network I/O on a job's behalf.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::blob::BlobKey;
+use crate::client::{ClientHasher, ClientKey};
+use crate::error::JobError;
+use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult};
+use crate::quota::Quota;
+
+#[cfg(test)]
+mod contract;
+mod hub;
+mod sqlite;
+
+pub use hub::Watch;
+pub use sqlite::{OpenError, SqliteStore};
+
+/// The rules a store applies.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Units per client and UTC day.
+    pub daily_limit: u64,
+    /// Jobs waiting, over all clients, past which submits are refused.
+    pub max_queue: u64,
+    /// How long a claim lasts without a heartbeat.
+    pub lease: Duration,
+    /// Attempts after which a job that fails, or kills its worker, is failed for good.
+    pub max_attempts: u32,
+    /// Wait before the second attempt; doubles with each further one, give or take a quarter.
+    pub retry_after: Duration,
+    /// How long a result is kept.
+    pub result_ttl: Duration,
+    /// How much longer than its result a job's record is kept.
+    pub record_ttl: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            daily_limit: 10_000,
+            max_queue: 100_000,
+            lease: Duration::from_secs(30),
+            max_attempts: 3,
+            retry_after: Duration::from_secs(2),
+            result_ttl: Duration::from_secs(24 * 3600),
+            record_ttl: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// One job to be queued. Its input already lies in the blob store.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub id: JobId,
+    pub params: EnhanceParams,
+    pub input: InputInfo,
+}
+
+impl NewJob {
+    /// What the job costs its client's turn: megapixels of network work, and a little for the handling.
+    pub fn cost(&self) -> f64 {
+        f64::from(self.input.width) * f64::from(self.input.height) / 1e6 + 0.01
+    }
+}
+
+/// Jobs of one client, accepted all or none.
+#[derive(Debug, Clone)]
+pub struct NewJobs {
+    pub client: ClientKey,
+    pub jobs: Vec<NewJob>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    pub jobs: Vec<JobRecord>,
+    pub quota: Quota,
+}
+
+/// The store itself failed; the operation may be tried again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("job store: {0}")]
+pub struct StoreError(pub String);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Nothing was charged.
+    #[error("the daily quota is used up")]
+    QuotaExceeded(Quota),
+    #[error("the queue holds {waiting} jobs, its limit is {limit}")]
+    QueueFull { waiting: u64, limit: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A worker's right to a job, until it expires or is taken over. `token` is the fence: it only ever grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub job: JobId,
+    pub attempt: u32,
+    pub token: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another worker has the job, or it is settled. Whatever was made of it must be dropped.
+    #[error("the lease is lost")]
+    Lost,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug)]
+pub enum Claim {
+    Job(Box<JobRecord>, Lease),
+    /// Nothing to do; the next delayed job or lease expiry is so far away.
+    Nothing { next: Option<Duration> },
+}
+
+/// What a heartbeat answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    GoOn,
+    /// The caller canceled the job: stop, then settle it as [`Outcome::Canceled`].
+    Cancel,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Succeeded(JobResult),
+    Canceled,
+    /// Tried again later when the error may pass and attempts are left, else final.
+    Failed(JobError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("there is no such job")]
+    NotFound,
+    #[error("the job is already finished")]
+    AlreadyFinished(Box<JobRecord>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Leases that ran out; their jobs are queued again.
+    pub requeued: u64,
+    /// Jobs failed for having lost a lease too often.
+    pub poisoned: u64,
+    pub expired: u64,
+    /// Records deleted.
+    pub forgotten: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub clients_today: u64,
+    /// Units charged today.
+    pub requests_today: u64,
+    /// Jobs waiting, delayed ones included.
+    pub queued: u64,
+    pub processing: u64,
+}
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// `sqlite`, …
+    fn name(&self) -> &'static str;
+
+    /// The secret under which this store's clients are hashed.
+    fn hasher(&self) -> &ClientHasher;
+
+    /// Charges the client and queues its jobs, or refuses them all and charges nothing.
+    async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError>;
+
+    /// The next job by fairness across clients, under a lease.
+    async fn claim(&self, worker: &str) -> Result<Claim, StoreError>;
+
+    /// Returns when work may have become available, or after `at_most`. May return early.
+    async fn wait_for_work(&self, at_most: Duration);
+
+    /// Extends the lease.
+    async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError>;
+
+    /// Records progress, 0..=1.
+    async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError>;
+
+    /// Settles an attempt: status, quota, result. A job whose cancel was already accepted ends canceled.
+    async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError>;
+
+    /// Gives the job back unharmed, its attempt uncounted: at shutdown.
+    async fn release(&self, lease: &Lease) -> Result<(), LeaseError>;
+
+    /// Cancels at once and refunds when queued; when processing, asks its worker to stop.
+    async fn cancel(&self, job: JobId) -> Result<JobRecord, CancelError>;
+
+    async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError>;
+
+    /// A subscription to the job's changes, from now on.
+    fn watch(&self, job: JobId) -> Watch;
+
+    async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError>;
+
+    /// Housekeeping: lost leases, expired results, forgotten records.
+    async fn reap(&self) -> Result<Reaped, StoreError>;
+
+    /// Up to `limit` blobs to delete. They come again until [`Store::collected`] says they are gone.
+    async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError>;
+
+    async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError>;
+
+    async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// The store's own clock.
+    fn now(&self) -> Timestamp;
+}
+
+pub type SharedStore = Arc<dyn Store>;

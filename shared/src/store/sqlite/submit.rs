@@ -1,0 +1,120 @@
+//! Submit: quota, rows and the client's place in the fair queue, in one step.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::rows::{Json, millis};
+use super::writer::Effects;
+use crate::client::ClientKey;
+use crate::job::{JobRecord, Status};
+use crate::quota::{Quota, UtcDay};
+use crate::store::{NewJob, NewJobs, Policy, SubmitError, Submitted};
+
+pub fn submit(
+    connection: &Connection,
+    effects: &mut Effects,
+    policy: &Policy,
+    now: Timestamp,
+    new: NewJobs,
+) -> Result<Submitted, SubmitError> {
+    let asked = new.jobs.len() as u64;
+    let used = used(connection, new.client, UtcDay::of(now))?;
+    if used + asked > policy.daily_limit {
+        return Err(SubmitError::QuotaExceeded(Quota::new(used, policy.daily_limit, now)));
+    }
+    let waiting = count(connection, Status::Queued)?;
+    if waiting + asked > policy.max_queue {
+        return Err(SubmitError::QueueFull { waiting, limit: policy.max_queue });
+    }
+    charge(connection, new.client, UtcDay::of(now), asked)?;
+    activate(connection, new.client, asked)?;
+    let jobs = new.jobs.into_iter().map(|job| insert(connection, new.client, now, job)).collect::<Result<_, _>>()?;
+    effects.work_available = true;
+    Ok(Submitted { jobs, quota: Quota::new(used + asked, policy.daily_limit, now) })
+}
+
+pub fn used(connection: &Connection, client: ClientKey, day: UtcDay) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT used FROM quota WHERE day = :day AND client = :client")?
+        .query_row(named_params! { ":day": day.0, ":client": client }, |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+pub fn count(connection: &Connection, status: Status) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT jobs FROM totals WHERE status = :status")?
+        .query_row(named_params! { ":status": status }, |row| row.get(0))
+}
+
+fn charge(connection: &Connection, client: ClientKey, day: UtcDay, units: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO quota (day, client, used) VALUES (:day, :client, :units)
+             ON CONFLICT DO UPDATE SET used = used + excluded.used",
+        )?
+        .execute(named_params! { ":day": day.0, ":client": client, ":units": units })
+        .map(drop)
+}
+
+/// Gives back one unit of the day it was charged to.
+pub fn refund(connection: &Connection, client: ClientKey, day: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE quota SET used = used - 1 WHERE day = :day AND client = :client AND used > 0")?
+        .execute(named_params! { ":day": day, ":client": client })
+        .map(drop)
+}
+
+/// Counts `jobs` more as ready; a client that was idle starts at the current virtual time, or where its last job left
+/// it if that is later.
+fn activate(connection: &Connection, client: ClientKey, jobs: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO clients (client, vstart, ready)
+             VALUES (:client, (SELECT virtual_now FROM service), :jobs)
+             ON CONFLICT DO UPDATE SET
+                 vstart = iif(ready = 0, max(vstart, excluded.vstart), vstart),
+                 ready = ready + excluded.ready",
+        )?
+        .execute(named_params! { ":client": client, ":jobs": jobs })
+        .map(drop)
+}
+
+fn insert(
+    connection: &Connection,
+    client: ClientKey,
+    now: Timestamp,
+    job: NewJob,
+) -> rusqlite::Result<JobRecord> {
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at)
+             VALUES (:id, :client, 'queued', :params, :input, :cost, :day, :now)",
+        )?
+        .execute(named_params! {
+            ":id": job.id,
+            ":client": client,
+            ":params": Json(&job.params),
+            ":input": Json(&job.input),
+            ":cost": job.cost(),
+            ":day": UtcDay::of(now).0,
+            ":now": millis(now),
+        })?;
+    Ok(JobRecord {
+        id: job.id,
+        client,
+        status: Status::Queued,
+        params: job.params,
+        input: job.input,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        expires_at: None,
+        attempt: 0,
+        progress: 0.0,
+        cancel_requested: false,
+        position: None,
+        result: None,
+        error: None,
+    })
+}
