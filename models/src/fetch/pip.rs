@@ -1,0 +1,333 @@
+//! Wheels by way of the machine's own pip, so that its configured index, mirror, proxy and certificates apply.
+//!
+//! Each wheel is downloaded at most once per session. Only wheels: a source package would run its own code.
+//! An unreachable index costs seconds: short timeouts, one retry, and after that only pip's local folders are asked.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::{Failure, SourceError, one_line};
+use crate::disk::{self, DiskError};
+use crate::manifest::PipSource;
+
+/// pip is stopped when it has neither ended nor received a byte for so long.
+const STALL: Duration = Duration::from_secs(45);
+const TICK: Duration = Duration::from_millis(100);
+
+/// How to run pip: a program and its first arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipCommand(pub Vec<String>);
+
+impl PipCommand {
+    /// `python3 -m pip`, `pip3`, `pip`, in this order.
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        [&["python3", "-m", "pip"][..], &["pip3"], &["pip"]]
+            .map(|words| Self(words.iter().map(|&word| word.to_owned()).collect()))
+            .to_vec()
+    }
+
+    fn command(&self) -> Option<Command> {
+        let (program, arguments) = self.0.split_first()?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        Some(command)
+    }
+
+    fn works(&self) -> bool {
+        let run = self
+            .command()
+            .map(|mut command| command.arg("--version").stderr(Stdio::null()).status());
+        matches!(run, Some(Ok(status)) if status.success())
+    }
+}
+
+/// The session's pip: found once, wheels kept in `scratch` until the session ends.
+pub(crate) struct Pip {
+    commands: Vec<PipCommand>,
+    scratch: PathBuf,
+    found: Option<Option<PipCommand>>,
+    wheels: HashMap<(String, String, Option<String>), Result<PathBuf, SourceError>>,
+    index_down: bool,
+}
+
+impl Pip {
+    pub(crate) fn new(commands: Vec<PipCommand>, scratch: PathBuf) -> Self {
+        Self {
+            commands,
+            scratch,
+            found: None,
+            wheels: HashMap::new(),
+            index_down: false,
+        }
+    }
+
+    /// The wheel of `source`. `tick` hears how many bytes pip has received; `needed` is for a full disk's message.
+    pub(crate) fn wheel(
+        &mut self,
+        source: &PipSource,
+        needed: u64,
+        tick: &mut dyn FnMut(u64),
+    ) -> Result<PathBuf, Failure> {
+        let key = (
+            source.pip.clone(),
+            source.version.clone(),
+            source.pip_platform.clone(),
+        );
+        if let Some(known) = self.wheels.get(&key) {
+            return known.clone().map_err(Failure::Source);
+        }
+        let outcome = match self.download(source, needed, tick) {
+            Err(Failure::Disk(error)) => return Err(error.into()),
+            Err(Failure::Source(error)) => Err(error),
+            Ok(wheel) => Ok(wheel),
+        };
+        self.index_down |= matches!(outcome, Err(SourceError::Unreachable(_)));
+        self.wheels.insert(key, outcome.clone());
+        outcome.map_err(Failure::Source)
+    }
+
+    fn download(
+        &mut self,
+        source: &PipSource,
+        needed: u64,
+        tick: &mut dyn FnMut(u64),
+    ) -> Result<PathBuf, Failure> {
+        let pip = self.find()?;
+        let dir = self.scratch.join(format!("pip-{}", self.wheels.len()));
+        let temp = dir.join("tmp");
+        disk::make_dir(&temp)?;
+        let mut command = pip
+            .command()
+            .ok_or_else(|| SourceError::NoPip(String::new()))?;
+        command
+            .args(arguments(source, self.index_down))
+            .arg("--dest")
+            .arg(&dir)
+            .stderr(Stdio::piped());
+        // pip unpacks into its temporary directory first: on the models' disk, where there has to be room anyway.
+        command
+            .env("TMPDIR", &temp)
+            .env("PIP_REQUIRE_VIRTUALENV", "0");
+        let failed = |error: std::io::Error| SourceError::Pip(error.to_string());
+        let (success, said) =
+            watch(command.spawn().map_err(failed)?, &temp, tick).map_err(failed)?;
+        // Else a failed package would hold its bytes until the session ends.
+        let _ = fs::remove_dir_all(&temp);
+        if !success {
+            return Err(self.explain(&said, needed));
+        }
+        let names = fs::read_dir(&dir).map_err(|error| DiskError::io(&dir, error))?;
+        let wheel = names
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|e| e == "whl"));
+        wheel.ok_or_else(|| SourceError::Pip("it downloaded no wheel".into()).into())
+    }
+
+    fn find(&mut self) -> Result<PipCommand, SourceError> {
+        let found = self
+            .found
+            .get_or_insert_with(|| self.commands.iter().find(|pip| pip.works()).cloned());
+        found.clone().ok_or_else(|| {
+            let tried: Vec<_> = self.commands.iter().map(|pip| pip.0.join(" ")).collect();
+            SourceError::NoPip(tried.join(", "))
+        })
+    }
+
+    fn explain(&self, said: &str, needed: u64) -> Failure {
+        let full = [
+            "No space left on device",
+            "File too large",
+            "Disk quota exceeded",
+        ];
+        if let Some(words) = full.iter().find(|words| said.contains(**words)) {
+            let dir = self.scratch.parent().unwrap_or(&self.scratch).to_path_buf();
+            return DiskError::Full {
+                dir,
+                needed,
+                source: std::io::Error::other(*words),
+            }
+            .into();
+        }
+        if self.index_down {
+            return SourceError::Unreachable("the package index, tried before".into()).into();
+        }
+        match unreachable(said) {
+            Some(why) => SourceError::Unreachable(why).into(),
+            None => SourceError::Pip(last_line(said)).into(),
+        }
+    }
+}
+
+fn arguments(source: &PipSource, index_down: bool) -> Vec<String> {
+    let mut arguments: Vec<String> = [
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar=off",
+        "--timeout=5",
+        "--retries=1",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    if index_down {
+        arguments.push("--no-index".into());
+    }
+    if let Some(platform) = &source.pip_platform {
+        arguments.push(format!("--platform={platform}"));
+    }
+    if let Some(python) = &source.pip_python {
+        arguments.push(format!("--python-version={python}"));
+    }
+    arguments.push(format!("{}=={}", source.pip, source.version));
+    arguments
+}
+
+/// Waits for pip; returns whether it succeeded and what it said. A stalled one is stopped.
+fn watch(
+    mut child: Child,
+    temp: &Path,
+    tick: &mut dyn FnMut(u64),
+) -> std::io::Result<(bool, String)> {
+    let stderr = child.stderr.take();
+    let reader = thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(stderr) = stderr {
+            // What pip says beyond this is read by nobody, and a full pipe would stop it.
+            let mut stderr = stderr;
+            let _ = stderr.by_ref().take(1 << 20).read_to_end(&mut said);
+            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    let (mut most, mut moved) = (0, Instant::now());
+    let success = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status.success());
+        }
+        let bytes = size_of(temp);
+        if bytes > most {
+            (most, moved) = (bytes, Instant::now());
+            tick(bytes);
+        } else if moved.elapsed() > STALL {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        thread::sleep(TICK);
+    };
+    match success {
+        // Not joined: a helper process of the stopped pip could hold the pipe open.
+        None => Ok((
+            false,
+            "connection broken by 'nothing received for 45 s'".into(),
+        )),
+        Some(success) => Ok((success, reader.join().unwrap_or_default())),
+    }
+}
+
+fn size_of(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size_of(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// Why the index did not answer, when that is what pip says. Its last line then is "no matching distribution",
+/// which would mislead.
+fn unreachable(said: &str) -> Option<String> {
+    let signs = [
+        "connection broken by",
+        "Max retries exceeded",
+        "Connection refused",
+        "timed out",
+        "name resolution",
+    ];
+    let line = said
+        .lines()
+        .rev()
+        .find(|line| signs.iter().any(|sign| line.contains(sign)))?;
+    let why = line
+        .split_once("connection broken by ")
+        .map_or(line, |(_, why)| why);
+    let why = why.rsplit_once("': /").map_or(why, |(why, _)| why);
+    let why = why.rsplit(": ").find(|part| part.len() > 8).unwrap_or(why);
+    Some(one_line(why.trim_matches(|c: char| {
+        matches!(c, '\'' | '"' | ')' | '(' | ' ')
+    })))
+}
+
+fn last_line(said: &str) -> String {
+    let lines = || {
+        said.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.contains("[notice]"))
+    };
+    let line = lines()
+        .rev()
+        .find(|line| line.starts_with("ERROR:"))
+        .or_else(|| lines().next_back());
+    one_line(line.map_or("it said nothing", |line| line.trim_start_matches("ERROR:")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreachable_index_is_told_from_a_missing_package() {
+        let refused = "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by \
+            'NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7f>: Failed to establish a new \
+            connection: [Errno 111] Connection refused')': /simple/a/\n\
+            ERROR: Could not find a version that satisfies the requirement a (from versions: none)\n\
+            ERROR: No matching distribution found for a==1\n";
+        assert_eq!(
+            unreachable(refused).unwrap(),
+            "[Errno 111] Connection refused"
+        );
+        let missing = "ERROR: Could not find a version\nERROR: No matching distribution found for a==1\n\n[notice] x\n";
+        assert_eq!(unreachable(missing), None);
+        assert_eq!(
+            last_line(missing),
+            "No matching distribution found for a==1"
+        );
+        assert_eq!(last_line("Traceback\n  OSError: x\n"), "OSError: x");
+    }
+
+    #[test]
+    fn a_platform_wheel_is_asked_for_by_its_tags() {
+        let source = PipSource {
+            pip: "a".into(),
+            version: "1".into(),
+            member: "m".into(),
+            pip_platform: Some("p".into()),
+            pip_python: Some("3.12".into()),
+        };
+        let arguments = arguments(&source, true);
+        for word in [
+            "--only-binary=:all:",
+            "--no-deps",
+            "--platform=p",
+            "--python-version=3.12",
+            "--no-index",
+            "a==1",
+        ] {
+            assert!(arguments.iter().any(|argument| argument == word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Where model weights and the inference runtime come from, and how they become files that the engine opens.
+//!
+//! - [`Manifest`]: every asset this release knows, with its hashes and its ordered sources.
+//! - [`pull`]: fetches what is missing (mirror first, then the sources in order), verifies it, installs it.
+//! - [`import`]: turns a weight file that a person already has into `MODELS_DIR/ID.onnx`.
+//! - [`Library`]: the models directory: what is installed, whether it is intact, where the runtime is.
+//!
+//! Invariants: no byte is used before its size and SHA-256 are verified; a file appears under its final name complete
+//! or not at all; the same weight file always gives the same ONNX bytes. Everything here blocks: call it from a
+//! blocking thread. This crate prints nothing; callers see what happens through [`Progress`].
+
+#![forbid(unsafe_code)]
+
+mod digest;
+mod disk;
+mod fetch;
+mod id;
+mod import;
+mod library;
+mod manifest;
+mod onnx;
+mod progress;
+mod pull;
+mod runtime;
+mod status;
+
+pub use disk::DiskError;
+pub use fetch::{FetchError, PipCommand, SourceError, Tried};
+pub use id::valid_id;
+pub use import::{ImportError, ImportOptions, NcnnError, import};
+pub use library::{Installed, Library, LibraryError, Verdict, default_dir};
+pub use manifest::{Asset, AssetFile, Kind, Manifest, ManifestError, PipSource, Source};
+pub use progress::{Progress, Silent};
+pub use pull::{AssetError, PullError, PullOptions, PullOutcome, Pulled, fetch_asset, pull};
+pub use runtime::RuntimeError;
+pub use status::{AssetStatus, missing_defaults, status};

@@ -1,0 +1,92 @@
+//! The real assets, by way of the crate's own pull (`ASSET_MIRROR`, then the manifest's sources), kept between runs.
+
+use std::path::PathBuf;
+
+use remaster_models::{
+    ImportOptions, Kind, Library, Manifest, PullOptions, Silent, Verdict, fetch_asset, import,
+    missing_defaults, pull,
+};
+
+fn options() -> PullOptions {
+    PullOptions {
+        mirror: std::env::var("ASSET_MIRROR").ok(),
+        ..PullOptions::default()
+    }
+}
+
+/// `REMASTER_TEST_ASSETS`, or `test-assets` in the target directory.
+fn kept() -> Library {
+    let target = || {
+        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+        std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| PathBuf::from(workspace), PathBuf::from)
+            .join("test-assets")
+    };
+    let dir = std::env::var_os("REMASTER_TEST_ASSETS").map_or_else(target, PathBuf::from);
+    Library::open(dir).unwrap()
+}
+
+#[test]
+fn the_defaults_install_and_verify() {
+    let (manifest, library) = (Manifest::embedded().unwrap(), kept());
+    let ids: Vec<&str> = manifest
+        .here()
+        .filter(|asset| asset.default)
+        .map(|asset| asset.id.as_str())
+        .collect();
+    for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
+        outcome.result.unwrap();
+    }
+    assert!(missing_defaults(&manifest, &library).is_empty());
+    let verdicts = library.verify(&manifest).unwrap();
+    assert!(
+        verdicts.len() >= ids.len()
+            && verdicts
+                .iter()
+                .all(|(_, verdict)| *verdict == Verdict::Intact)
+    );
+    for model in library.installed().unwrap() {
+        assert_eq!((model.kind, model.scale), (Kind::Upscaler, 4));
+    }
+    if manifest.runtime().is_some() {
+        assert!(library.runtime_path(&manifest, None).unwrap().is_file());
+    }
+}
+
+#[test]
+fn the_test_photo_is_fetched() {
+    let path = fetch_asset(
+        &Manifest::embedded().unwrap(),
+        &kept(),
+        "test-photo",
+        &options(),
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(path.file_name().unwrap(), "astronaut.png");
+}
+
+/// The weight files themselves are pulled by listing them as plain files.
+#[test]
+fn importing_twice_gives_the_same_bytes() {
+    let mut manifest = Manifest::embedded().unwrap();
+    manifest.assets.retain(|asset| asset.kind == Kind::Upscaler);
+    for asset in &mut manifest.assets {
+        asset.kind = Kind::Photo;
+    }
+    let sources = kept();
+    let dir = tempfile::tempdir().unwrap();
+    for asset in &manifest.assets {
+        let param = fetch_asset(&manifest, &sources, &asset.id, &options(), &Silent).unwrap();
+        let made = ["one", "two"].map(|name| {
+            let library = Library::open(dir.path().join(name)).unwrap();
+            let made = import(&param, &asset.id, &library, &ImportOptions::default()).unwrap();
+            assert_eq!(
+                (made.scale, Some(&made.architecture)),
+                (4, asset.architecture.as_ref())
+            );
+            std::fs::read(made.path).unwrap()
+        });
+        assert!(made[0] == made[1], "{}", asset.id);
+    }
+}

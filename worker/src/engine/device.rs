@@ -1,0 +1,69 @@
+//! `DEVICE`: where networks run.
+
+use std::{fmt, str::FromStr};
+
+/// Where networks run. Several devices of a kind share the work, one session thread each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Device {
+    /// The first GPU when the runtime library and the machine have one, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    /// CUDA, by device number.
+    Cuda(Vec<u32>),
+    /// TensorRT, by device number.
+    TensorRt(Vec<u32>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0")]
+pub struct DeviceError;
+
+impl FromStr for Device {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let numbers = |list: &str| -> Result<Vec<u32>, DeviceError> {
+            let mut numbers =
+                list.split(',').map(|number| number.parse().map_err(|_| DeviceError)).collect::<Result<Vec<_>, _>>()?;
+            numbers.sort_unstable();
+            numbers.dedup();
+            Ok(numbers)
+        };
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Device::Auto),
+            None if text == "cpu" => Ok(Device::Cpu),
+            Some(("cuda", list)) => numbers(list).map(Device::Cuda),
+            Some(("tensorrt", list)) => numbers(list).map(Device::TensorRt),
+            _ => Err(DeviceError),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(numbers) => write!(f, "cuda:{}", list(numbers)),
+            Device::TensorRt(numbers) => write!(f, "tensorrt:{}", list(numbers)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_what_it_prints_and_refuses_the_rest() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:0,1,2,3", "tensorrt:0"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda:1,0,1".parse(), Ok(Device::Cuda(vec![0, 1])));
+        for bad in ["", "gpu", "cuda", "cuda:", "cuda:a", "cuda:-1", "cpu:0", "CUDA:0", "tensorrt:0,"] {
+            assert!(bad.parse::<Device>().is_err(), "{bad:?}");
+        }
+    }
+}

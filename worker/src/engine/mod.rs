@@ -1,0 +1,49 @@
+//! Networks as a port: a tile in, an enlarged tile out.
+//!
+//! The implementation over ONNX Runtime lives below; nothing outside this module names `ort`. Tensors are `f32` in
+//! N x C x H x W order, samples 0..=1.
+
+mod device;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
+mod onnx;
+mod session;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ndarray::Array4;
+use remaster_shared::job::ModelId;
+
+pub use device::{Device, DeviceError};
+pub use onnx::{EngineSettings, OnnxEngine, StartError};
+
+/// A tensor of `[batch, channels, height, width]`, samples 0..=1.
+pub type Tensor = Array4<f32>;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    #[error("the model {0} is not installed")]
+    NotInstalled(ModelId),
+    #[error("the model {0} cannot be loaded: {1}")]
+    Load(ModelId, String),
+    /// The device ran out of memory; a smaller tile may fit.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    #[error("the network failed: {0}")]
+    Run(String),
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// What runs networks. Dropping the future of a call stops its run.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The factor by which `model` enlarges each side.
+    async fn scale(&self, model: &ModelId) -> Result<u32, EngineError>;
+
+    /// Runs `model` on `[1, 3, h, w]`; the answer is `[1, 3, scale * h, scale * w]`.
+    async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError>;
+}
+
+pub type SharedEngine = Arc<dyn Engine>;

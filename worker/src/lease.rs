@@ -1,0 +1,165 @@
+//! The lease around a job: kept alive while it runs, given up when it is lost, settled when the work ends.
+//!
+//! Outermost around every job, so it sees every end: success, failure, panic, cancel, a lost lease, shutdown.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis::prelude::{BoxDynError, Task};
+use futures::future::BoxFuture;
+use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_shared::error::JobError;
+use remaster_shared::job::Status;
+use remaster_shared::store::{Beat, Lease, LeaseError, Outcome, SharedStore};
+use tokio_util::sync::CancellationToken;
+use tower::{Layer, Service};
+
+use crate::queue::Assignment;
+
+/// How a worker is asked to stop: no new jobs from then on, and a grace for those that run.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    pub requested: CancellationToken,
+    /// How long a running job may go on before it is given back to the queue.
+    pub grace: Duration,
+}
+
+impl Shutdown {
+    async fn expired(&self) {
+        self.requested.cancelled().await;
+        tokio::time::sleep(self.grace).await;
+    }
+}
+
+#[derive(Clone)]
+pub struct LeaseLayer {
+    pub store: SharedStore,
+    pub blobs: Blobs,
+    /// Heartbeats come three times as often as the lease is long.
+    pub lease: Duration,
+    pub shutdown: Shutdown,
+}
+
+impl<S> Layer<S> for LeaseLayer {
+    type Service = Leased<S>;
+
+    fn layer(&self, inner: S) -> Leased<S> {
+        Leased { inner, layer: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+pub struct Leased<S> {
+    inner: S,
+    layer: LeaseLayer,
+}
+
+/// Why a job was stopped before it ended by itself.
+enum Stop {
+    Canceled,
+    Lost,
+    Shutdown,
+}
+
+impl<S> Service<Task<Assignment>> for Leased<S>
+where
+    S: Service<Task<Assignment>, Response = Outcome>,
+    S::Error: Into<BoxDynError>,
+    S::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Assignment>) -> Self::Future {
+        let layer = self.layer.clone();
+        let lease = task.args.lease.clone();
+        let work = self.inner.call(task);
+        Box::pin(async move {
+            let ended = tokio::select! {
+                done = work => Ok(done.map_err(Into::into)),
+                stop = layer.keep(&lease) => Err(stop),
+                () = layer.shutdown.expired() => Err(Stop::Shutdown),
+            };
+            // The work's future is dropped by now: whatever it ran has been told to stop.
+            match ended {
+                Ok(Ok(outcome)) => layer.settle(&lease, outcome).await,
+                Ok(Err(error)) => {
+                    tracing::error!(job = %lease.job, attempt = lease.attempt, %error, "the job panicked");
+                    layer.settle(&lease, Outcome::Failed(JobError::internal())).await;
+                }
+                Err(Stop::Canceled) => layer.settle(&lease, Outcome::Canceled).await,
+                Err(Stop::Lost) => tracing::warn!(job = %lease.job, attempt = lease.attempt, "lease lost; job dropped"),
+                Err(Stop::Shutdown) => layer.give_back(&lease).await,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl LeaseLayer {
+    /// Heartbeats until the job has to stop.
+    async fn keep(&self, lease: &Lease) -> Stop {
+        let mut watch = self.store.watch(lease.job);
+        let mut beat = tokio::time::interval(self.lease / 3);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => match self.store.heartbeat(lease).await {
+                    Ok(Beat::GoOn) => {}
+                    Ok(Beat::Cancel) => return Stop::Canceled,
+                    Err(LeaseError::Lost) => return Stop::Lost,
+                    // The work is worth more than the lease's formality: if it did run out, settling will tell.
+                    Err(LeaseError::Store(error)) => tracing::warn!(job = %lease.job, %error, "no heartbeat"),
+                },
+                // A cancel is acted on at once; other changes are this worker's own progress.
+                () = watch.changed() => {
+                    if let Ok(Some(job)) = self.store.get(lease.job).await
+                        && job.cancel_requested
+                    {
+                        return Stop::Canceled;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries until the store answers: the picture is made, and nothing is gained by forgetting it.
+    async fn settle(&self, lease: &Lease, outcome: Outcome) {
+        let mut wait = Duration::from_millis(100);
+        let settled = loop {
+            match self.store.finish(lease, outcome.clone()).await {
+                Err(LeaseError::Store(error)) => {
+                    tracing::warn!(job = %lease.job, %error, "the job is not settled yet; trying on");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+                settled => break settled,
+            }
+        };
+        match &settled {
+            Ok(job) => tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled"),
+            Err(error) => tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped"),
+        }
+        let kept = settled.is_ok_and(|job| job.status == Status::Succeeded);
+        if !kept && matches!(outcome, Outcome::Succeeded(_)) {
+            // The sweep would find it too, later.
+            if let Err(error) = self.blobs.delete(BlobKey::Output(lease.job, lease.attempt)).await {
+                tracing::warn!(job = %lease.job, %error, "an unused result is still stored");
+            }
+        }
+    }
+
+    async fn give_back(&self, lease: &Lease) {
+        match self.store.release(lease).await {
+            Ok(()) => tracing::info!(job = %lease.job, "job given back to the queue"),
+            Err(error) => tracing::warn!(job = %lease.job, %error, "a job could not be given back; its lease will run out"),
+        }
+    }
+}
