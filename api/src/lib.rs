@@ -1,1 +1,20 @@
-//! placeholder
+//! HTTP in, HTTP out: parse at the edge, call the store, render.
+//!
+//! Knows no inference and decodes no picture past its header. [`router`] is the whole service; [`serve`] runs it.
+
+mod client;
+mod links;
+mod openapi;
+mod options;
+mod problem;
+mod quota;
+mod routes;
+mod server;
+mod state;
+mod upload;
+mod wait;
+
+pub use openapi::document;
+pub use routes::router;
+pub use server::serve;
+pub use state::{Api, ApiSettings};

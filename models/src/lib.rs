@@ -10,6 +10,7 @@
 //! blocking thread. This crate prints nothing; callers see what happens through [`Progress`].
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod digest;
 mod disk;

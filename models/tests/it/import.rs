@@ -52,7 +52,10 @@ fn an_ncnn_network_is_installed_listed_and_verified() {
         sha256(&[text.as_bytes(), &bin].concat())
     );
     let bytes = std::fs::read(&made.path).unwrap();
-    assert_eq!(library.installed().unwrap(), [made.clone()]);
+    assert_eq!(
+        library.installed().unwrap().as_slice(),
+        std::slice::from_ref(&made)
+    );
 
     // The other half names the same network, and importing again gives the same bytes.
     assert_eq!(

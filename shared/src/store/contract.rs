@@ -394,10 +394,10 @@ pub async fn stats_count_today(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     submit(&*store, 2, 1).await;
     claim(&*store).await;
     let stats = store.stats().await.unwrap();
-    assert_eq!(stats, Stats { clients_today: 2, requests_today: 4, queued: 3, processing: 1 });
+    assert_eq!(stats, Stats { clients_today: 2, requests_today: 4, queued: 3, processing: 1, workers: 1 });
     clock.advance(Duration::from_secs(86_400));
     let stats = store.stats().await.unwrap();
-    assert_eq!((stats.clients_today, stats.requests_today), (0, 0));
+    assert_eq!((stats.clients_today, stats.requests_today, stats.workers), (0, 0, 0));
 }
 
 /// Many workers, many clients, random ends: every job ends once, and the quota adds up.

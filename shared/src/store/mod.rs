@@ -104,6 +104,8 @@ pub struct Lease {
     pub job: JobId,
     pub attempt: u32,
     pub token: u64,
+    /// The worker's name.
+    pub worker: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +170,12 @@ pub struct Stats {
     /// Jobs waiting, delayed ones included.
     pub queued: u64,
     pub processing: u64,
+    /// Workers heard of within [`WORKER_SEEN`].
+    pub workers: u64,
 }
+
+/// A worker that neither claimed nor sent a heartbeat for so long counts as gone.
+pub const WORKER_SEEN: Duration = Duration::from_secs(60);
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {

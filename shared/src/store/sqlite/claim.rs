@@ -32,7 +32,7 @@ pub fn claim(
     record.attempt += 1;
     record.progress = 0.0;
     record.started_at = record.started_at.or(Some(now));
-    let lease = Lease { job: record.id, attempt: record.attempt, token: row.token + 1 };
+    let lease = Lease { job: record.id, attempt: record.attempt, token: row.token + 1, worker: worker.to_owned() };
     connection
         .prepare_cached(
             "UPDATE jobs SET status = :status, attempt = :attempt, token = :token, worker = :worker, progress = 0,

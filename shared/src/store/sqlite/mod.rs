@@ -13,18 +13,24 @@ mod submit;
 mod tests;
 mod writer;
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 pub use open::OpenError;
 
 use super::{
     Beat, CancelError, Claim, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store, StoreError,
-    SubmitError, Submitted, Watch, hub::Hub,
+    SubmitError, Submitted, WORKER_SEEN, Watch, hub::Hub,
 };
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
@@ -44,6 +50,8 @@ pub struct SqliteStore {
     hasher: ClientHasher,
     policy: Policy,
     clock: SharedClock,
+    /// When each of this process's workers was last heard of.
+    workers: Mutex<HashMap<String, Timestamp>>,
     /// Keeps other processes out of the folder. Last, so that it outlives the connections.
     _lock: File,
 }
@@ -71,8 +79,21 @@ impl SqliteStore {
             hasher: ClientHasher::new(secret),
             policy,
             clock,
+            workers: Mutex::default(),
             _lock: lock,
         })
+    }
+
+    fn seen(&self, worker: &str) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.insert(worker.to_owned(), self.now());
+    }
+
+    fn workers_seen(&self) -> u64 {
+        let now = self.now();
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|_, seen| now.duration_since(*seen).unsigned_abs() < WORKER_SEEN);
+        workers.len() as u64
     }
 
     async fn read<T: Send + 'static>(
@@ -84,9 +105,10 @@ impl SqliteStore {
         let readers = Arc::clone(&self.readers);
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let connection = readers.blocking_lock().pop().ok_or_else(gone)?;
+            let pool = || readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let connection = pool().pop().ok_or_else(gone)?;
             let result = read(&connection);
-            readers.blocking_lock().push(connection);
+            pool().push(connection);
             result.map_err(StoreError::from)
         })
         .await
@@ -110,6 +132,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
+        self.seen(worker);
         let (policy, now, worker) = (self.policy.clone(), self.now(), worker.to_owned());
         self.writer.write(move |db, effects| claim::claim(db, effects, &policy, now, &worker)).await
     }
@@ -119,6 +142,7 @@ impl Store for SqliteStore {
     }
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
+        self.seen(&lease.worker);
         let (policy, now, lease) = (self.policy.clone(), self.now(), lease.clone());
         self.writer.write(move |db, _| settle::heartbeat(db, &policy, now, &lease)).await
     }
@@ -178,6 +202,7 @@ impl Store for SqliteStore {
 
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now()).0;
+        let workers = self.workers_seen();
         self.read(move |db| {
             let (clients_today, requests_today) = db.query_row(
                 "SELECT count(*), coalesce(sum(used), 0) FROM quota WHERE day = :day AND used > 0",
@@ -189,6 +214,7 @@ impl Store for SqliteStore {
                 requests_today,
                 queued: submit::count(db, Status::Queued)?,
                 processing: submit::count(db, Status::Processing)?,
+                workers,
             })
         })
         .await

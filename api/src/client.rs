@@ -1,0 +1,25 @@
+//! Who calls: the socket's peer, known further on only by its quota key.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use remaster_shared::client::ClientKey;
+
+use crate::state::Shared;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub ClientKey);
+
+impl FromRequestParts<Shared> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Infallible> {
+        // Without a socket (a test calling the router) everybody is the machine itself.
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        Ok(Self(api.store.hasher().key(peer)))
+    }
+}

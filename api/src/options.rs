@@ -1,0 +1,77 @@
+//! The options of a submit, from the query and from form fields: each known, each once, each acceptable.
+
+use std::collections::BTreeMap;
+
+use remaster_shared::catalogue::{AUTO, resolve};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
+
+use crate::problem::{Answer, Problem};
+use crate::state::Api;
+
+/// Names in the order they are documented.
+const KNOWN: [&str; 6] = ["scale", "model", "faces", "face_strength", "background", "metadata"];
+
+/// Options as they came, by name.
+#[derive(Debug, Default)]
+pub struct Options(BTreeMap<&'static str, String>);
+
+impl Options {
+    pub fn add(&mut self, name: &str, value: &str) -> Answer<()> {
+        let Some(known) = KNOWN.into_iter().find(|known| *known == name) else {
+            let name: String = name.chars().take(80).collect();
+            let detail = format!("{name:?} is not an option; the options are {} and the image goes in file.", KNOWN.join(", "));
+            return Err(Problem::new(ErrorCode::InvalidParameter, detail));
+        };
+        match self.0.insert(known, value.trim().to_owned()) {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(ErrorCode::InvalidParameter, format!("{known} is given more than once."))),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The job's parameters, with `auto` resolved to what is installed.
+    pub fn resolve(&self, api: &Api) -> Answer<EnhanceParams> {
+        let parse_or = |name: &str, default: &'static str| self.get(name).unwrap_or(default).to_owned();
+        let scale: Scale = parse_or("scale", "2").parse()?;
+        let faces: FaceMode = parse_or("faces", "auto").parse()?;
+        let metadata: MetadataPolicy = parse_or("metadata", "strip").parse()?;
+        let asked = ModelId::parse(&parse_or("model", AUTO))?;
+        let face_strength = strength(&parse_or("face_strength", "1"))?;
+        let background = match parse_or("background", "true").as_str() {
+            "true" => api.settings.use_realesrgan,
+            "false" => false,
+            other => return Err(Problem::parameter("background", other, "true or false")),
+        };
+        let models = api.catalogue.models();
+        if faces == FaceMode::Require && !models.iter().any(|model| model.installed && model.kind == "face_restorer") {
+            let detail = "No face restoration model is installed, and faces is require; use faces=auto to go on without.";
+            return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
+        }
+        let model = if background { upscaler(&models, &asked, scale)? } else { asked };
+        Ok(EnhanceParams { scale, model, faces, face_strength, background, metadata })
+    }
+}
+
+fn upscaler(models: &[remaster_shared::catalogue::ModelInfo], asked: &ModelId, scale: Scale) -> Answer<ModelId> {
+    if let Some(model) = resolve(models, asked, scale) {
+        return Ok(model);
+    }
+    let listed = asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
+    if listed {
+        let detail = format!("The model {asked} is not installed here; GET /models lists what is.");
+        Err(Problem::new(ErrorCode::ModelUnavailable, detail))
+    } else {
+        Err(Problem::parameter("model", asked.as_str(), "auto or the id of an upscaler (GET /models lists them)"))
+    }
+}
+
+fn strength(text: &str) -> Answer<f64> {
+    text.parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value))
+        .ok_or_else(|| Problem::parameter("face_strength", text, "a number from 0 to 1"))
+}

@@ -1,0 +1,203 @@
+//! Jobs: submit, look, cancel.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use remaster_shared::blob::BlobKey;
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{JobId, JobRecord, JobView, UrlBase};
+use remaster_shared::store::{NewJob, NewJobs};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::client::Client;
+use crate::links::Links;
+use crate::openapi::{OptionFields, UploadForm};
+use crate::options::Options;
+use crate::problem::{Answer, Problem, ProblemBody};
+use crate::quota;
+use crate::state::{Api, Shared};
+use crate::upload::receive;
+use crate::wait;
+
+/// Query pairs as they came: names may repeat, so that a repetition can be refused.
+pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+/// Submit one image as a job
+///
+/// Send `multipart/form-data` with the image in `file` and options as fields, or the image itself as the body (with an
+/// `image/*` content type) and options in the query. Charges one unit of the caller's daily quota; a refused request
+/// charges nothing. With `Prefer: wait=N` (N up to 60 seconds) the answer is held until the job is finished, and is
+/// then 200.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", params(OptionFields),
+    request_body(content(
+        (UploadForm = "multipart/form-data"),
+        (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
+    )),
+    responses(
+        (status = 202, description = "Queued", body = JobView, headers(
+            ("Location" = String, description = "The job"),
+            ("X-Quota-Used" = u64), ("X-Quota-Limit" = u64), ("X-Quota-Reset" = String),
+            ("RateLimit-Policy" = String), ("RateLimit" = String))),
+        (status = 200, description = "Finished within `Prefer: wait`", body = JobView),
+        (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`image_corrupt`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`quota_exceeded`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "`internal`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`queue_full`, `store_unavailable`, `storage_unavailable`, `model_unavailable`",
+         body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn submit(
+    State(api): State<Shared>,
+    client: Client,
+    Links(base): Links,
+    headers: HeaderMap,
+    query: Pairs,
+    request: Request,
+) -> Response {
+    let answer = submit_and_wait(&api, client, &base, &headers, query, request).await;
+    quota::with_headers(&api, client, answer).await
+}
+
+async fn submit_and_wait(
+    api: &Api,
+    client: Client,
+    base: &UrlBase,
+    headers: &HeaderMap,
+    query: Pairs,
+    request: Request,
+) -> Answer {
+    let patience = preferred_wait(headers)?;
+    let job = accept(api, client, JobId::random(), query, request).await?;
+    let Some(patience) = patience else { return Ok(accepted(&job, base)) };
+    let job = wait::until(&*api.store, job.id, patience, |job| job.status.is_terminal()).await?;
+    let mut response =
+        if job.status.is_terminal() { Json(job.view(base)).into_response() } else { accepted(&job, base) };
+    if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(response)
+}
+
+/// The seconds of a `Prefer: wait=N`; other preferences are not ours to honour.
+fn preferred_wait(headers: &HeaderMap) -> Answer<Option<Duration>> {
+    let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let wait = preferences.flat_map(|value| value.split([',', ';'])).find_map(|one| one.trim().strip_prefix("wait="));
+    wait.map(|seconds| wait::parse("Prefer: wait", seconds)).transpose()
+}
+
+/// 202 with the job and where to find it.
+pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
+    let view = job.view(base);
+    let location = [(header::LOCATION, view.urls.itself.clone())];
+    (StatusCode::ACCEPTED, location, Json(view)).into_response()
+}
+
+/// Receives the upload and makes it the job `id`: what all submitting routes share.
+pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request: Request) -> Answer<JobRecord> {
+    let Query(pairs) = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
+    let mut options = Options::default();
+    for (name, value) in &pairs {
+        options.add(name, value)?;
+    }
+    quota::precheck(api, client).await?;
+    let (upload, options) = receive(api, request, options).await?;
+    let params = options.resolve(api)?;
+    api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
+
+    let input = BlobKey::Input(id);
+    api.blobs.put_file(input, upload.file.path()).await?;
+    let new = NewJobs { client: client.0, jobs: vec![NewJob { id, params, input: upload.info }] };
+    match api.store.submit(new).await {
+        Ok(mut submitted) => submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept.")),
+        Err(refused) => {
+            if let Err(error) = api.blobs.delete(input).await {
+                tracing::warn!(key = %input, %error, "a refused upload is left for the sweep");
+            }
+            Err(refused.into())
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ShowQuery {
+    /// Hold the answer until the job changes, for so many seconds at most (0 to 60).
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 60)]
+    wait: Option<String>,
+}
+
+/// Look at a job
+///
+/// `ETag` changes with the job; `If-None-Match` answers 304. With `?wait=N` the answer is held until the job changes.
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "jobs", params(("id" = JobId, Path), ShowQuery),
+    responses(
+        (status = 200, description = "The job", body = JobView, headers(("ETag" = String))),
+        (status = 304, description = "Not changed"),
+        (status = 400, description = "`invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn show(
+    State(api): State<Shared>,
+    Links(base): Links,
+    Path(id): Path<String>,
+    query: Result<Query<ShowQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Answer {
+    let Query(query) = query.map_err(|_| Problem::new(ErrorCode::InvalidParameter, "The only query parameter is wait."))?;
+    let id = job_id(&id)?;
+    let wait = query.wait.as_deref().map(|text| wait::parse("wait", text)).transpose()?;
+    let mut job = api.store.get(id).await?.ok_or_else(Problem::job_not_found)?;
+    if let Some(wait) = wait
+        && !job.status.is_terminal()
+    {
+        let seen = (job.status, job.progress, job.attempt);
+        job = wait::until(&*api.store, id, wait, |job| (job.status, job.progress, job.attempt) != seen).await?;
+    }
+    let body = serde_json::to_vec(&job.view(&base))
+        .map_err(|error| Problem::new(ErrorCode::Internal, format!("The job cannot be shown: {error}.")))?;
+    let hash: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{hash}\"");
+    let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
+    }
+    Ok((fresh, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Cancel a job
+///
+/// A queued job is removed and its unit refunded (200). A running job is told to stop, which it does within a tile
+/// (202).
+#[utoipa::path(
+    delete, path = "/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)),
+    responses(
+        (status = 200, description = "Canceled", body = JobView),
+        (status = 202, description = "Told to stop", body = JobView),
+        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`already_finished`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn cancel(State(api): State<Shared>, Links(base): Links, Path(id): Path<String>) -> Answer {
+    let job = api.store.cancel(job_id(&id)?).await?;
+    let status = if job.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(job.view(&base))).into_response())
+}
+
+/// What is no id is the id of no job.
+pub fn job_id(text: &str) -> Answer<JobId> {
+    text.parse().map_err(|_| Problem::job_not_found())
+}

@@ -1,0 +1,39 @@
+//! The routes, each documented where it is handled.
+
+pub mod enhance;
+pub mod jobs;
+pub mod result;
+pub mod system;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::openapi;
+use crate::server::middleware;
+use crate::state::Shared;
+
+/// All routes with their documentation.
+pub(crate) fn documented() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(jobs::submit))
+        .routes(routes!(jobs::show, jobs::cancel))
+        .routes(routes!(result::result))
+        .routes(routes!(enhance::enhance))
+        .routes(routes!(system::quota))
+        .routes(routes!(system::models))
+        .routes(routes!(system::health))
+        .routes(routes!(system::ready))
+        .routes(routes!(system::stats))
+}
+
+/// The whole service.
+pub fn router(api: Shared) -> Router {
+    let (routes, document) = documented().split_for_parts();
+    // The validator badge would ask a server outside.
+    let swagger = SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
+    // Uploads have a cap of their own, counted as they stream.
+    let routes = routes.layer(DefaultBodyLimit::disable()).with_state(api);
+    middleware(routes.merge(swagger))
+}

@@ -1,0 +1,135 @@
+//! A job's picture.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum_extra::TypedHeader;
+use axum_extra::headers::Range;
+use remaster_shared::blob::{BlobError, BlobKey};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{JobId, JobRecord, JobResult, Status};
+
+use super::jobs::job_id;
+use crate::problem::{Answer, Problem, ProblemBody};
+use crate::state::{Api, Shared};
+
+/// The finished PNG
+///
+/// Supports `Range` and `If-None-Match`.
+#[utoipa::path(
+    get, path = "/jobs/{id}/result", tag = "jobs", params(("id" = JobId, Path)),
+    responses(
+        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png", headers(("ETag" = String))),
+        (status = 206, description = "The asked range of it", body = Vec<u8>, content_type = "image/png"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`not_finished`, or the job failed or was canceled", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "`result_expired`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 416, description = "The range lies outside the picture"),
+        (status = 503, description = "`store_unavailable`, `storage_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn result(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    range: Option<TypedHeader<Range>>,
+    headers: HeaderMap,
+) -> Answer {
+    let job = api.store.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
+    let result = finished(&job)?;
+    let tag = etag(result);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    // A range of another version is no use: the whole picture is.
+    let same = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
+    match range.filter(|_| same) {
+        None => whole(&api, &job, result).await,
+        Some(TypedHeader(range)) => part(&api, &job, result, &range).await,
+    }
+}
+
+/// The result of a job that has one.
+fn finished(job: &JobRecord) -> Answer<&JobResult> {
+    let not_finished = |detail: String| Problem::new(ErrorCode::NotFinished, detail);
+    match (job.status, &job.result, &job.error) {
+        (Status::Succeeded, Some(result), _) => Ok(result),
+        (Status::Expired, ..) => Err(Problem::new(ErrorCode::ResultExpired, "The result was deleted when its time had come.")),
+        (Status::Canceled, ..) => Err(Problem::new(ErrorCode::Canceled, "The job was canceled; there is no result.")),
+        (Status::Failed, _, Some(error)) => Err(not_finished(format!("The job failed ({error}); there is no result."))),
+        (status, ..) => Err(not_finished(format!("The job is {status}; there is no result yet."))),
+    }
+}
+
+fn etag(result: &JobResult) -> String {
+    format!("\"{}\"", result.sha256)
+}
+
+/// 200 with all of it.
+pub async fn whole(api: &Api, job: &JobRecord, result: &JobResult) -> Answer {
+    let stream = api.blobs.stream(BlobKey::Output(job.id, job.attempt), None).await.map_err(gone)?;
+    let length = [(header::CONTENT_LENGTH, stream.size.to_string())];
+    Ok((about(job, result), length, Body::from_stream(stream.body)).into_response())
+}
+
+/// 206 with the first of the asked ranges; several at once are answered by the first, which the standard allows.
+async fn part(api: &Api, job: &JobRecord, result: &JobResult, range: &Range) -> Answer {
+    let size = result.bytes;
+    let Some((start, end)) = range.satisfiable_ranges(size).next().and_then(|bounds| inclusive(bounds, size)) else {
+        let bounds = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+        return Ok((StatusCode::RANGE_NOT_SATISFIABLE, bounds).into_response());
+    };
+    let stream = api.blobs.stream(BlobKey::Output(job.id, job.attempt), Some(start..end + 1)).await.map_err(gone)?;
+    let bounds = [
+        (header::CONTENT_RANGE, format!("bytes {start}-{end}/{size}")),
+        (header::CONTENT_LENGTH, (end + 1 - start).to_string()),
+    ];
+    Ok((StatusCode::PARTIAL_CONTENT, about(job, result), bounds, Body::from_stream(stream.body)).into_response())
+}
+
+fn inclusive((start, end): (std::ops::Bound<u64>, std::ops::Bound<u64>), size: u64) -> Option<(u64, u64)> {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let start = match start {
+        Included(at) => at,
+        Excluded(at) => at.checked_add(1)?,
+        Unbounded => 0,
+    };
+    let end = match end {
+        Included(at) => at,
+        Excluded(at) => at.checked_sub(1)?,
+        Unbounded => size.checked_sub(1)?,
+    };
+    (start <= end && end < size).then_some((start, end))
+}
+
+fn about(job: &JobRecord, result: &JobResult) -> [(header::HeaderName, String); 5] {
+    [
+        (header::CONTENT_TYPE, "image/png".into()),
+        (header::ETAG, etag(result)),
+        (header::ACCEPT_RANGES, "bytes".into()),
+        (header::CACHE_CONTROL, "private, max-age=3600".into()),
+        (header::CONTENT_DISPOSITION, format!("inline; filename=\"{}\"", download_name(job))),
+    ]
+}
+
+/// The upload's name with what was done to it, in plain ASCII.
+fn download_name(job: &JobRecord) -> String {
+    let name = job.input.filename.as_deref().unwrap_or("picture");
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let safe: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
+    format!("{safe}_x{}.png", job.params.scale.factor())
+}
+
+/// A result that the store knows and the storage does not was deleted between the two looks.
+fn gone(error: BlobError) -> Problem {
+    match error {
+        BlobError::NotFound(_) => Problem::new(ErrorCode::ResultExpired, "The result is no longer kept."),
+        other => other.into(),
+    }
+}
+
+/// The picture as the answer of a synchronous call.
+pub async fn rendered(api: &Api, job: &JobRecord) -> Answer<Response> {
+    whole(api, job, finished(job)?).await
+}

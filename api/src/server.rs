@@ -1,0 +1,71 @@
+//! Around all routes: request ids, problems for what no route answers, logs, panics; and the server itself.
+
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, time::Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use remaster_shared::error::ErrorCode;
+use tokio::net::TcpListener;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// Wraps `routes` in what every answer has.
+pub(crate) fn middleware(routes: Router) -> Router {
+    let unknown = || async { Problem::new(ErrorCode::NotFound, "No such path; GET /docs lists what there is.") };
+    routes.fallback(unknown).layer(from_fn(each_request))
+}
+
+/// Gives the request an id, and turns whatever comes of it into an answer that carries it.
+async fn each_request(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = Uuid::new_v4().to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", %id, %method, path);
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let response = handled.unwrap_or_else(|_| {
+        span.in_scope(|| tracing::error!("a handler panicked"));
+        Problem::new(ErrorCode::Internal, "Something went wrong on our side.").into_response()
+    });
+    let mut response = as_problem(response, &id);
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?began.elapsed(), "answered"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+/// A problem gets the request's id; a bare refusal of the framework becomes a problem.
+fn as_problem(response: Response, id: &str) -> Response {
+    let problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("others");
+            Problem::new(ErrorCode::MethodNotAllowed, format!("This path takes {allowed}."))
+        }
+        None => return response,
+    };
+    let (before, _) = response.into_parts();
+    let mut rendered = problem.render(id);
+    for (name, value) in &before.headers {
+        if !rendered.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+            rendered.headers_mut().insert(name, value.clone());
+        }
+    }
+    rendered
+}
+
+/// Serves until `stop`, then lets running requests end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}

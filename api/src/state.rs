@@ -1,0 +1,34 @@
+//! What every handler works with.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use remaster_shared::blob::Blobs;
+use remaster_shared::catalogue::Catalogue;
+use remaster_shared::job::UrlBase;
+use remaster_shared::picture::PixelLimits;
+use remaster_shared::store::SharedStore;
+
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Links start with this; when `None`, with the host that the request named.
+    pub public_url: Option<UrlBase>,
+    pub daily_limit: u64,
+    pub max_upload_bytes: u64,
+    pub pixels: PixelLimits,
+    /// How long `POST /enhance` holds its caller.
+    pub sync_timeout: Duration,
+    /// Uploads lie here while they are looked at.
+    pub spool: PathBuf,
+    /// Whether networks are used at all; without, every picture is enlarged by Lanczos.
+    pub use_realesrgan: bool,
+}
+
+/// The service behind the routes.
+pub struct Api {
+    pub store: SharedStore,
+    pub blobs: Blobs,
+    pub catalogue: Arc<dyn Catalogue>,
+    pub settings: ApiSettings,
+}
+
+pub type Shared = Arc<Api>;

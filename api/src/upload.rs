@@ -1,0 +1,153 @@
+//! Receiving an image: multipart or raw, streamed to a spool file under a byte cap, then looked at by its header.
+
+use std::io::BufReader;
+
+use axum::body::Body;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{StatusCode, header};
+use futures::{Stream, StreamExt};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::InputInfo;
+use remaster_shared::picture::inspect;
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+
+use crate::options::Options;
+use crate::problem::{Answer, Problem};
+use crate::state::Api;
+
+/// Longest value of an option.
+const OPTION_BYTES: usize = 4096;
+/// What a multipart body may hold besides the file.
+const ENVELOPE: u64 = 64 * 1024;
+/// Longest filename kept, in characters.
+const FILENAME: usize = 255;
+
+/// An image on disk, and what its header says.
+pub struct Upload {
+    pub file: NamedTempFile,
+    pub info: InputInfo,
+}
+
+/// Takes the image and the options out of `request`; those in the query are already in `options`.
+pub async fn receive(api: &Api, request: Request, mut options: Options) -> Answer<(Upload, Options)> {
+    let limit = api.settings.max_upload_bytes;
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > limit + ENVELOPE) {
+        return Err(too_large(limit));
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let spooled = match kind.as_str() {
+        "multipart/form-data" => multipart(api, request, &mut options).await?,
+        // curl --data-binary says the form type unless told otherwise; the bytes decide what it is.
+        kind if kind.starts_with("image/") || kind == "application/octet-stream" => {
+            let file = spool(api, chunks(request.into_body())).await?;
+            Some((file, None))
+        }
+        _ => {
+            let detail = "Send the image as multipart/form-data with a part named file, or as the raw body with an image/* content type.";
+            return Err(Problem::new(ErrorCode::MissingFile, detail));
+        }
+    };
+    let missing = || Problem::new(ErrorCode::MissingFile, "There is no image: the part named file is missing or empty.");
+    let ((file, bytes), filename) = spooled.ok_or_else(missing)?;
+    if bytes == 0 {
+        return Err(missing());
+    }
+    let opened = file.reopen()?;
+    let looked = tokio::task::spawn_blocking(move || inspect(BufReader::new(opened), bytes, filename));
+    let info = looked.await.map_err(|error| std::io::Error::other(error.to_string()))??;
+    Ok((Upload { file, info }, options))
+}
+
+type Spooled = (NamedTempFile, u64);
+
+async fn multipart(api: &Api, request: Request, options: &mut Options) -> Answer<Option<(Spooled, Option<String>)>> {
+    let malformed = |error: MultipartError| {
+        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE { ErrorCode::FileTooLarge } else { ErrorCode::InvalidParameter };
+        Problem::new(code, format!("The multipart body cannot be read: {}.", error.body_text()))
+    };
+    let mut parts = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
+    let mut found = None;
+    while let Some(part) = parts.next_field().await.map_err(malformed)? {
+        match part.name() {
+            Some("file") if found.is_some() => {
+                return Err(Problem::new(ErrorCode::InvalidParameter, "There is more than one file; POST /jobs takes one."));
+            }
+            Some("file") => {
+                let filename = part.file_name().map(clean_filename).filter(|name| !name.is_empty());
+                let bytes = part.map(|chunk| chunk.map_err(malformed));
+                found = Some((spool(api, Box::pin(bytes)).await?, filename));
+            }
+            Some(name) => {
+                let name = name.to_owned();
+                let value = short_text(&name, part).await?;
+                options.add(&name, &value)?;
+            }
+            None => return Err(Problem::new(ErrorCode::InvalidParameter, "A part of the form has no name.")),
+        }
+    }
+    Ok(found)
+}
+
+/// The last path component, without control characters: for display and for naming results, never a path.
+fn clean_filename(name: &str) -> String {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or("");
+    base.chars().filter(|c| !c.is_control()).take(FILENAME).collect()
+}
+
+async fn short_text(name: &str, mut part: Field<'_>) -> Answer<String> {
+    let bad = || Problem::parameter(name, "…", "a short text in UTF-8");
+    let mut value = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|_| bad())? {
+        value.extend_from_slice(&chunk);
+        if value.len() > OPTION_BYTES {
+            return Err(bad());
+        }
+    }
+    String::from_utf8(value).map_err(|_| bad())
+}
+
+fn chunks(body: Body) -> impl Stream<Item = Answer<axum::body::Bytes>> + Unpin {
+    let broken = |_| Problem::new(ErrorCode::InvalidParameter, "The body ended before it was whole.");
+    body.into_data_stream().map(move |chunk| chunk.map_err(broken))
+}
+
+/// Writes the chunks to a new file in the spool folder; gives up past the byte cap.
+async fn spool(api: &Api, mut chunks: impl Stream<Item = Answer<axum::body::Bytes>> + Unpin) -> Answer<Spooled> {
+    let limit = api.settings.max_upload_bytes;
+    let file = NamedTempFile::new_in(&api.settings.spool)?;
+    let mut writer = tokio::fs::File::from_std(file.reopen()?);
+    let mut bytes = 0_u64;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        bytes += chunk.len() as u64;
+        if bytes > limit {
+            return Err(too_large(limit));
+        }
+        writer.write_all(&chunk).await?;
+    }
+    writer.flush().await?;
+    Ok((file, bytes))
+}
+
+fn too_large(limit: u64) -> Problem {
+    Problem::new(ErrorCode::FileTooLarge, format!("The file is larger than {limit} bytes (MAX_UPLOAD_BYTES)."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean_filename;
+
+    #[test]
+    fn a_filename_is_only_a_name() {
+        assert_eq!(clean_filename("../../etc/passwd"), "passwd");
+        assert_eq!(clean_filename("C:\\photos\\a\r\n.jpg"), "a.jpg");
+        assert_eq!(clean_filename("Großmutter 1932.jpg"), "Großmutter 1932.jpg");
+        assert_eq!(clean_filename(&"x".repeat(999)).len(), 255);
+    }
+}

@@ -1,0 +1,43 @@
+//! Waiting for a job on the store's notifications.
+
+use std::time::Duration;
+
+use remaster_shared::job::{JobId, JobRecord};
+use remaster_shared::store::Store;
+
+use crate::problem::{Answer, Problem};
+
+/// Longest wait a caller may ask for.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// The job is looked at this often while waiting, should a notification be lost.
+const FALLBACK: Duration = Duration::from_secs(15);
+
+/// The seconds of `?wait=` or `Prefer: wait=`.
+pub fn parse(name: &str, text: &str) -> Answer<Duration> {
+    text.parse()
+        .ok()
+        .map(Duration::from_secs)
+        .filter(|wait| *wait <= MAX_WAIT)
+        .ok_or_else(|| Problem::parameter(name, text, "whole seconds from 0 to 60"))
+}
+
+/// The job once `enough` of it, or as it stands after `at_most`.
+pub async fn until(
+    store: &dyn Store,
+    job: JobId,
+    at_most: Duration,
+    enough: impl Fn(&JobRecord) -> bool,
+) -> Answer<JobRecord> {
+    let deadline = tokio::time::Instant::now() + at_most;
+    // Subscribed before the first look, so that no change falls between.
+    let mut watch = store.watch(job);
+    loop {
+        let record = store.get(job).await?.ok_or_else(Problem::job_not_found)?;
+        if enough(&record) || tokio::time::Instant::now() >= deadline {
+            return Ok(record);
+        }
+        let next_look = deadline.min(tokio::time::Instant::now() + FALLBACK);
+        let _ = tokio::time::timeout_at(next_look, watch.changed()).await;
+    }
+}
