@@ -18,7 +18,8 @@ impl FromRequestParts<Shared> for Links {
             return Ok(Self(base.clone()));
         }
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.filter(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".:-[]".contains(c)));
+        let host = host
+            .filter(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".:-[]".contains(c)));
         // Without a usable host, links are relative to the server's root.
         Ok(Self(UrlBase::new(&host.map(|host| format!("http://{host}")).unwrap_or_default())))
     }

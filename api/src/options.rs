@@ -20,7 +20,8 @@ impl Options {
     pub fn add(&mut self, name: &str, value: &str) -> Answer<()> {
         let Some(known) = KNOWN.into_iter().find(|known| *known == name) else {
             let name: String = name.chars().take(80).collect();
-            let detail = format!("{name:?} is not an option; the options are {} and the image goes in file.", KNOWN.join(", "));
+            let detail =
+                format!("{name:?} is not an option; the options are {} and the image goes in file.", KNOWN.join(", "));
             return Err(Problem::new(ErrorCode::InvalidParameter, detail));
         };
         match self.0.insert(known, value.trim().to_owned()) {
@@ -48,7 +49,8 @@ impl Options {
         };
         let models = api.catalogue.models();
         if faces == FaceMode::Require && !models.iter().any(|model| model.installed && model.kind == "face_restorer") {
-            let detail = "No face restoration model is installed, and faces is require; use faces=auto to go on without.";
+            let detail =
+                "No face restoration model is installed, and faces is require; use faces=auto to go on without.";
             return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
         }
         let model = if background { upscaler(&models, &asked, scale)? } else { asked };
@@ -60,7 +62,8 @@ fn upscaler(models: &[remaster_shared::catalogue::ModelInfo], asked: &ModelId, s
     if let Some(model) = resolve(models, asked, scale) {
         return Ok(model);
     }
-    let listed = asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
+    let listed =
+        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
     if listed {
         let detail = format!("The model {asked} is not installed here; GET /models lists what is.");
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))

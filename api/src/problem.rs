@@ -104,7 +104,10 @@ impl From<ParamError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store does not answer");
-        Self::new(ErrorCode::StoreUnavailable, "The job store is not reachable; nothing was charged. Try again shortly.")
+        Self::new(
+            ErrorCode::StoreUnavailable,
+            "The job store is not reachable; nothing was charged. Try again shortly.",
+        )
     }
 }
 
@@ -131,7 +134,8 @@ impl From<SubmitError> for Problem {
 
 /// The refusal of a client that has used its day up.
 pub fn over_quota(quota: Quota) -> Problem {
-    let detail = format!("{} of {} images are used today; the quota resets at {}.", quota.used, quota.limit, quota.reset);
+    let detail =
+        format!("{} of {} images are used today; the quota resets at {}.", quota.used, quota.limit, quota.reset);
     Problem { quota: Some(quota), ..Problem::new(ErrorCode::QuotaExceeded, detail) }
 }
 

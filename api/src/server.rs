@@ -45,7 +45,8 @@ fn as_problem(response: Response, id: &str) -> Response {
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
         None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("others");
+            let allowed =
+                response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("others");
             Problem::new(ErrorCode::MethodNotAllowed, format!("This path takes {allowed}."))
         }
         None => return response,

@@ -51,7 +51,8 @@ pub async fn receive(api: &Api, request: Request, mut options: Options) -> Answe
             return Err(Problem::new(ErrorCode::MissingFile, detail));
         }
     };
-    let missing = || Problem::new(ErrorCode::MissingFile, "There is no image: the part named file is missing or empty.");
+    let missing =
+        || Problem::new(ErrorCode::MissingFile, "There is no image: the part named file is missing or empty.");
     let ((file, bytes), filename) = spooled.ok_or_else(missing)?;
     if bytes == 0 {
         return Err(missing());
@@ -66,7 +67,11 @@ type Spooled = (NamedTempFile, u64);
 
 async fn multipart(api: &Api, request: Request, options: &mut Options) -> Answer<Option<(Spooled, Option<String>)>> {
     let malformed = |error: MultipartError| {
-        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE { ErrorCode::FileTooLarge } else { ErrorCode::InvalidParameter };
+        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            ErrorCode::FileTooLarge
+        } else {
+            ErrorCode::InvalidParameter
+        };
         Problem::new(code, format!("The multipart body cannot be read: {}.", error.body_text()))
     };
     let mut parts = Multipart::from_request(request, &())
@@ -76,7 +81,10 @@ async fn multipart(api: &Api, request: Request, options: &mut Options) -> Answer
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
         match part.name() {
             Some("file") if found.is_some() => {
-                return Err(Problem::new(ErrorCode::InvalidParameter, "There is more than one file; POST /jobs takes one."));
+                return Err(Problem::new(
+                    ErrorCode::InvalidParameter,
+                    "There is more than one file; POST /jobs takes one.",
+                ));
             }
             Some("file") => {
                 let filename = part.file_name().map(clean_filename).filter(|name| !name.is_empty());

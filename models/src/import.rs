@@ -41,19 +41,11 @@ pub struct ImportOptions {
 ///
 /// # Errors
 /// An invalid id, an unaccepted or broken file (the layer is named), an unknown or contradicting scale, a full disk.
-pub fn import(
-    file: &Path,
-    id: &str,
-    library: &Library,
-    options: &ImportOptions,
-) -> Result<Installed, ImportError> {
+pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
     let manifest = Manifest::embedded().ok();
     let asset = manifest.as_ref().and_then(|manifest| manifest.find(id));
     if let Some(asset) = asset.filter(|asset| asset.kind != Kind::Upscaler) {
-        return Err(ImportError::Reserved {
-            id: id.to_owned(),
-            kind: asset.kind,
-        });
+        return Err(ImportError::Reserved { id: id.to_owned(), kind: asset.kind });
     }
     let listed = asset.map_or_else(ImportOptions::default, known);
     if let (Some(expected), Some(got)) = (listed.scale, options.scale)
@@ -69,44 +61,26 @@ pub fn import(
 }
 
 /// Imports the fetched files of `asset`.
-pub(crate) fn import_listed(
-    file: &Path,
-    asset: &Asset,
-    library: &Library,
-) -> Result<Installed, ImportError> {
+pub(crate) fn import_listed(file: &Path, asset: &Asset, library: &Library) -> Result<Installed, ImportError> {
     install(file, &asset.id, library, &known(asset))
 }
 
 fn known(asset: &Asset) -> ImportOptions {
-    ImportOptions {
-        scale: asset.scale,
-        architecture: asset.architecture.clone(),
-    }
+    ImportOptions { scale: asset.scale, architecture: asset.architecture.clone() }
 }
 
-fn install(
-    file: &Path,
-    id: &str,
-    library: &Library,
-    options: &ImportOptions,
-) -> Result<Installed, ImportError> {
+fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
     if !valid_id(id) {
         return Err(ImportError::BadId(id.to_owned()));
     }
     let describe = |scale, source_sha256| Description {
         id: id.to_owned(),
         kind: Kind::Upscaler,
-        architecture: options
-            .architecture
-            .clone()
-            .unwrap_or_else(|| "custom".to_owned()),
+        architecture: options.architecture.clone().unwrap_or_else(|| "custom".to_owned()),
         scale,
         source_sha256,
     };
-    let extension = file
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .map(str::to_ascii_lowercase);
+    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("param" | "bin") => {
             let (param, bin) = pair(file)?;
@@ -125,25 +99,15 @@ fn install(
             if let Some(found) = checked.scale {
                 agree(options.scale, found)?;
             }
-            let scale = checked
-                .scale
-                .or(options.scale)
-                .ok_or(ImportError::ScaleUnknown)?;
+            let scale = checked.scale.or(options.scale).ok_or(ImportError::ScaleUnknown)?;
             let added = describe(scale, digest::of_bytes(&[&bytes])).encode();
-            let mut parts: Vec<&[u8]> = checked
-                .kept
-                .iter()
-                .map(|range| &bytes[range.clone()])
-                .collect();
+            let mut parts: Vec<&[u8]> = checked.kept.iter().map(|range| &bytes[range.clone()]).collect();
             parts.push(&added);
             library.install(id, &parts)?;
         }
         _ => return Err(ImportError::NotAccepted(file.to_path_buf())),
     }
-    library.get(id).ok_or_else(|| ImportError::Unreadable {
-        path: library.model_path(id),
-        why: "vanished".into(),
-    })
+    library.get(id).ok_or_else(|| ImportError::Unreadable { path: library.model_path(id), why: "vanished".into() })
 }
 
 fn agree(expected: Option<u32>, got: u32) -> Result<(), ImportError> {
@@ -155,43 +119,24 @@ fn agree(expected: Option<u32>, got: u32) -> Result<(), ImportError> {
 
 /// The `.param` and the `.bin` that go with `file`, which is one of them.
 fn pair(file: &Path) -> Result<(std::path::PathBuf, std::path::PathBuf), ImportError> {
-    let is_param = file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("param"));
+    let is_param = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("param"));
     let other = file.with_extension(if is_param { "bin" } else { "param" });
     if !other.is_file() {
-        return Err(ImportError::Alone {
-            file: file.to_path_buf(),
-            missing: other,
-        });
+        return Err(ImportError::Alone { file: file.to_path_buf(), missing: other });
     }
-    Ok(if is_param {
-        (file.to_path_buf(), other)
-    } else {
-        (other, file.to_path_buf())
-    })
+    Ok(if is_param { (file.to_path_buf(), other) } else { (other, file.to_path_buf()) })
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ImportError> {
-    let fail = |error: std::io::Error| ImportError::Unreadable {
-        path: path.into(),
-        why: error.to_string(),
-    };
+    let fail = |error: std::io::Error| ImportError::Unreadable { path: path.into(), why: error.to_string() };
     let size = fs::metadata(path).map_err(fail)?.len();
     let mut bytes = Vec::new();
     if size < limit {
         // The limit holds also for what is not a plain file, or grows meanwhile.
-        File::open(path)
-            .map_err(fail)?
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(fail)?;
+        File::open(path).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
     }
     if size >= limit || bytes.len() as u64 >= limit {
-        return Err(ImportError::TooLarge {
-            path: path.into(),
-            limit,
-        });
+        return Err(ImportError::TooLarge { path: path.into(), limit });
     }
     Ok(bytes)
 }

@@ -87,11 +87,7 @@ impl Library {
     /// # Errors
     /// The directory cannot be read.
     pub fn installed(&self) -> Result<Vec<Installed>, LibraryError> {
-        Ok(self
-            .model_ids()?
-            .iter()
-            .filter_map(|id| self.get(id))
-            .collect())
+        Ok(self.model_ids()?.iter().filter_map(|id| self.get(id)).collect())
     }
 
     /// The installed model `id`, read from its metadata; the weights are skipped.
@@ -102,22 +98,8 @@ impl Library {
         }
         let path = self.model_path(id);
         let bytes = fs::metadata(&path).ok()?.len();
-        let Description {
-            id: own,
-            kind,
-            architecture,
-            scale,
-            source_sha256,
-        } = meta::read(&path).ok().flatten()?;
-        (own == id).then_some(Installed {
-            id: own,
-            kind,
-            architecture,
-            scale,
-            path,
-            bytes,
-            source_sha256,
-        })
+        let Description { id: own, kind, architecture, scale, source_sha256 } = meta::read(&path).ok().flatten()?;
+        (own == id).then_some(Installed { id: own, kind, architecture, scale, path, bytes, source_sha256 })
     }
 
     /// Rehashes every installed model, then the runtime where it is installed; `(id, verdict)` each.
@@ -164,9 +146,7 @@ impl Library {
         };
         let mut ids = Vec::new();
         for entry in entries {
-            let name = entry
-                .map_err(|error| DiskError::io(&self.dir, error))?
-                .file_name();
+            let name = entry.map_err(|error| DiskError::io(&self.dir, error))?.file_name();
             if let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".onnx"))
                 && valid_id(id)
             {
@@ -182,15 +162,8 @@ impl Library {
 /// `None` for a user without a home.
 #[must_use]
 pub fn default_dir() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|dir| dir.is_absolute());
-    Some(
-        cache
-            .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?
-            .join("remaster")
-            .join("models"),
-    )
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    Some(cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?.join("remaster").join("models"))
 }
 
 fn sidecar(model: &Path) -> PathBuf {
@@ -201,10 +174,7 @@ fn sidecar(model: &Path) -> PathBuf {
 
 fn read_sidecar(model: &Path) -> Option<String> {
     let text = fs::read_to_string(sidecar(model)).ok()?;
-    text.split_whitespace()
-        .next()
-        .filter(|hash| hash.len() == 64)
-        .map(str::to_owned)
+    text.split_whitespace().next().filter(|hash| hash.len() == 64).map(str::to_owned)
 }
 
 fn judge(path: &Path, expected: Option<String>) -> Verdict {

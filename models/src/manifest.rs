@@ -39,9 +39,7 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Upscaler, Self::Runtime, Self::Photo]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        [Self::Upscaler, Self::Runtime, Self::Photo].into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -185,18 +183,9 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)?;
         for (at, asset) in manifest.assets.iter().enumerate() {
-            check(asset).map_err(|what| ManifestError::Invalid {
-                id: asset.id.clone(),
-                what,
-            })?;
-            if manifest.assets[..at]
-                .iter()
-                .any(|other| other.id == asset.id && other.platform == asset.platform)
-            {
-                return Err(ManifestError::Invalid {
-                    id: asset.id.clone(),
-                    what: "listed twice".into(),
-                });
+            check(asset).map_err(|what| ManifestError::Invalid { id: asset.id.clone(), what })?;
+            if manifest.assets[..at].iter().any(|other| other.id == asset.id && other.platform == asset.platform) {
+                return Err(ManifestError::Invalid { id: asset.id.clone(), what: "listed twice".into() });
             }
         }
         Ok(manifest)
@@ -211,9 +200,7 @@ impl Manifest {
     /// The assets that fit this platform, in order.
     pub fn here(&self) -> impl Iterator<Item = &Asset> {
         let platform = platform();
-        self.assets
-            .iter()
-            .filter(move |asset| asset.fits(&platform))
+        self.assets.iter().filter(move |asset| asset.fits(&platform))
     }
 
     /// The runtime for this platform, where one is listed.
@@ -241,27 +228,14 @@ fn check(asset: &Asset) -> Result<(), String> {
     if asset.kind == Kind::Runtime && (asset.version.is_none() || asset.platform.is_none()) {
         return Err("a runtime needs a version and a platform".into());
     }
-    if asset
-        .version
-        .as_deref()
-        .is_some_and(|version| !valid_id(version))
-    {
+    if asset.version.as_deref().is_some_and(|version| !valid_id(version)) {
         return Err("the version is not valid".into());
     }
     for file in &asset.files {
-        let plain = !file.name.is_empty()
-            && !file.name.starts_with('.')
-            && !file.name.contains(['/', '\\', '\0']);
-        let hex = file.sha256.len() == 64
-            && file
-                .sha256
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let plain = !file.name.is_empty() && !file.name.starts_with('.') && !file.name.contains(['/', '\\', '\0']);
+        let hex = file.sha256.len() == 64 && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !plain || !hex || file.bytes == 0 || file.sources.is_empty() {
-            return Err(format!(
-                "file {:?} needs a plain name, a size, a SHA-256 and a source",
-                file.name
-            ));
+            return Err(format!("file {:?} needs a plain name, a size, a SHA-256 and a source", file.name));
         }
     }
     Ok(())
@@ -274,31 +248,14 @@ mod tests {
     #[test]
     fn the_embedded_manifest_is_sound() {
         let manifest = Manifest::embedded().unwrap();
-        let upscalers: Vec<_> = manifest
-            .assets
-            .iter()
-            .filter(|a| a.kind == Kind::Upscaler && a.default)
-            .map(|a| a.id.as_str())
-            .collect();
-        assert_eq!(
-            upscalers,
-            [
-                "realesrgan-x4plus",
-                "realesr-animevideov3",
-                "realesrgan-x4plus-anime"
-            ]
-        );
+        let upscalers: Vec<_> =
+            manifest.assets.iter().filter(|a| a.kind == Kind::Upscaler && a.default).map(|a| a.id.as_str()).collect();
+        assert_eq!(upscalers, ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime"]);
         for platform in ["linux-x86_64", "linux-aarch64", "macos-aarch64"] {
-            let runtimes = manifest
-                .assets
-                .iter()
-                .filter(|a| a.kind == Kind::Runtime && a.fits(platform));
+            let runtimes = manifest.assets.iter().filter(|a| a.kind == Kind::Runtime && a.fits(platform));
             assert_eq!(runtimes.filter(|a| a.default).count(), 1, "{platform}");
         }
-        assert_eq!(
-            manifest.find("test-photo").unwrap().files[0].name,
-            "astronaut.png"
-        );
+        assert_eq!(manifest.find("test-photo").unwrap().files[0].name, "astronaut.png");
     }
 
     #[test]
@@ -311,19 +268,9 @@ mod tests {
         };
         let sha = "0".repeat(64);
         assert!(Manifest::parse(&entry("a", &sha)).is_ok());
-        for text in [
-            entry("../a", &sha),
-            entry("a", "00"),
-            entry("a", &sha) + &entry("a", &sha),
-        ] {
-            assert!(
-                matches!(Manifest::parse(&text), Err(ManifestError::Invalid { .. })),
-                "{text}"
-            );
+        for text in [entry("../a", &sha), entry("a", "00"), entry("a", &sha) + &entry("a", &sha)] {
+            assert!(matches!(Manifest::parse(&text), Err(ManifestError::Invalid { .. })), "{text}");
         }
-        assert!(matches!(
-            Manifest::parse("x = 1"),
-            Err(ManifestError::Syntax(_))
-        ));
+        assert!(matches!(Manifest::parse("x = 1"), Err(ManifestError::Syntax(_))));
     }
 }

@@ -31,10 +31,7 @@ pub struct PullOptions {
 impl Default for PullOptions {
     /// No mirror, the machine's own pip.
     fn default() -> Self {
-        Self {
-            mirror: None,
-            pip: PipCommand::defaults(),
-        }
+        Self { mirror: None, pip: PipCommand::defaults() }
     }
 }
 
@@ -114,21 +111,13 @@ pub fn pull(
     options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<PullOutcome>, PullError> {
-    let assets = ids
-        .iter()
-        .map(|id| find(manifest, id))
-        .collect::<Result<Vec<_>, _>>()?;
+    let assets = ids.iter().map(|id| find(manifest, id)).collect::<Result<Vec<_>, _>>()?;
     if assets.is_empty() {
         return Ok(Vec::new());
     }
     let _lock = lock(library.dir(), progress)?;
     let scratch = scratch(library.dir())?;
-    let mut session = Session::new(
-        options.mirror.clone(),
-        options.pip.clone(),
-        library.dir(),
-        scratch.path(),
-    );
+    let mut session = Session::new(options.mirror.clone(), options.pip.clone(), library.dir(), scratch.path());
     let mut outcomes = Vec::with_capacity(assets.len());
     for asset in assets {
         let result = if is_installed(asset, library) {
@@ -139,10 +128,7 @@ pub fn pull(
         if let Ok(Pulled::Installed(_)) = result {
             progress.finished(&asset.id);
         }
-        outcomes.push(PullOutcome {
-            id: asset.id.clone(),
-            result,
-        });
+        outcomes.push(PullOutcome { id: asset.id.clone(), result });
     }
     Ok(outcomes)
 }
@@ -171,9 +157,7 @@ pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
         Kind::Upscaler => library.get(&asset.id).is_some(),
         Kind::Runtime | Kind::Photo => {
             let dir = folder(asset, library);
-            asset.files.iter().all(|file| {
-                fs::metadata(dir.join(&file.name)).is_ok_and(|meta| meta.len() == file.bytes)
-            })
+            asset.files.iter().all(|file| fs::metadata(dir.join(&file.name)).is_ok_and(|meta| meta.len() == file.bytes))
         }
     }
 }
@@ -181,11 +165,7 @@ pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
 fn find<'a>(manifest: &'a Manifest, id: &str) -> Result<&'a Asset, PullError> {
     manifest.find(id).ok_or_else(|| PullError::Unknown {
         id: id.to_owned(),
-        known: manifest
-            .here()
-            .map(|asset| asset.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
+        known: manifest.here().map(|asset| asset.id.as_str()).collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -202,28 +182,18 @@ fn install(
     };
     disk::make_dir(&dir).map_err(FetchError::Disk)?;
     let mut meter = Meter::new(progress, &asset.id, asset.bytes());
-    let fetched = asset
-        .files
-        .iter()
-        .try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
+    let fetched = asset.files.iter().try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
     if fetched.is_err() {
         // An empty runtime folder would be left; one with files in it stays.
         let _ = fs::remove_dir(&dir);
     }
     fetched?;
     if asset.kind == Kind::Upscaler {
-        let weights = asset
-            .files
-            .first()
-            .map(|file| dir.join(&file.name))
-            .unwrap_or_default();
+        let weights = asset.files.first().map(|file| dir.join(&file.name)).unwrap_or_default();
         let made = import::import_listed(&weights, asset, library);
         // The sources are of no further use and as large as the model.
         let _ = fs::remove_dir_all(&dir);
-        made.map_err(|source| AssetError::Import {
-            id: asset.id.clone(),
-            source,
-        })?;
+        made.map_err(|source| AssetError::Import { id: asset.id.clone(), source })?;
     }
     Ok(Pulled::Installed(installed_path(asset, library)))
 }
@@ -250,19 +220,11 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<File, DiskError> {
     disk::make_dir(dir)?;
     let path = dir.join(".lock");
     let fail = |error| DiskError::writing(&path, 0, error);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(fail)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress.note(&format!(
-                "waiting for another process that is pulling into {}",
-                dir.display()
-            ));
+            progress.note(&format!("waiting for another process that is pulling into {}", dir.display()));
             file.lock().map_err(fail)?;
         }
         Err(TryLockError::Error(error)) => return Err(fail(error)),
@@ -272,20 +234,10 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<File, DiskError> {
 
 /// A fresh scratch directory. The lock is held, so any older one belongs to a process that died.
 fn scratch(dir: &Path) -> Result<TempDir, DiskError> {
-    for entry in fs::read_dir(dir)
-        .map_err(|error| DiskError::io(dir, error))?
-        .flatten()
-    {
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(SCRATCH))
-        {
+    for entry in fs::read_dir(dir).map_err(|error| DiskError::io(dir, error))?.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH)) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new()
-        .prefix(SCRATCH)
-        .tempdir_in(dir)
-        .map_err(|error| DiskError::writing(dir, 0, error))
+    tempfile::Builder::new().prefix(SCRATCH).tempdir_in(dir).map_err(|error| DiskError::writing(dir, 0, error))
 }

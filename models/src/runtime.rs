@@ -15,9 +15,7 @@ pub enum RuntimeError {
     #[error("ONNX Runtime is not installed in {}: run `remaster models pull onnxruntime`, or set ORT_DYLIB_PATH", .0.display())]
     NotInstalled(PathBuf),
     /// No pinned library for this platform.
-    #[error(
-        "no ONNX Runtime is listed for {0}: set ORT_DYLIB_PATH to a libonnxruntime of version 1.22 or later"
-    )]
+    #[error("no ONNX Runtime is listed for {0}: set ORT_DYLIB_PATH to a libonnxruntime of version 1.22 or later")]
     Unlisted(String),
 }
 
@@ -26,26 +24,12 @@ impl Library {
     ///
     /// # Errors
     /// A named path that is not a file; no pulled library; a platform that the manifest does not cover.
-    pub fn runtime_path(
-        &self,
-        manifest: &Manifest,
-        ort_dylib_path: Option<&Path>,
-    ) -> Result<PathBuf, RuntimeError> {
+    pub fn runtime_path(&self, manifest: &Manifest, ort_dylib_path: Option<&Path>) -> Result<PathBuf, RuntimeError> {
         if let Some(path) = ort_dylib_path {
-            return if path.is_file() {
-                Ok(path.into())
-            } else {
-                Err(RuntimeError::Absent(path.into()))
-            };
+            return if path.is_file() { Ok(path.into()) } else { Err(RuntimeError::Absent(path.into())) };
         }
-        let asset = manifest
-            .runtime()
-            .ok_or_else(|| RuntimeError::Unlisted(crate::manifest::platform()))?;
-        match asset
-            .files
-            .first()
-            .map(|file| self.dir().join(folder(asset)).join(&file.name))
-        {
+        let asset = manifest.runtime().ok_or_else(|| RuntimeError::Unlisted(crate::manifest::platform()))?;
+        match asset.files.first().map(|file| self.dir().join(folder(asset)).join(&file.name)) {
             Some(path) if path.is_file() => Ok(path),
             _ => Err(RuntimeError::NotInstalled(self.dir().into())),
         }
@@ -67,16 +51,10 @@ mod tests {
         let library = Library::open(dir.path().join("m")).unwrap();
         let manifest = Manifest::embedded().unwrap();
         let own = dir.path().join("libonnxruntime.so");
-        assert_eq!(
-            library.runtime_path(&manifest, Some(&own)),
-            Err(RuntimeError::Absent(own.clone()))
-        );
+        assert_eq!(library.runtime_path(&manifest, Some(&own)), Err(RuntimeError::Absent(own.clone())));
         std::fs::write(&own, b"x").unwrap();
         assert_eq!(library.runtime_path(&manifest, Some(&own)), Ok(own));
         let error = library.runtime_path(&manifest, None).unwrap_err();
-        assert!(matches!(
-            error,
-            RuntimeError::NotInstalled(_) | RuntimeError::Unlisted(_)
-        ));
+        assert!(matches!(error, RuntimeError::NotInstalled(_) | RuntimeError::Unlisted(_)));
     }
 }

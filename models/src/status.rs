@@ -48,10 +48,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         listed: true,
         bytes: asset.bytes(),
     });
-    let custom = library
-        .installed()?
-        .into_iter()
-        .filter(|model| manifest.find(&model.id).is_none());
+    let custom = library.installed()?.into_iter().filter(|model| manifest.find(&model.id).is_none());
     let custom = custom.map(|model| AssetStatus {
         id: model.id,
         kind: model.kind,

@@ -159,7 +159,9 @@ impl LeaseLayer {
     async fn give_back(&self, lease: &Lease) {
         match self.store.release(lease).await {
             Ok(()) => tracing::info!(job = %lease.job, "job given back to the queue"),
-            Err(error) => tracing::warn!(job = %lease.job, %error, "a job could not be given back; its lease will run out"),
+            Err(error) => {
+                tracing::warn!(job = %lease.job, %error, "a job could not be given back; its lease will run out")
+            }
         }
     }
 }

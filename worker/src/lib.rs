@@ -14,4 +14,4 @@ mod queue;
 mod run;
 pub mod upscale;
 
-pub use run::{WorkerSettings, run};
+pub use run::{Shutdown, WorkerSettings, run};

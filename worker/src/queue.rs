@@ -61,9 +61,8 @@ impl Backend for Queue {
         _worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         let (store, worker, stop) = (&self.store, &self.worker, &self.stop);
-        let claiming = self
-            .claiming
-            .get_or_insert_with(|| Box::pin(claim(store.clone(), worker.clone(), stop.clone())));
+        let claiming =
+            self.claiming.get_or_insert_with(|| Box::pin(claim(store.clone(), worker.clone(), stop.clone())));
         let claimed = ready!(claiming.as_mut().poll(cx));
         self.claiming = None;
         Poll::Ready(claimed.map(|assignment| Ok(TaskBuilder::new(assignment).build())))

@@ -7,13 +7,13 @@ use apalis::prelude::{Monitor, WorkerBuilder};
 use remaster_shared::blob::Blobs;
 use remaster_shared::store::SharedStore;
 
-pub use crate::lease::Shutdown;
 use crate::engine::SharedEngine;
+use crate::janitor;
 use crate::job::{RunJob, Workshop};
 use crate::lease::LeaseLayer;
+pub use crate::lease::Shutdown;
 use crate::queue::Queue;
 use crate::upscale::TileSettings;
-use crate::janitor;
 
 /// After the grace, how long settling and giving back may take.
 const WIND_UP: Duration = Duration::from_secs(5);

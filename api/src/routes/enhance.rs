@@ -69,8 +69,12 @@ async fn finish(api: &Api, client: Client, id: JobId, base: &UrlBase, query: Pai
     let job = wait::until(&*api.store, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await?;
     let mut response = match job.status {
         Status::Queued | Status::Processing => accepted(&job, base),
-        Status::Canceled => return Err(Problem::new(ErrorCode::Canceled, "The job was canceled before it was finished.")),
-        Status::Failed => return Err(job.error.map_or_else(|| Problem::new(ErrorCode::Internal, "The job failed."), Into::into)),
+        Status::Canceled => {
+            return Err(Problem::new(ErrorCode::Canceled, "The job was canceled before it was finished."));
+        }
+        Status::Failed => {
+            return Err(job.error.map_or_else(|| Problem::new(ErrorCode::Internal, "The job failed."), Into::into));
+        }
         Status::Succeeded | Status::Expired => rendered(api, &job).await?,
     };
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {

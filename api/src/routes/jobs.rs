@@ -103,7 +103,8 @@ pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
 
 /// Receives the upload and makes it the job `id`: what all submitting routes share.
 pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request: Request) -> Answer<JobRecord> {
-    let Query(pairs) = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
+    let Query(pairs) =
+        query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
     let mut options = Options::default();
     for (name, value) in &pairs {
         options.add(name, value)?;
@@ -117,7 +118,9 @@ pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request:
     api.blobs.put_file(input, upload.file.path()).await?;
     let new = NewJobs { client: client.0, jobs: vec![NewJob { id, params, input: upload.info }] };
     match api.store.submit(new).await {
-        Ok(mut submitted) => submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept.")),
+        Ok(mut submitted) => {
+            submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))
+        }
         Err(refused) => {
             if let Err(error) = api.blobs.delete(input).await {
                 tracing::warn!(key = %input, %error, "a refused upload is left for the sweep");
@@ -156,7 +159,8 @@ pub async fn show(
     query: Result<Query<ShowQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answer {
-    let Query(query) = query.map_err(|_| Problem::new(ErrorCode::InvalidParameter, "The only query parameter is wait."))?;
+    let Query(query) =
+        query.map_err(|_| Problem::new(ErrorCode::InvalidParameter, "The only query parameter is wait."))?;
     let id = job_id(&id)?;
     let wait = query.wait.as_deref().map(|text| wait::parse("wait", text)).transpose()?;
     let mut job = api.store.get(id).await?.ok_or_else(Problem::job_not_found)?;

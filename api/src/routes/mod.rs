@@ -32,7 +32,8 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
 pub fn router(api: Shared) -> Router {
     let (routes, document) = documented().split_for_parts();
     // The validator badge would ask a server outside.
-    let swagger = SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
+    let swagger =
+        SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
     // Uploads have a cap of their own, counted as they stream.
     let routes = routes.layer(DefaultBodyLimit::disable()).with_state(api);
     middleware(routes.merge(swagger))

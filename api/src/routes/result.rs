@@ -55,7 +55,9 @@ fn finished(job: &JobRecord) -> Answer<&JobResult> {
     let not_finished = |detail: String| Problem::new(ErrorCode::NotFinished, detail);
     match (job.status, &job.result, &job.error) {
         (Status::Succeeded, Some(result), _) => Ok(result),
-        (Status::Expired, ..) => Err(Problem::new(ErrorCode::ResultExpired, "The result was deleted when its time had come.")),
+        (Status::Expired, ..) => {
+            Err(Problem::new(ErrorCode::ResultExpired, "The result was deleted when its time had come."))
+        }
         (Status::Canceled, ..) => Err(Problem::new(ErrorCode::Canceled, "The job was canceled; there is no result.")),
         (Status::Failed, _, Some(error)) => Err(not_finished(format!("The job failed ({error}); there is no result."))),
         (status, ..) => Err(not_finished(format!("The job is {status}; there is no result yet."))),
@@ -117,7 +119,8 @@ fn about(job: &JobRecord, result: &JobResult) -> [(header::HeaderName, String); 
 fn download_name(job: &JobRecord) -> String {
     let name = job.input.filename.as_deref().unwrap_or("picture");
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let safe: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
+    let safe: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
     format!("{safe}_x{}.png", job.params.scale.factor())
 }
 

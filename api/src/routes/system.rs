@@ -80,7 +80,8 @@ pub async fn ready(State(api): State<Shared>) -> Response {
         models: either(upscaler, "no upscaler installed"),
         workers: either(stats.is_ok_and(|stats| stats.workers > 0), "none seen"),
     };
-    let ready = [readiness.store, readiness.storage, readiness.models, readiness.workers].iter().all(|part| *part == "ok");
+    let ready =
+        [readiness.store, readiness.storage, readiness.models, readiness.workers].iter().all(|part| *part == "ok");
     if ready {
         return Json(readiness).into_response();
     }

@@ -72,9 +72,7 @@ pub enum SourceError {
     #[error("cannot be read: {0}")]
     Unreadable(String),
     /// No pip on this machine.
-    #[error(
-        "no pip found (tried {0}): install pip, set ASSET_MIRROR, or use `remaster models import`"
-    )]
+    #[error("no pip found (tried {0}): install pip, set ASSET_MIRROR, or use `remaster models import`")]
     NoPip(String),
     /// pip ran and failed; its last meaningful line.
     #[error("pip failed: {0}")]
@@ -118,9 +116,5 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 fn list(tried: &[Tried]) -> String {
-    tried
-        .iter()
-        .map(Tried::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    tried.iter().map(Tried::to_string).collect::<Vec<_>>().join("; ")
 }

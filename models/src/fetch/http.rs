@@ -34,9 +34,7 @@ impl Http {
             .accept_encoding("identity")
             .user_agent(concat!("remaster/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self {
-            agent: config.new_agent(),
-        }
+        Self { agent: config.new_agent() }
     }
 
     /// Brings `url` to `target`, verified. A transfer that broke off stays in `dir` for the next fetch.
@@ -53,29 +51,21 @@ impl Http {
         part = self.complete(url, part, meter)?;
         match part.settle(target) {
             // The beginning may have come from another source: this one is judged by its own bytes.
-            Err(Failure::Source(SourceError::WrongHash { .. })) if resumed => self
-                .complete(url, Part::fresh(dir, file)?, meter)?
-                .settle(target),
+            Err(Failure::Source(SourceError::WrongHash { .. })) if resumed => {
+                self.complete(url, Part::fresh(dir, file)?, meter)?.settle(target)
+            }
             settled => settled,
         }
     }
 
-    fn complete<'a>(
-        &self,
-        url: &str,
-        mut part: Part<'a>,
-        meter: &Meter<'_>,
-    ) -> Result<Part<'a>, Failure> {
+    fn complete<'a>(&self, url: &str, mut part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
         for _ in 0..RESUMES {
             let before = part.written();
             match self.transfer(url, &mut part, meter) {
                 Ok(()) => return Ok(part),
                 Err(Failure::Source(SourceError::Interrupted(_))) if part.written() > before => {}
                 Err(failure) => {
-                    if matches!(
-                        failure,
-                        Failure::Source(SourceError::Interrupted(_) | SourceError::Unreachable(_))
-                    ) {
+                    if matches!(failure, Failure::Source(SourceError::Interrupted(_) | SourceError::Unreachable(_))) {
                         part.keep();
                     }
                     return Err(failure);
@@ -99,9 +89,7 @@ impl Http {
         match response.status() {
             StatusCode::PARTIAL_CONTENT if range_start(&response) == Some(part.written()) => {}
             StatusCode::OK => part.reset()?,
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
-                if part.written() > 0 =>
-            {
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if part.written() > 0 => {
                 // The server cannot go on from here: ask for the whole.
                 part.reset()?;
                 return self.transfer(url, part, meter);
@@ -113,11 +101,7 @@ impl Http {
     }
 }
 
-fn receive(
-    response: Response<ureq::Body>,
-    part: &mut Part<'_>,
-    meter: &Meter<'_>,
-) -> Result<(), Failure> {
+fn receive(response: Response<ureq::Body>, part: &mut Part<'_>, meter: &Meter<'_>) -> Result<(), Failure> {
     if let Some(length) = response.body().content_length() {
         part.admit(part.written().saturating_add(length))?;
     }
@@ -128,9 +112,7 @@ fn receive(
             Ok(0) if part.written() == part.file().bytes => return Ok(()),
             Ok(0) => {
                 let (at, of) = (part.written(), part.file().bytes);
-                return Err(
-                    SourceError::Interrupted(format!("ended at {at} of {of} bytes")).into(),
-                );
+                return Err(SourceError::Interrupted(format!("ended at {at} of {of} bytes")).into());
             }
             Ok(count) => {
                 part.write(&buffer[..count])?;
@@ -146,18 +128,8 @@ fn unreachable(error: ureq::Error) -> Failure {
 }
 
 fn range_start(response: &Response<ureq::Body>) -> Option<u64> {
-    let range = response
-        .headers()
-        .get(header::CONTENT_RANGE)?
-        .to_str()
-        .ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split('-')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+    let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
 /// Whether a mirror setting is an address rather than a directory.
@@ -168,9 +140,7 @@ pub(crate) fn is_url(text: &str) -> bool {
 /// Scheme, host and port.
 pub(crate) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
-    url[host..]
-        .find(['/', '?', '#'])
-        .map_or(url, |end| &url[..host + end])
+    url[host..].find(['/', '?', '#']).map_or(url, |end| &url[..host + end])
 }
 
 /// The address without a name and password, for messages.

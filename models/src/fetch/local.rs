@@ -17,20 +17,13 @@ pub(crate) fn copy<'a>(dir: &Path, part: Part<'a>, meter: &Meter<'_>) -> Result<
         ErrorKind::NotFound => SourceError::Absent,
         _ => SourceError::Unreadable(error.to_string()),
     })?;
-    let size = from
-        .metadata()
-        .map_err(|error| SourceError::Unreadable(error.to_string()))?
-        .len();
+    let size = from.metadata().map_err(|error| SourceError::Unreadable(error.to_string()))?.len();
     part.admit(size)?;
     drain(&mut from, part, meter)
 }
 
 /// Copies `from` to its end into `part`.
-pub(crate) fn drain<'a>(
-    from: &mut impl Read,
-    mut part: Part<'a>,
-    meter: &Meter<'_>,
-) -> Result<Part<'a>, Failure> {
+pub(crate) fn drain<'a>(from: &mut impl Read, mut part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
     let mut buffer = vec![0; 1 << 18];
     loop {
         match from.read(&mut buffer) {

@@ -12,12 +12,7 @@ pub(crate) struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     pub(crate) fn new(progress: &'a dyn Progress, asset: &'a str, total: u64) -> Self {
-        Self {
-            progress,
-            asset,
-            total,
-            done: 0,
-        }
+        Self { progress, asset, total, done: 0 }
     }
 
     pub(crate) fn asset(&self) -> &str {
@@ -30,14 +25,12 @@ impl<'a> Meter<'a> {
 
     /// `bytes` of the current file are here.
     pub(crate) fn file_at(&self, bytes: u64) {
-        self.progress
-            .advanced(self.asset, self.done.saturating_add(bytes));
+        self.progress.advanced(self.asset, self.done.saturating_add(bytes));
     }
 
     /// `bytes` of a package that holds the asset's files are here.
     pub(crate) fn estimate(&self, bytes: u64) {
-        self.progress
-            .advanced(self.asset, self.done.saturating_add(bytes).min(self.total));
+        self.progress.advanced(self.asset, self.done.saturating_add(bytes).min(self.total));
     }
 
     pub(crate) fn file_done(&mut self, bytes: u64) {

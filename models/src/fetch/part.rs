@@ -33,23 +33,11 @@ impl<'a> Part<'a> {
     pub(crate) fn resume(dir: &Path, file: &'a AssetFile) -> Result<Self, Failure> {
         let path = dir.join(format!(".{}.{}.part", file.name, &file.sha256[..12]));
         let fail = |error| DiskError::writing(&path, file.bytes, error);
-        let mut out = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(fail)?;
+        let mut out =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
         let mut hasher = Hasher::default();
         let written = digest::feed(&mut hasher, &mut out).map_err(fail)?;
-        let mut part = Self {
-            path,
-            out,
-            file,
-            hasher,
-            written,
-            keep: false,
-        };
+        let mut part = Self { path, out, file, hasher, written, keep: false };
         if written > file.bytes {
             part.reset()?;
         }
@@ -79,9 +67,7 @@ impl<'a> Part<'a> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let grown = self.written.saturating_add(bytes.len() as u64);
         self.admit(grown.max(self.file.bytes))?;
-        self.out
-            .write_all(bytes)
-            .map_err(|error| DiskError::writing(&self.path, self.file.bytes, error))?;
+        self.out.write_all(bytes).map_err(|error| DiskError::writing(&self.path, self.file.bytes, error))?;
         self.hasher.update(bytes);
         self.written = grown;
         Ok(())
@@ -92,11 +78,7 @@ impl<'a> Part<'a> {
         if size == self.file.bytes {
             return Ok(());
         }
-        Err(SourceError::WrongSize {
-            got: size,
-            expected: self.file.bytes,
-        }
-        .into())
+        Err(SourceError::WrongSize { got: size, expected: self.file.bytes }.into())
     }
 
     /// Leaves what is here for a later resume.
@@ -109,11 +91,7 @@ impl<'a> Part<'a> {
         self.admit(self.written)?;
         let got = std::mem::take(&mut self.hasher).finish();
         if got != self.file.sha256 {
-            return Err(SourceError::WrongHash {
-                got,
-                expected: self.file.sha256.clone(),
-            }
-            .into());
+            return Err(SourceError::WrongHash { got, expected: self.file.sha256.clone() }.into());
         }
         disk::settle(&self.path, target, self.file.bytes)?;
         self.keep = true;

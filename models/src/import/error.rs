@@ -10,9 +10,7 @@ use crate::manifest::Kind;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The id could not name a file safely.
-    #[error(
-        "{0:?} cannot be an id: use 1 to 64 of a-z, 0-9, '.', '-', '_', starting with a letter or a digit"
-    )]
+    #[error("{0:?} cannot be an id: use 1 to 64 of a-z, 0-9, '.', '-', '_', starting with a letter or a digit")]
     BadId(String),
     /// The id belongs to something that is no model.
     #[error("the id {id:?} is taken by a {kind}")]

@@ -38,18 +38,11 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Checked, ImportError> {
     let mut from = Cursor::new(bytes);
     let fields = wire::fields(&mut from, 0..bytes.len() as u64).map_err(fail)?;
     if !fields.iter().any(|field| field.number == OPSET_IMPORT) {
-        return Err(ImportError::Onnx(
-            "not an ONNX model: it names no operator set".to_owned(),
-        ));
+        return Err(ImportError::Onnx("not an ONNX model: it names no operator set".to_owned()));
     }
-    let mut graphs = fields
-        .iter()
-        .filter(|field| field.number == GRAPH)
-        .filter_map(|field| field.content.clone());
+    let mut graphs = fields.iter().filter(|field| field.number == GRAPH).filter_map(|field| field.content.clone());
     let (Some(graph), None) = (graphs.next(), graphs.next()) else {
-        return Err(ImportError::Onnx(
-            "not an ONNX model: it has no single graph".to_owned(),
-        ));
+        return Err(ImportError::Onnx("not an ONNX model: it has no single graph".to_owned()));
     };
     let graph = wire::fields(&mut from, graph).map_err(fail)?;
     let weights = initializers(&mut from, &graph)?;
@@ -59,62 +52,32 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Checked, ImportError> {
     let outputs = values(bytes, &graph, OUTPUT)?;
     let input = image(&inputs, "input")?;
     let output = image(&outputs, "output")?;
-    if !matches!(input, [dynamic, Some(3), height, width] if [dynamic, height, width].iter().all(|dim| dim.is_none()))
-    {
+    if !matches!(input, [dynamic, Some(3), height, width] if [dynamic, height, width].iter().all(|dim| dim.is_none())) {
         return Err(ImportError::Onnx(format!(
             "the input has the shape {}, expected [N,3,H,W] with N, H and W free",
             shown(input)
         )));
     }
     if output[1].is_some_and(|channels| channels != 3) {
-        return Err(ImportError::Onnx(format!(
-            "the output has the shape {}, expected 3 channels",
-            shown(output)
-        )));
+        return Err(ImportError::Onnx(format!("the output has the shape {}, expected 3 channels", shown(output))));
     }
     let entries = meta::entries_of(bytes).map_err(fail)?;
-    let scale = entries
-        .iter()
-        .rev()
-        .find(|entry| matches!(entry.key.as_str(), "remaster.scale" | "scale"));
-    let kept = fields
-        .iter()
-        .filter(|field| !is_ours(field, bytes))
-        .filter_map(|field| slice(&field.whole))
-        .collect();
-    Ok(Checked {
-        kept,
-        scale: scale
-            .and_then(|entry| entry.value.trim().parse().ok())
-            .filter(|&scale| scale > 0),
-    })
+    let scale = entries.iter().rev().find(|entry| matches!(entry.key.as_str(), "remaster.scale" | "scale"));
+    let kept = fields.iter().filter(|field| !is_ours(field, bytes)).filter_map(|field| slice(&field.whole)).collect();
+    Ok(Checked { kept, scale: scale.and_then(|entry| entry.value.trim().parse().ok()).filter(|&scale| scale > 0) })
 }
 
 /// The names of the weights; weights in another file cannot be installed.
 fn initializers(from: &mut Cursor<&[u8]>, graph: &[Field]) -> Result<Vec<String>, ImportError> {
     let fail = |error: std::io::Error| ImportError::Onnx(error.to_string());
     let mut names = Vec::new();
-    for content in graph
-        .iter()
-        .filter(|field| field.number == INITIALIZER)
-        .filter_map(|field| field.content.clone())
-    {
+    for content in graph.iter().filter(|field| field.number == INITIALIZER).filter_map(|field| field.content.clone()) {
         let fields = wire::fields(from, content).map_err(fail)?;
-        let name = fields
-            .iter()
-            .find(|field| field.number == TENSOR_NAME)
-            .and_then(|field| field.content.clone());
-        let name = name
-            .and_then(|range| from.get_ref().get(slice(&range)?))
-            .unwrap_or_default();
+        let name = fields.iter().find(|field| field.number == TENSOR_NAME).and_then(|field| field.content.clone());
+        let name = name.and_then(|range| from.get_ref().get(slice(&range)?)).unwrap_or_default();
         let name = String::from_utf8_lossy(name).into_owned();
-        if fields
-            .iter()
-            .any(|field| field.number == DATA_LOCATION && field.value == Some(1))
-        {
-            return Err(ImportError::Onnx(format!(
-                "the weights {name} lie in another file, which is not supported"
-            )));
+        if fields.iter().any(|field| field.number == DATA_LOCATION && field.value == Some(1)) {
+            return Err(ImportError::Onnx(format!("the weights {name} lie in another file, which is not supported")));
         }
         names.push(name);
     }
@@ -122,17 +85,11 @@ fn initializers(from: &mut Cursor<&[u8]>, graph: &[Field]) -> Result<Vec<String>
 }
 
 fn values(bytes: &[u8], graph: &[Field], number: u64) -> Result<Vec<ValueInfo>, ImportError> {
-    let contents = graph
-        .iter()
-        .filter(|field| field.number == number)
-        .filter_map(|field| field.content.as_ref());
+    let contents = graph.iter().filter(|field| field.number == number).filter_map(|field| field.content.as_ref());
     contents
         .map(|content| {
-            let content = slice(content)
-                .and_then(|range| bytes.get(range))
-                .unwrap_or_default();
-            ValueInfo::decode(content)
-                .map_err(|_| ImportError::Onnx("an input or output is broken".to_owned()))
+            let content = slice(content).and_then(|range| bytes.get(range)).unwrap_or_default();
+            ValueInfo::decode(content).map_err(|_| ImportError::Onnx("an input or output is broken".to_owned()))
         })
         .collect()
 }
@@ -140,50 +97,26 @@ fn values(bytes: &[u8], graph: &[Field], number: u64) -> Result<Vec<ValueInfo>, 
 /// The four dimensions of the only value; `None` is a free one.
 fn image(values: &[ValueInfo], what: &str) -> Result<[Option<i64>; 4], ImportError> {
     let [value] = values else {
-        return Err(ImportError::Onnx(format!(
-            "the model has {} {what}s, expected 1",
-            values.len()
-        )));
+        return Err(ImportError::Onnx(format!("the model has {} {what}s, expected 1", values.len())));
     };
-    let tensor = value
-        .r#type
-        .as_ref()
-        .and_then(|r#type| r#type.tensor_type.as_ref());
-    let tensor = tensor
-        .ok_or_else(|| ImportError::Onnx(format!("the {what} {} is no tensor", value.name)))?;
+    let tensor = value.r#type.as_ref().and_then(|r#type| r#type.tensor_type.as_ref());
+    let tensor = tensor.ok_or_else(|| ImportError::Onnx(format!("the {what} {} is no tensor", value.name)))?;
     if tensor.elem_type != FLOAT {
-        return Err(ImportError::Onnx(format!(
-            "the {what} {} is not float32",
-            value.name
-        )));
+        return Err(ImportError::Onnx(format!("the {what} {} is not float32", value.name)));
     }
     let size = |dim: &Dim| match &dim.value {
         Some(DimValue::Fixed(size)) if *size > 0 => Some(*size),
         _ => None,
     };
-    let dims: Vec<_> = tensor
-        .shape
-        .iter()
-        .flat_map(|shape| &shape.dim)
-        .map(size)
-        .collect();
+    let dims: Vec<_> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(size).collect();
     let rank = dims.len();
-    dims.try_into().map_err(|_| {
-        ImportError::Onnx(format!(
-            "the {what} {} has {rank} dimensions, expected 4",
-            value.name
-        ))
-    })
+    dims.try_into()
+        .map_err(|_| ImportError::Onnx(format!("the {what} {} has {rank} dimensions, expected 4", value.name)))
 }
 
 fn is_ours(field: &Field, bytes: &[u8]) -> bool {
-    let content = field
-        .content
-        .as_ref()
-        .filter(|_| field.number == METADATA_PROPS);
-    let entry = content
-        .and_then(slice)
-        .and_then(|range| Entry::decode(bytes.get(range)?).ok());
+    let content = field.content.as_ref().filter(|_| field.number == METADATA_PROPS);
+    let entry = content.and_then(slice).and_then(|range| Entry::decode(bytes.get(range)?).ok());
     entry.is_some_and(|entry| entry.key.starts_with(PREFIX))
 }
 
@@ -192,9 +125,5 @@ fn slice(range: &Range<u64>) -> Option<Range<usize>> {
 }
 
 fn shown(dims: [Option<i64>; 4]) -> String {
-    format!(
-        "[{}]",
-        dims.map(|dim| dim.map_or_else(|| "free".to_owned(), |size| size.to_string()))
-            .join(",")
-    )
+    format!("[{}]", dims.map(|dim| dim.map_or_else(|| "free".to_owned(), |size| size.to_string())).join(","))
 }

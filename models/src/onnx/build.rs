@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use super::meta::Description;
 use super::proto::{
-    Attribute, Dim, DimValue, FLOAT, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType,
-    Type, ValueInfo,
+    Attribute, Dim, DimValue, FLOAT, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
 };
 
 /// The image graph's only input: `[batch, 3, height, width]`, float32.
@@ -26,14 +25,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// Adds a node; its inputs must be there already.
-    pub(crate) fn node(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&str],
-        output: &str,
-        attribute: Vec<Attribute>,
-    ) {
+    pub(crate) fn node(&mut self, op: &str, name: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) {
         self.graph.node.push(Node {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output.to_owned()],
@@ -46,12 +38,7 @@ impl Builder {
     /// Adds a float32 tensor; `raw` is little-endian.
     pub(crate) fn tensor(&mut self, name: &str, dims: Vec<i64>, raw: Vec<u8>) {
         let (name, raw_data) = (name.to_owned(), Some(raw));
-        self.graph.initializer.push(Tensor {
-            dims,
-            data_type: FLOAT,
-            name,
-            raw_data,
-        });
+        self.graph.initializer.push(Tensor { dims, data_type: FLOAT, name, raw_data });
     }
 
     /// A float32 constant of these values, shared by all who need the same; returns its name.
@@ -60,14 +47,7 @@ impl Builder {
         let words: Vec<_> = values.iter().map(f32::to_string).collect();
         let name = format!("c:{}:{}", dims.len(), words.join(","));
         if self.constants.insert(name.clone()) {
-            self.tensor(
-                &name,
-                dims,
-                values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect(),
-            );
+            self.tensor(&name, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect());
         }
         name
     }
@@ -81,10 +61,7 @@ impl Builder {
             ir_version: IR_VERSION,
             producer_name: "remaster".to_owned(),
             graph: Some(self.graph),
-            opset_import: vec![OperatorSet {
-                domain: String::new(),
-                version: OPSET,
-            }],
+            opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
             metadata_props: description.entries(),
         }
     }
@@ -92,62 +69,27 @@ impl Builder {
 
 /// A float attribute.
 pub(crate) fn float(name: &str, value: f32) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        f: Some(value),
-        r#type: 1,
-        ..Attribute::default()
-    }
+    Attribute { name: name.to_owned(), f: Some(value), r#type: 1, ..Attribute::default() }
 }
 
 /// An integer attribute.
 pub(crate) fn int(name: &str, value: i64) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        i: Some(value),
-        r#type: 2,
-        ..Attribute::default()
-    }
+    Attribute { name: name.to_owned(), i: Some(value), r#type: 2, ..Attribute::default() }
 }
 
 /// A string attribute.
 pub(crate) fn text(name: &str, value: &str) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        s: Some(value.as_bytes().to_vec()),
-        r#type: 3,
-        ..Attribute::default()
-    }
+    Attribute { name: name.to_owned(), s: Some(value.as_bytes().to_vec()), r#type: 3, ..Attribute::default() }
 }
 
 /// An attribute of several integers.
 pub(crate) fn ints(name: &str, values: &[i64]) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        ints: values.to_vec(),
-        r#type: 7,
-        ..Attribute::default()
-    }
+    Attribute { name: name.to_owned(), ints: values.to_vec(), r#type: 7, ..Attribute::default() }
 }
 
 fn image(name: &str, sides: [&str; 2]) -> ValueInfo {
-    let named = |name: &str| Dim {
-        value: Some(DimValue::Named(name.to_owned())),
-    };
-    let dim = vec![
-        named("batch"),
-        Dim {
-            value: Some(DimValue::Fixed(3)),
-        },
-        named(sides[0]),
-        named(sides[1]),
-    ];
-    let tensor_type = Some(TensorType {
-        elem_type: FLOAT,
-        shape: Some(Shape { dim }),
-    });
-    ValueInfo {
-        name: name.to_owned(),
-        r#type: Some(Type { tensor_type }),
-    }
+    let named = |name: &str| Dim { value: Some(DimValue::Named(name.to_owned())) };
+    let dim = vec![named("batch"), Dim { value: Some(DimValue::Fixed(3)) }, named(sides[0]), named(sides[1])];
+    let tensor_type = Some(TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) });
+    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type }) }
 }

@@ -35,28 +35,17 @@ impl Description {
             ("scale", self.scale.to_string()),
             ("source_sha256", self.source_sha256.clone()),
         ];
-        pairs
-            .map(|(key, value)| Entry {
-                key: format!("{PREFIX}{key}"),
-                value,
-            })
-            .to_vec()
+        pairs.map(|(key, value)| Entry { key: format!("{PREFIX}{key}"), value }).to_vec()
     }
 
     /// Protobuf bytes that, appended to a `ModelProto`, add this description to it.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        Model {
-            metadata_props: self.entries(),
-            ..Model::default()
-        }
-        .encode_to_vec()
+        Model { metadata_props: self.entries(), ..Model::default() }.encode_to_vec()
     }
 
     fn from_entries(entries: &[Entry]) -> Option<Self> {
         let get = |key: &str| {
-            let mut ours = entries
-                .iter()
-                .filter(|entry| entry.key.strip_prefix(PREFIX) == Some(key));
+            let mut ours = entries.iter().filter(|entry| entry.key.strip_prefix(PREFIX) == Some(key));
             ours.next_back().map(|entry| entry.value.clone())
         };
         Some(Self {
@@ -84,10 +73,7 @@ pub(crate) fn entries_of(model: &[u8]) -> io::Result<Vec<Entry>> {
 
 fn entries(from: &mut (impl Read + Seek), length: u64) -> io::Result<Vec<Entry>> {
     let fields = wire::fields(from, 0..length)?;
-    let contents = fields
-        .into_iter()
-        .filter(|field| field.number == METADATA_PROPS)
-        .filter_map(|field| field.content);
+    let contents = fields.into_iter().filter(|field| field.number == METADATA_PROPS).filter_map(|field| field.content);
     contents
         .map(|content| {
             let bytes = wire::bytes(from, &content, MAX_ENTRY)?;
@@ -112,12 +98,7 @@ mod tests {
 
     #[test]
     fn a_description_appended_to_a_model_is_read_back() {
-        let mut bytes = Model {
-            ir_version: 8,
-            producer_name: "x".into(),
-            ..Model::default()
-        }
-        .encode_to_vec();
+        let mut bytes = Model { ir_version: 8, producer_name: "x".into(), ..Model::default() }.encode_to_vec();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.onnx");
         std::fs::write(&path, &bytes).unwrap();

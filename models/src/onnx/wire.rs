@@ -46,45 +46,30 @@ pub(crate) fn fields(from: &mut (impl Read + Seek), range: Range<u64>) -> io::Re
         if at > range.end || tag >> 3 == 0 || fields.len() >= MAX_FIELDS {
             return Err(invalid("a field out of bounds"));
         }
-        fields.push(Field {
-            number: tag >> 3,
-            whole: start..at,
-            content,
-            value,
-        });
+        fields.push(Field { number: tag >> 3, whole: start..at, content, value });
         from.seek(SeekFrom::Start(at))?;
     }
     Ok(fields)
 }
 
 /// The bytes at `range`, which is at most `limit` long.
-pub(crate) fn bytes(
-    from: &mut (impl Read + Seek),
-    range: &Range<u64>,
-    limit: u64,
-) -> io::Result<Vec<u8>> {
+pub(crate) fn bytes(from: &mut (impl Read + Seek), range: &Range<u64>, limit: u64) -> io::Result<Vec<u8>> {
     let length = range.end - range.start;
     if length > limit {
         return Err(invalid("a field longer than it may be"));
     }
     from.seek(SeekFrom::Start(range.start))?;
-    let mut bytes =
-        vec![0; usize::try_from(length).map_err(|_| invalid("a field longer than memory"))?];
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| invalid("a field longer than memory"))?];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
 pub(crate) fn invalid(what: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("not an ONNX file: {what}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("not an ONNX file: {what}"))
 }
 
 fn skip(at: u64, length: u64, end: u64) -> io::Result<u64> {
-    at.checked_add(length)
-        .filter(|&next| next <= end)
-        .ok_or_else(|| invalid("a field past the end"))
+    at.checked_add(length).filter(|&next| next <= end).ok_or_else(|| invalid("a field past the end"))
 }
 
 fn varint(from: &mut impl Read, at: &mut u64) -> io::Result<u64> {

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use remaster_models::{
-    AssetError, DiskError, FetchError, ImportError, ImportOptions, PullOptions, import,
-};
+use remaster_models::{AssetError, DiskError, FetchError, ImportError, ImportOptions, PullOptions, import};
 
 use crate::support::{Told, bare, content, library, manifest, names, pull_one};
 
@@ -25,66 +23,28 @@ fn a_full_disk_is_named_and_nothing_stays() {
     std::fs::write(folder.path().join("a.bin"), content()).unwrap();
     // 64 blocks are 32 or 64 KiB, depending on the shell. Ignored, the signal becomes an error of the write.
     let output = Command::new("sh")
-        .args([
-            "-c",
-            "ulimit -f 64; trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture",
-        ])
+        .args(["-c", "ulimit -f 64; trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .arg(SELF)
         .env(FOLDER, folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 fn under_the_limit(folder: &Path) {
     let (_dir, library) = library();
-    let options = PullOptions {
-        mirror: Some(folder.to_str().unwrap().to_owned()),
-        ..bare()
-    };
+    let options = PullOptions { mirror: Some(folder.to_str().unwrap().to_owned()), ..bare() };
     let manifest = manifest(&["a"], "{ url = \"http://127.0.0.1:1/f\" }");
-    let error = pull_one(&manifest, &library, &options, &Told::default())
-        .result
-        .unwrap_err();
-    let full = matches!(
-        &error,
-        AssetError::Fetch(FetchError::Disk(DiskError::Full {
-            needed: 300_000,
-            ..
-        }))
-    );
+    let error = pull_one(&manifest, &library, &options, &Told::default()).result.unwrap_err();
+    let full = matches!(&error, AssetError::Fetch(FetchError::Disk(DiskError::Full { needed: 300_000, .. })));
     assert!(full, "{error}");
     let text = error.to_string();
-    assert!(
-        text.contains(&library.dir().display().to_string()) && text.lines().count() == 1,
-        "{text}"
-    );
-    assert!(
-        names(library.dir()).is_empty(),
-        "{:?}",
-        names(library.dir())
-    );
+    assert!(text.contains(&library.dir().display().to_string()) && text.lines().count() == 1, "{text}");
+    assert!(names(library.dir()).is_empty(), "{:?}", names(library.dir()));
 
-    let error = import(
-        &folder.join("m.param"),
-        "m",
-        &library,
-        &ImportOptions::default(),
-    )
-    .unwrap_err();
-    assert!(
-        matches!(&error, ImportError::Disk(DiskError::Full { .. })),
-        "{error}"
-    );
-    assert!(
-        names(library.dir()).is_empty(),
-        "{:?}",
-        names(library.dir())
-    );
+    let error = import(&folder.join("m.param"), "m", &library, &ImportOptions::default()).unwrap_err();
+    assert!(matches!(&error, ImportError::Disk(DiskError::Full { .. })), "{error}");
+    assert!(names(library.dir()).is_empty(), "{:?}", names(library.dir()));
 }

@@ -22,117 +22,46 @@ fn a_file_arrives_whole_with_progress() {
     let (_dir, library) = library();
     let (manifest, told) = (manifest(&["a"], &from(&server)), Told::default());
     let path = library.dir().join("a.bin");
-    assert_eq!(
-        pull_one(&manifest, &library, &bare(), &told)
-            .result
-            .unwrap(),
-        Pulled::Installed(path.clone())
-    );
+    assert_eq!(pull_one(&manifest, &library, &bare(), &told).result.unwrap(), Pulled::Installed(path.clone()));
     assert_eq!(std::fs::read(&path).unwrap(), content());
     assert_eq!(names(library.dir()), ["a.bin"]);
-    assert_eq!(
-        told.lines("started"),
-        [format!("started a 300000 {}/f", server.url)]
-    );
+    assert_eq!(told.lines("started"), [format!("started a 300000 {}/f", server.url)]);
     assert_eq!(told.lines("advanced").last().unwrap(), "advanced a 300000");
     assert_eq!(told.lines("finished"), ["finished a"]);
-    assert_eq!(
-        pull_one(&manifest, &library, &bare(), &told)
-            .result
-            .unwrap(),
-        Pulled::AlreadyThere(path)
-    );
+    assert_eq!(pull_one(&manifest, &library, &bare(), &told).result.unwrap(), Pulled::AlreadyThere(path));
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
 fn a_dropped_transfer_is_resumed_by_range() {
-    let server = Server::start(
-        content(),
-        Behaviour {
-            drop_after: Some((100_000, 2)),
-            ..Behaviour::default()
-        },
-    );
+    let server = Server::start(content(), Behaviour { drop_after: Some((100_000, 2)), ..Behaviour::default() });
     let (_dir, library) = library();
-    pull_one(
-        &manifest(&["a"], &from(&server)),
-        &library,
-        &bare(),
-        &Told::default(),
-    )
-    .result
-    .unwrap();
-    assert_eq!(
-        std::fs::read(library.dir().join("a.bin")).unwrap(),
-        content()
-    );
+    pull_one(&manifest(&["a"], &from(&server)), &library, &bare(), &Told::default()).result.unwrap();
+    assert_eq!(std::fs::read(library.dir().join("a.bin")).unwrap(), content());
     assert_eq!(server.requests(), ["/f ", "/f 100000", "/f 200000"]);
 }
 
 #[test]
 fn a_server_without_ranges_starts_again() {
-    let server = Server::start(
-        content(),
-        Behaviour {
-            drop_after: Some((100_000, 1)),
-            ranges: false,
-            ..Behaviour::default()
-        },
-    );
+    let server =
+        Server::start(content(), Behaviour { drop_after: Some((100_000, 1)), ranges: false, ..Behaviour::default() });
     let (_dir, library) = library();
-    pull_one(
-        &manifest(&["a"], &from(&server)),
-        &library,
-        &bare(),
-        &Told::default(),
-    )
-    .result
-    .unwrap();
-    assert_eq!(
-        std::fs::read(library.dir().join("a.bin")).unwrap(),
-        content()
-    );
+    pull_one(&manifest(&["a"], &from(&server)), &library, &bare(), &Told::default()).result.unwrap();
+    assert_eq!(std::fs::read(library.dir().join("a.bin")).unwrap(), content());
 }
 
 #[test]
 fn an_interrupted_pull_leaves_a_part_that_the_next_pull_resumes() {
     // Each answer brings nothing after the first, so the first pull gives up with its part kept.
-    let broken = Server::start(
-        content(),
-        Behaviour {
-            drop_after: Some((0, 99)),
-            ..Behaviour::default()
-        },
-    );
+    let broken = Server::start(content(), Behaviour { drop_after: Some((0, 99)), ..Behaviour::default() });
     let (_dir, library) = library();
-    let name = format!(
-        ".a.bin.{}.part",
-        &manifest(&["a"], "{ url = \"x\" }").assets[0].files[0].sha256[..12]
-    );
+    let name = format!(".a.bin.{}.part", &manifest(&["a"], "{ url = \"x\" }").assets[0].files[0].sha256[..12]);
     std::fs::write(library.dir().join(&name), &content()[..5000]).unwrap();
-    let error = pull_one(
-        &manifest(&["a"], &from(&broken)),
-        &library,
-        &bare(),
-        &Told::default(),
-    )
-    .result
-    .unwrap_err();
-    assert!(
-        matches!(reason(&error, 0), SourceError::Interrupted(_)),
-        "{error}"
-    );
+    let error = pull_one(&manifest(&["a"], &from(&broken)), &library, &bare(), &Told::default()).result.unwrap_err();
+    assert!(matches!(reason(&error, 0), SourceError::Interrupted(_)), "{error}");
     assert_eq!(names(library.dir()), [name]);
     let server = Server::start(content(), Behaviour::default());
-    pull_one(
-        &manifest(&["a"], &from(&server)),
-        &library,
-        &bare(),
-        &Told::default(),
-    )
-    .result
-    .unwrap();
+    pull_one(&manifest(&["a"], &from(&server)), &library, &bare(), &Told::default()).result.unwrap();
     assert_eq!(server.requests(), ["/f 5000"]);
     assert_eq!(names(library.dir()), ["a.bin"]);
 }
@@ -144,9 +73,7 @@ fn a_part_of_other_bytes_costs_one_more_transfer() {
     let manifest = manifest(&["a"], &from(&server));
     let name = format!(".a.bin.{}.part", &manifest.assets[0].files[0].sha256[..12]);
     std::fs::write(library.dir().join(name), [7; 5000]).unwrap();
-    pull_one(&manifest, &library, &bare(), &Told::default())
-        .result
-        .unwrap();
+    pull_one(&manifest, &library, &bare(), &Told::default()).result.unwrap();
     assert_eq!(server.requests(), ["/f 5000", "/f "]);
 }
 
@@ -162,70 +89,35 @@ fn a_wrong_hash_is_refused_named_and_the_next_source_tried() {
     let error = outcome.result.unwrap_err();
     let text = error.to_string();
     assert!(matches!(reason(&error, 0), SourceError::WrongHash { .. }));
+    assert!(text.starts_with("a: cannot fetch a.bin: ") && text.contains(&bad.url), "{text}");
     assert!(
-        text.starts_with("a: cannot fetch a.bin: ") && text.contains(&bad.url),
-        "{text}"
-    );
-    assert!(
-        text.contains("got ")
-            && text.contains(&manifest(&["a"], "{ url = \"x\" }").assets[0].files[0].sha256[..]),
+        text.contains("got ") && text.contains(&manifest(&["a"], "{ url = \"x\" }").assets[0].files[0].sha256[..]),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1);
     assert!(names(library.dir()).is_empty());
 
     let both = format!("{}, {}", from(&bad), from(&good));
-    pull_one(&manifest(&["a"], &both), &library, &bare(), &told)
-        .result
-        .unwrap();
-    assert!(
-        told.lines("note")
-            .iter()
-            .any(|line| line.contains("a.bin refused from"))
-    );
+    pull_one(&manifest(&["a"], &both), &library, &bare(), &told).result.unwrap();
+    assert!(told.lines("note").iter().any(|line| line.contains("a.bin refused from")));
 }
 
 #[test]
 fn a_wrong_size_is_refused_before_the_transfer_ends() {
     let server = Server::start(vec![0; 2_000_000], Behaviour::default());
     let (_dir, library) = library();
-    let error = pull_one(
-        &manifest(&["a"], &from(&server)),
-        &library,
-        &bare(),
-        &Told::default(),
-    )
-    .result
-    .unwrap_err();
-    assert_eq!(
-        reason(&error, 0),
-        &SourceError::WrongSize {
-            got: 2_000_000,
-            expected: 300_000
-        }
-    );
+    let error = pull_one(&manifest(&["a"], &from(&server)), &library, &bare(), &Told::default()).result.unwrap_err();
+    assert_eq!(reason(&error, 0), &SourceError::WrongSize { got: 2_000_000, expected: 300_000 });
     assert!(names(library.dir()).is_empty());
 }
 
 #[test]
 fn http_errors_are_told() {
     for (status, expected) in [(404, SourceError::Absent), (503, SourceError::Status(503))] {
-        let server = Server::start(
-            Vec::new(),
-            Behaviour {
-                status: Some(status),
-                ..Behaviour::default()
-            },
-        );
+        let server = Server::start(Vec::new(), Behaviour { status: Some(status), ..Behaviour::default() });
         let (_dir, library) = library();
-        let error = pull_one(
-            &manifest(&["a"], &from(&server)),
-            &library,
-            &bare(),
-            &Told::default(),
-        )
-        .result
-        .unwrap_err();
+        let error =
+            pull_one(&manifest(&["a"], &from(&server)), &library, &bare(), &Told::default()).result.unwrap_err();
         assert_eq!(reason(&error, 0), &expected);
     }
 }
@@ -243,10 +135,7 @@ fn an_unreachable_server_costs_seconds_and_is_reported_once() {
     assert!(before.elapsed() < Duration::from_secs(10));
     for outcome in outcomes {
         let error = outcome.result.unwrap_err();
-        assert!(
-            matches!(reason(&error, 0), SourceError::Unreachable(_)),
-            "{error}"
-        );
+        assert!(matches!(reason(&error, 0), SourceError::Unreachable(_)), "{error}");
     }
     assert_eq!(told.lines("note").len(), 1, "{:?}", told.lines("note"));
     assert_eq!(told.lines("started").len(), 1);

@@ -1,8 +1,6 @@
 //! Importing files: what is accepted, what is said of the rest, and what the library shows afterwards.
 
-use remaster_models::{
-    ImportError, ImportOptions, Kind, Library, Manifest, Verdict, import, missing_defaults, status,
-};
+use remaster_models::{ImportError, ImportOptions, Kind, Library, Manifest, Verdict, import, missing_defaults, status};
 
 use crate::support::{library, sha256};
 
@@ -29,11 +27,7 @@ fn write(dir: &std::path::Path, middle: usize) -> std::path::PathBuf {
     dir.join("net.param")
 }
 
-fn take(
-    library: &Library,
-    file: &std::path::Path,
-    id: &str,
-) -> Result<remaster_models::Installed, ImportError> {
+fn take(library: &Library, file: &std::path::Path, id: &str) -> Result<remaster_models::Installed, ImportError> {
     import(file, id, library, &ImportOptions::default())
 }
 
@@ -42,26 +36,14 @@ fn an_ncnn_network_is_installed_listed_and_verified() {
     let (dir, library) = library();
     let param = write(dir.path(), 4);
     let made = take(&library, &param, "my-net").unwrap();
-    assert_eq!(
-        (made.scale, made.kind, made.architecture.as_str()),
-        (2, Kind::Upscaler, "custom")
-    );
+    assert_eq!((made.scale, made.kind, made.architecture.as_str()), (2, Kind::Upscaler, "custom"));
     let (text, bin) = identity(4);
-    assert_eq!(
-        made.source_sha256,
-        sha256(&[text.as_bytes(), &bin].concat())
-    );
+    assert_eq!(made.source_sha256, sha256(&[text.as_bytes(), &bin].concat()));
     let bytes = std::fs::read(&made.path).unwrap();
-    assert_eq!(
-        library.installed().unwrap().as_slice(),
-        std::slice::from_ref(&made)
-    );
+    assert_eq!(library.installed().unwrap().as_slice(), std::slice::from_ref(&made));
 
     // The other half names the same network, and importing again gives the same bytes.
-    assert_eq!(
-        take(&library, &dir.path().join("net.bin"), "my-net").unwrap(),
-        made
-    );
+    assert_eq!(take(&library, &dir.path().join("net.bin"), "my-net").unwrap(), made);
     assert_eq!(std::fs::read(&made.path).unwrap(), bytes);
     let sidecar = std::fs::read_to_string(library.dir().join("my-net.onnx.sha256")).unwrap();
     assert_eq!(sidecar, format!("{}  my-net.onnx\n", sha256(&bytes)));
@@ -70,40 +52,16 @@ fn an_ncnn_network_is_installed_listed_and_verified() {
     let listed = status(&manifest, &library).unwrap();
     let own = listed.last().unwrap();
     assert!(own.id == "my-net" && own.installed && !own.listed && own.licence.is_none());
-    assert!(
-        listed
-            .iter()
-            .any(|asset| asset.id == "realesrgan-x4plus" && !asset.installed)
-    );
+    assert!(listed.iter().any(|asset| asset.id == "realesrgan-x4plus" && !asset.installed));
     let missing = missing_defaults(&manifest, &library);
-    let models: Vec<_> = missing
-        .iter()
-        .filter(|a| a.kind == Kind::Upscaler)
-        .map(|a| a.id.as_str())
-        .collect();
-    assert_eq!(
-        models,
-        [
-            "realesrgan-x4plus",
-            "realesr-animevideov3",
-            "realesrgan-x4plus-anime"
-        ]
-    );
+    let models: Vec<_> = missing.iter().filter(|a| a.kind == Kind::Upscaler).map(|a| a.id.as_str()).collect();
+    assert_eq!(models, ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime"]);
 
-    assert_eq!(
-        library.verify(&manifest).unwrap(),
-        [("my-net".to_owned(), Verdict::Intact)]
-    );
+    assert_eq!(library.verify(&manifest).unwrap(), [("my-net".to_owned(), Verdict::Intact)]);
     std::fs::write(&made.path, [&bytes[..], &[0]].concat()).unwrap();
-    assert!(matches!(
-        &library.verify(&manifest).unwrap()[..],
-        [(_, Verdict::Damaged { .. })]
-    ));
+    assert!(matches!(&library.verify(&manifest).unwrap()[..], [(_, Verdict::Damaged { .. })]));
     std::fs::remove_file(library.dir().join("my-net.onnx.sha256")).unwrap();
-    assert!(matches!(
-        &library.verify(&manifest).unwrap()[..],
-        [(_, Verdict::Unrecorded)]
-    ));
+    assert!(matches!(&library.verify(&manifest).unwrap()[..], [(_, Verdict::Unrecorded)]));
 }
 
 #[test]
@@ -116,26 +74,11 @@ fn an_onnx_file_is_taken_as_it_is() {
     assert_eq!((second.scale, second.id.as_str()), (2, "second"));
     assert_eq!(second.source_sha256, sha256(&std::fs::read(&copy).unwrap()));
     assert_eq!(library.installed().unwrap().len(), 2);
-    let (one, two) = (
-        std::fs::read(&made.path).unwrap(),
-        std::fs::read(&second.path).unwrap(),
-    );
+    let (one, two) = (std::fs::read(&made.path).unwrap(), std::fs::read(&second.path).unwrap());
     assert!(two.starts_with(&one[..one.len() / 2]));
-    let other = ImportOptions {
-        scale: Some(4),
-        architecture: None,
-    };
+    let other = ImportOptions { scale: Some(4), architecture: None };
     let error = import(&copy, "third", &library, &other).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ImportError::ScaleDiffers {
-                expected: 4,
-                got: 2
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ImportError::ScaleDiffers { expected: 4, got: 2 }), "{error}");
     for end in 0..one.len() {
         std::fs::write(&copy, &one[..end]).unwrap();
         // A cut between two fields leaves a whole file with fewer fields.
@@ -149,9 +92,7 @@ fn an_onnx_file_that_does_not_tell_its_scale_needs_one() {
     let made = take(&library, &write(dir.path(), 4), "first").unwrap();
     let bytes = std::fs::read(&made.path).unwrap();
     // The same model with its metadata keys renamed.
-    let text: Vec<u8> = String::from_utf8_lossy(&bytes)
-        .replace("remaster.", "whatever.")
-        .into_bytes();
+    let text: Vec<u8> = String::from_utf8_lossy(&bytes).replace("remaster.", "whatever.").into_bytes();
     let copy = dir.path().join("model.onnx");
     if text.len() == bytes.len() {
         std::fs::write(&copy, text).unwrap();
@@ -163,14 +104,8 @@ fn an_onnx_file_that_does_not_tell_its_scale_needs_one() {
         }
         std::fs::write(&copy, bytes).unwrap();
     }
-    assert!(matches!(
-        take(&library, &copy, "second").unwrap_err(),
-        ImportError::ScaleUnknown
-    ));
-    let given = ImportOptions {
-        scale: Some(2),
-        architecture: Some("span".into()),
-    };
+    assert!(matches!(take(&library, &copy, "second").unwrap_err(), ImportError::ScaleUnknown));
+    let given = ImportOptions { scale: Some(2), architecture: Some("span".into()) };
     let second = import(&copy, "second", &library, &given).unwrap();
     assert_eq!((second.scale, second.architecture.as_str()), (2, "span"));
 }
@@ -179,44 +114,16 @@ fn an_onnx_file_that_does_not_tell_its_scale_needs_one() {
 fn what_cannot_be_imported_is_said_in_one_line() {
     let (dir, library) = library();
     let param = write(dir.path(), 4);
-    for (name, content) in [
-        ("w.pth", "x"),
-        ("w.safetensors", "x"),
-        ("w", "x"),
-        ("w.onnx", "x"),
-        ("alone.param", "x"),
-    ] {
+    for (name, content) in [("w.pth", "x"), ("w.safetensors", "x"), ("w", "x"), ("w.onnx", "x"), ("alone.param", "x")] {
         std::fs::write(dir.path().join(name), content).unwrap();
-        let error = take(&library, &dir.path().join(name), "w")
-            .unwrap_err()
-            .to_string();
+        let error = take(&library, &dir.path().join(name), "w").unwrap_err().to_string();
         assert!(error.lines().count() == 1 && !error.is_empty(), "{error}");
     }
-    let error = take(&library, &dir.path().join("w.pth"), "w")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(".param") && error.contains(".onnx"),
-        "{error}"
-    );
-    assert!(matches!(
-        take(&library, &param, "../w"),
-        Err(ImportError::BadId(_))
-    ));
-    assert!(matches!(
-        take(&library, &param, "onnxruntime"),
-        Err(ImportError::Reserved { .. })
-    ));
+    let error = take(&library, &dir.path().join("w.pth"), "w").unwrap_err().to_string();
+    assert!(error.contains(".param") && error.contains(".onnx"), "{error}");
+    assert!(matches!(take(&library, &param, "../w"), Err(ImportError::BadId(_))));
+    assert!(matches!(take(&library, &param, "onnxruntime"), Err(ImportError::Reserved { .. })));
     let error = take(&library, &param, "realesrgan-x4plus").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ImportError::ScaleDiffers {
-                expected: 4,
-                got: 2
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ImportError::ScaleDiffers { expected: 4, got: 2 }), "{error}");
     assert!(library.installed().unwrap().is_empty());
 }

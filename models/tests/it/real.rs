@@ -3,24 +3,18 @@
 use std::path::PathBuf;
 
 use remaster_models::{
-    ImportOptions, Kind, Library, Manifest, PullOptions, Silent, Verdict, fetch_asset, import,
-    missing_defaults, pull,
+    ImportOptions, Kind, Library, Manifest, PullOptions, Silent, Verdict, fetch_asset, import, missing_defaults, pull,
 };
 
 fn options() -> PullOptions {
-    PullOptions {
-        mirror: std::env::var("ASSET_MIRROR").ok(),
-        ..PullOptions::default()
-    }
+    PullOptions { mirror: std::env::var("ASSET_MIRROR").ok(), ..PullOptions::default() }
 }
 
 /// `REMASTER_TEST_ASSETS`, or `test-assets` in the target directory.
 fn kept() -> Library {
     let target = || {
         let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
-        std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| PathBuf::from(workspace), PathBuf::from)
-            .join("test-assets")
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from(workspace), PathBuf::from).join("test-assets")
     };
     let dir = std::env::var_os("REMASTER_TEST_ASSETS").map_or_else(target, PathBuf::from);
     Library::open(dir).unwrap()
@@ -29,22 +23,13 @@ fn kept() -> Library {
 #[test]
 fn the_defaults_install_and_verify() {
     let (manifest, library) = (Manifest::embedded().unwrap(), kept());
-    let ids: Vec<&str> = manifest
-        .here()
-        .filter(|asset| asset.default)
-        .map(|asset| asset.id.as_str())
-        .collect();
+    let ids: Vec<&str> = manifest.here().filter(|asset| asset.default).map(|asset| asset.id.as_str()).collect();
     for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
         outcome.result.unwrap();
     }
     assert!(missing_defaults(&manifest, &library).is_empty());
     let verdicts = library.verify(&manifest).unwrap();
-    assert!(
-        verdicts.len() >= ids.len()
-            && verdicts
-                .iter()
-                .all(|(_, verdict)| *verdict == Verdict::Intact)
-    );
+    assert!(verdicts.len() >= ids.len() && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Intact));
     for model in library.installed().unwrap() {
         assert_eq!((model.kind, model.scale), (Kind::Upscaler, 4));
     }
@@ -55,14 +40,7 @@ fn the_defaults_install_and_verify() {
 
 #[test]
 fn the_test_photo_is_fetched() {
-    let path = fetch_asset(
-        &Manifest::embedded().unwrap(),
-        &kept(),
-        "test-photo",
-        &options(),
-        &Silent,
-    )
-    .unwrap();
+    let path = fetch_asset(&Manifest::embedded().unwrap(), &kept(), "test-photo", &options(), &Silent).unwrap();
     assert_eq!(path.file_name().unwrap(), "astronaut.png");
 }
 
@@ -81,10 +59,7 @@ fn importing_twice_gives_the_same_bytes() {
         let made = ["one", "two"].map(|name| {
             let library = Library::open(dir.path().join(name)).unwrap();
             let made = import(&param, &asset.id, &library, &ImportOptions::default()).unwrap();
-            assert_eq!(
-                (made.scale, Some(&made.architecture)),
-                (4, asset.architecture.as_ref())
-            );
+            assert_eq!((made.scale, Some(&made.architecture)), (4, asset.architecture.as_ref()));
             std::fs::read(made.path).unwrap()
         });
         assert!(made[0] == made[1], "{}", asset.id);

@@ -22,11 +22,7 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self {
-            drop_after: None,
-            ranges: true,
-            status: None,
-        }
+        Self { drop_after: None, ranges: true, status: None }
     }
 }
 
@@ -53,42 +49,21 @@ impl Server {
 
 fn answer(mut stream: &TcpStream, body: &[u8], behaviour: Behaviour, log: &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let path = lines
-        .next()
-        .unwrap_or_default()
-        .split(' ')
-        .nth(1)
-        .unwrap_or_default()
-        .to_owned();
-    let headers: Vec<String> = lines
-        .take_while(|line| !line.is_empty())
-        .map(|line| line.to_lowercase())
-        .collect();
-    let range = headers
-        .iter()
-        .find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-'))
-        .map(str::to_owned);
+    let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+    let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
+    let range =
+        headers.iter().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')).map(str::to_owned);
     let count = {
         let mut log = log.lock().unwrap();
         log.push(format!("{path} {}", range.clone().unwrap_or_default()));
         log.len()
     };
     if let Some(status) = behaviour.status {
-        let _ = write!(
-            stream,
-            "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
+        let _ = write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         return;
     }
-    let from = range
-        .filter(|_| behaviour.ranges)
-        .and_then(|range| range.parse().ok())
-        .unwrap_or(0);
-    let (status, rest) = if from > 0 {
-        ("206 Partial Content", &body[from..])
-    } else {
-        ("200 OK", body)
-    };
+    let from = range.filter(|_| behaviour.ranges).and_then(|range| range.parse().ok()).unwrap_or(0);
+    let (status, rest) = if from > 0 { ("206 Partial Content", &body[from..]) } else { ("200 OK", body) };
     let _ = write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{}/{}\r\nConnection: close\r\n\r\n",

@@ -10,18 +10,14 @@ use tempfile::TempDir;
 
 /// The one file's bytes.
 pub fn content() -> Vec<u8> {
-    (0..300_000_u32)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect()
+    (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        })
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// Assets of [`content`], named `ID.bin`, each with these sources.
@@ -47,30 +43,18 @@ pub fn library() -> (TempDir, Library) {
 
 /// No mirror and no pip.
 pub fn bare() -> PullOptions {
-    PullOptions {
-        mirror: None,
-        pip: Vec::new(),
-    }
+    PullOptions { mirror: None, pip: Vec::new() }
 }
 
 /// Pulls one asset.
-pub fn pull_one(
-    manifest: &Manifest,
-    library: &Library,
-    options: &PullOptions,
-    told: &Told,
-) -> PullOutcome {
+pub fn pull_one(manifest: &Manifest, library: &Library, options: &PullOptions, told: &Told) -> PullOutcome {
     let id = manifest.assets[0].id.clone();
-    pull(manifest, library, &[&id], options, told)
-        .unwrap()
-        .remove(0)
+    pull(manifest, library, &[&id], options, told).unwrap().remove(0)
 }
 
 /// Everything in the models directory but the lock.
 pub fn names(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = entries.filter(|name| name != ".lock").collect();
     names.sort();
     names
@@ -86,13 +70,7 @@ impl Told {
     }
 
     pub fn lines(&self, start: &str) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|line| line.starts_with(start))
-            .cloned()
-            .collect()
+        self.0.lock().unwrap().iter().filter(|line| line.starts_with(start)).cloned().collect()
     }
 }
 

@@ -10,4 +10,4 @@ pub use id::{IdError, JobId};
 pub use params::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, ParamError, Scale};
 pub use record::{FaceReport, FaceStatus, InputInfo, JobRecord, JobResult, PictureFormat};
 pub use status::{IllegalTransition, Status};
-pub use view::{JobView, JobUrls, QueueView, ResultView, UrlBase};
+pub use view::{JobUrls, JobView, QueueView, ResultView, UrlBase};

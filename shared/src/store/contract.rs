@@ -419,7 +419,12 @@ pub async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, clock: Arc<
                     // The worker dies.
                     0 => clock.advance(Policy::default().lease / 4),
                     1 => store.release(&lease).await.or_else(lost).unwrap(),
-                    2 => store.finish(&lease, Outcome::Failed(JobError::internal())).await.map(drop).or_else(lost).unwrap(),
+                    2 => store
+                        .finish(&lease, Outcome::Failed(JobError::internal()))
+                        .await
+                        .map(drop)
+                        .or_else(lost)
+                        .unwrap(),
                     3 => drop(store.cancel(job.id).await),
                     _ => {
                         let finished = store.finish(&lease, Outcome::Succeeded(result())).await;

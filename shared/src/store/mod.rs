@@ -121,7 +121,9 @@ pub enum LeaseError {
 pub enum Claim {
     Job(Box<JobRecord>, Lease),
     /// Nothing to do; the next delayed job or lease expiry is so far away.
-    Nothing { next: Option<Duration> },
+    Nothing {
+        next: Option<Duration>,
+    },
 }
 
 /// What a heartbeat answers.

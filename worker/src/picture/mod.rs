@@ -97,7 +97,9 @@ impl Picture {
     pub fn fill_alpha(&mut self, value: u16) {
         let channels = self.layout.channels();
         match &mut self.samples {
-            Samples::U8(samples) => samples.iter_mut().skip(channels - 1).step_by(channels).for_each(|a| *a = value as u8),
+            Samples::U8(samples) => {
+                samples.iter_mut().skip(channels - 1).step_by(channels).for_each(|a| *a = value as u8)
+            }
             Samples::U16(samples) => samples.iter_mut().skip(channels - 1).step_by(channels).for_each(|a| *a = value),
         }
     }

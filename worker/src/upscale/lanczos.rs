@@ -24,8 +24,12 @@ pub(super) fn resize(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
         let plane = tensor.slice(ndarray::s![0, channel, .., ..]);
         let plane = plane.to_slice().ok_or_else(|| failed(&"not contiguous"))?;
         let bytes: &[u8] = bytemuck::cast_slice(plane);
-        let source = fast_image_resize::images::TypedImageRef::<pixels::F32>::from_buffer(from_width as u32, from_height as u32, bytes)
-            .map_err(|error| failed(&error))?;
+        let source = fast_image_resize::images::TypedImageRef::<pixels::F32>::from_buffer(
+            from_width as u32,
+            from_height as u32,
+            bytes,
+        )
+        .map_err(|error| failed(&error))?;
         let mut target = fast_image_resize::images::TypedImage::<pixels::F32>::new(width as u32, height as u32);
         resizer.resize_typed(&source, &mut target, &options()).map_err(|error| failed(&error))?;
         let mut out = resized.slice_mut(ndarray::s![0, channel, .., ..]);

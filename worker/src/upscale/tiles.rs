@@ -93,8 +93,7 @@ impl TileSettings {
 
     /// `length` in as few even parts as fit, as (start, length).
     fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts =
-            if length + 2 * EDGE <= self.side { 1 } else { length.div_ceil(self.side - 2 * OVERLAP).max(1) };
+        let parts = if length + 2 * EDGE <= self.side { 1 } else { length.div_ceil(self.side - 2 * OVERLAP).max(1) };
         let start = |part: usize| part * length / parts;
         (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
     }

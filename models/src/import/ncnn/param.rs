@@ -19,39 +19,20 @@ pub(crate) struct Layer {
 
 impl Layer {
     pub(crate) fn error(&self, what: impl Into<String>) -> NcnnError {
-        NcnnError::Layer {
-            layer: self.name.clone(),
-            kind: self.kind.clone(),
-            what: what.into(),
-        }
+        NcnnError::Layer { layer: self.name.clone(), kind: self.kind.clone(), what: what.into() }
     }
 }
 
 /// The layers of a `.param`, in order.
 pub(crate) fn parse(text: &str) -> Result<Vec<Layer>, NcnnError> {
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| (at + 1, line))
-        .filter(|(_, l)| !l.trim().is_empty());
-    let syntax = |line, what: &str| NcnnError::Syntax {
-        line,
-        what: what.to_owned(),
-    };
+    let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, l)| !l.trim().is_empty());
+    let syntax = |line, what: &str| NcnnError::Syntax { line, what: what.to_owned() };
     let (line, magic) = lines.next().ok_or_else(|| syntax(1, "the file is empty"))?;
     if magic.trim() != MAGIC {
-        return Err(syntax(
-            line,
-            "not an ncnn text .param: it does not begin with 7767517",
-        ));
+        return Err(syntax(line, "not an ncnn text .param: it does not begin with 7767517"));
     }
-    let (line, counts) = lines
-        .next()
-        .ok_or_else(|| syntax(2, "the layer count is missing"))?;
-    let counts: Vec<Option<usize>> = counts
-        .split_whitespace()
-        .map(|word| word.parse().ok())
-        .collect();
+    let (line, counts) = lines.next().ok_or_else(|| syntax(2, "the layer count is missing"))?;
+    let counts: Vec<Option<usize>> = counts.split_whitespace().map(|word| word.parse().ok()).collect();
     let [Some(count), Some(_blobs)] = counts[..] else {
         return Err(syntax(line, "the layer and blob counts are missing"));
     };
@@ -62,10 +43,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Layer>, NcnnError> {
         .map(|(line, text)| layer(text).map_err(|what| NcnnError::Syntax { line, what }))
         .collect::<Result<Vec<_>, _>>()?;
     if layers.len() != count {
-        return Err(syntax(
-            line,
-            &format!("announces {count} layers, but there are {}", layers.len()),
-        ));
+        return Err(syntax(line, &format!("announces {count} layers, but there are {}", layers.len())));
     }
     Ok(layers)
 }
@@ -74,30 +52,16 @@ fn layer(line: &str) -> Result<Layer, String> {
     let mut words = line.split_whitespace();
     let mut next = || words.next().ok_or_else(|| "the line ends early".to_owned());
     let (kind, name) = (next()?.to_owned(), next()?.to_owned());
-    let mut count = || {
-        next()?
-            .parse::<usize>()
-            .map_err(|_| format!("{name}: a blob count is no number"))
-    };
+    let mut count = || next()?.parse::<usize>().map_err(|_| format!("{name}: a blob count is no number"));
     let (inputs, outputs) = (count()?, count()?);
     // Names are taken one by one, so an absurd count ends with the line.
-    let inputs = (0..inputs)
-        .map(|_| next().map(str::to_owned))
-        .collect::<Result<_, _>>()?;
-    let outputs = (0..outputs)
-        .map(|_| next().map(str::to_owned))
-        .collect::<Result<_, _>>()?;
+    let inputs = (0..inputs).map(|_| next().map(str::to_owned)).collect::<Result<_, _>>()?;
+    let outputs = (0..outputs).map(|_| next().map(str::to_owned)).collect::<Result<_, _>>()?;
     let mut params = Params::default();
     for word in words {
         params.add(word).map_err(|what| format!("{name}: {what}"))?;
     }
-    Ok(Layer {
-        kind,
-        name,
-        inputs,
-        outputs,
-        params,
-    })
+    Ok(Layer { kind, name, inputs, outputs, params })
 }
 
 #[cfg(test)]
@@ -107,10 +71,7 @@ mod tests {
     #[test]
     fn a_line_becomes_a_layer() {
         let layers = parse("7767517\n1 2\nConcat  c 2 1 a b out 0=0\n").unwrap();
-        assert_eq!(
-            (layers[0].inputs.len(), layers[0].outputs[0].as_str()),
-            (2, "out")
-        );
+        assert_eq!((layers[0].inputs.len(), layers[0].outputs[0].as_str()), (2, "out"));
     }
 
     #[test]
@@ -126,10 +87,7 @@ mod tests {
             ("7767517\n1 1\nInput a 0 -1 x\n", 3),
             ("7767517\n1 1\nInput a 0 1 x 0\n", 3),
         ] {
-            assert!(
-                matches!(parse(text), Err(NcnnError::Syntax { line: at, .. }) if at == line),
-                "{text:?}"
-            );
+            assert!(matches!(parse(text), Err(NcnnError::Syntax { line: at, .. }) if at == line), "{text:?}");
         }
     }
 }

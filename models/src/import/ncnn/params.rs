@@ -21,16 +21,10 @@ impl Params {
         let key: i64 = key.parse().map_err(|_| bad())?;
         let (key, values) = if key <= ARRAYS {
             let mut items = value.split(',');
-            let count: usize = items
-                .next()
-                .and_then(|count| count.parse().ok())
-                .ok_or_else(bad)?;
+            let count: usize = items.next().and_then(|count| count.parse().ok()).ok_or_else(bad)?;
             let items: Vec<String> = items.map(str::to_owned).collect();
             if items.len() != count {
-                return Err(format!(
-                    "{word:?} announces {count} values and has {}",
-                    items.len()
-                ));
+                return Err(format!("{word:?} announces {count} values and has {}", items.len()));
             }
             let key = ARRAYS.checked_sub(key).ok_or_else(bad)?;
             self.arrays.insert(key);
@@ -47,15 +41,13 @@ impl Params {
     /// The integer `key`, or `default`.
     pub(crate) fn int(&mut self, key: i64, default: i64) -> Result<i64, String> {
         self.one(key)?.map_or(Ok(default), |word| {
-            word.parse()
-                .map_err(|_| format!("parameter {key} is {word:?}, not an integer"))
+            word.parse().map_err(|_| format!("parameter {key} is {word:?}, not an integer"))
         })
     }
 
     /// The finite number `key`, or `default`.
     pub(crate) fn float(&mut self, key: i64, default: f32) -> Result<f32, String> {
-        self.one(key)?
-            .map_or(Ok(default), |word| number(key, &word))
+        self.one(key)?.map_or(Ok(default), |word| number(key, &word))
     }
 
     /// The array `key`; empty when it is not given.
@@ -64,12 +56,7 @@ impl Params {
         if self.values.contains_key(&key) && !self.arrays.contains(&key) {
             return Err(format!("parameter {key} is not an array"));
         }
-        self.values
-            .get(&key)
-            .into_iter()
-            .flatten()
-            .map(|word| number(key, word))
-            .collect()
+        self.values.get(&key).into_iter().flatten().map(|word| number(key, word)).collect()
     }
 
     /// Reads the integer `key`, which only `supported` is translated of; `supported` is also ncnn's default.
@@ -93,11 +80,7 @@ impl Params {
         if self.arrays.contains(&key) {
             return Err(format!("parameter {key} is an array"));
         }
-        Ok(self
-            .values
-            .get(&key)
-            .and_then(|words| words.first())
-            .cloned())
+        Ok(self.values.get(&key).and_then(|words| words.first()).cloned())
     }
 }
 

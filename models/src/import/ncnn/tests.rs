@@ -75,26 +75,13 @@ fn the_graph_is_the_golden_one() {
     let graph = model(PARAM, &bin()).graph.unwrap();
     let lines = graph.node.iter().map(|node| {
         let attributes: String = node.attribute.iter().map(attribute).collect();
-        format!(
-            "{} {} [{}] -> {}{attributes}\n",
-            node.op_type,
-            node.name,
-            node.input.join(", "),
-            node.output[0]
-        )
+        format!("{} {} [{}] -> {}{attributes}\n", node.op_type, node.name, node.input.join(", "), node.output[0])
     });
     assert_eq!(lines.collect::<String>(), GOLDEN);
-    let weight = graph
-        .initializer
-        .iter()
-        .find(|tensor| tensor.name == "w:conv.weight")
-        .unwrap();
+    let weight = graph.initializer.iter().find(|tensor| tensor.name == "w:conv.weight").unwrap();
     assert_eq!(weight.dims, [12, 3, 3, 3]);
     let raw = weight.raw_data.as_ref().unwrap();
-    assert_eq!(
-        (raw.len(), &raw[4..8]),
-        (324 * 4, &0.125_f32.to_le_bytes()[..])
-    );
+    assert_eq!((raw.len(), &raw[4..8]), (324 * 4, &0.125_f32.to_le_bytes()[..]));
     assert_eq!(translate(PARAM, &bin()).unwrap().scale, 4);
 }
 
@@ -108,29 +95,18 @@ fn every_truncation_is_refused() {
     // Cut within its last value a line may still be whole: the cut has to change nothing but that.
     let last_line = PARAM.trim_end().rfind("6=9").unwrap() + 3;
     for end in 0..last_line {
-        assert!(
-            translate(&PARAM[..end], &bin).is_err(),
-            "{:?}",
-            &PARAM[..end]
-        );
+        assert!(translate(&PARAM[..end], &bin).is_err(), "{:?}", &PARAM[..end]);
     }
     let mut long = bin.clone();
     long.push(0);
     let error = translate(PARAM, &long).unwrap_err().to_string();
-    assert!(
-        error.contains("1 bytes more") && error.contains("last"),
-        "{error}"
-    );
+    assert!(error.contains("1 bytes more") && error.contains("last"), "{error}");
 }
 
 #[test]
 fn what_is_not_translated_is_named() {
     for (from, to, named) in [
-        (
-            "PReLU        slope",
-            "Softmax      slope",
-            "layer slope (Softmax)",
-        ),
+        ("PReLU        slope", "Softmax      slope", "layer slope (Softmax)"),
         ("9=1\n", "9=7\n", "activation 7"),
         ("0=12 1=3", "0=12 1=3 3=2", "stride 2"),
         ("4=1 5=1", "4=0 5=1", "padding"),

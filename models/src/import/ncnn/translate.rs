@@ -50,11 +50,7 @@ pub(crate) struct State<'a> {
 impl State<'_> {
     /// The ONNX name of the blob.
     pub(crate) fn name(&self, blob: &str) -> String {
-        if blob == self.output {
-            OUTPUT.to_owned()
-        } else {
-            format!("t:{blob}")
-        }
+        if blob == self.output { OUTPUT.to_owned() } else { format!("t:{blob}") }
     }
 }
 
@@ -62,20 +58,15 @@ impl State<'_> {
 pub(crate) fn translate(text: &str, bin: &[u8]) -> Result<Network, NcnnError> {
     let layers = param::parse(text)?;
     let output = output_of(&layers)?;
-    let mut state = State {
-        graph: Builder::default(),
-        weights: Weights::new(bin),
-        values: HashMap::new(),
-        output: output.clone(),
-    };
+    let mut state =
+        State { graph: Builder::default(), weights: Weights::new(bin), values: HashMap::new(), output: output.clone() };
     let mut names = HashSet::new();
     let mut last = None;
     for mut layer in layers {
         if !names.insert(layer.name.clone()) {
             return Err(layer.error("the name is used twice"));
         }
-        let values =
-            step(&mut layer, &mut state, last.is_none()).map_err(|what| layer.error(what))?;
+        let values = step(&mut layer, &mut state, last.is_none()).map_err(|what| layer.error(what))?;
         for (blob, value) in layer.outputs.iter().zip(values) {
             if state.values.insert(blob.clone(), value).is_some() {
                 return Err(layer.error(format!("gives {blob}, which is there already")));
@@ -85,24 +76,12 @@ pub(crate) fn translate(text: &str, bin: &[u8]) -> Result<Network, NcnnError> {
     }
     if state.weights.left() > 0 {
         let (left, last) = (state.weights.left(), last.unwrap_or_default());
-        return Err(NcnnError::Graph(format!(
-            "the .bin has {left} bytes more than the layers up to {last} take"
-        )));
+        return Err(NcnnError::Graph(format!("the .bin has {left} bytes more than the layers up to {last} take")));
     }
-    let Some(Value {
-        channels: CHANNELS,
-        scale,
-        ..
-    }) = state.values.get(&output).cloned()
-    else {
-        return Err(NcnnError::Graph(format!(
-            "the output {output} does not have the 3 channels of an image"
-        )));
+    let Some(Value { channels: CHANNELS, scale, .. }) = state.values.get(&output).cloned() else {
+        return Err(NcnnError::Graph(format!("the output {output} does not have the 3 channels of an image")));
     };
-    Ok(Network {
-        scale,
-        graph: state.graph,
-    })
+    Ok(Network { scale, graph: state.graph })
 }
 
 /// One layer: its inputs looked up, its node added; returns what its outputs carry.
@@ -110,13 +89,7 @@ fn step(layer: &mut Layer, state: &mut State<'_>, first: bool) -> Result<Vec<Val
     let inputs = layer
         .inputs
         .iter()
-        .map(|blob| {
-            state
-                .values
-                .get(blob)
-                .cloned()
-                .ok_or_else(|| format!("takes {blob}, which no layer above gives"))
-        })
+        .map(|blob| state.values.get(blob).cloned().ok_or_else(|| format!("takes {blob}, which no layer above gives")))
         .collect::<Result<Vec<_>, _>>()?;
     let values = match (layer.kind.as_str(), first) {
         ("Input", true) => vec![input(layer)?],
@@ -127,10 +100,7 @@ fn step(layer: &mut Layer, state: &mut State<'_>, first: bool) -> Result<Vec<Val
     };
     layer.params.finish()?;
     if let Some(value) = values.iter().find(|value| value.scale > MAX_SCALE) {
-        return Err(format!(
-            "a scale of {} is more than {MAX_SCALE}",
-            value.scale
-        ));
+        return Err(format!("a scale of {} is more than {MAX_SCALE}", value.scale));
     }
     Ok(values)
 }
@@ -143,11 +113,7 @@ fn input(layer: &mut Layer) -> Result<Value, String> {
     layer.params.int(0, 0)?;
     layer.params.int(1, 0)?;
     match layer.params.int(2, 0)? {
-        0 | 3 => Ok(Value {
-            name: INPUT.to_owned(),
-            channels: CHANNELS,
-            scale: 1,
-        }),
+        0 | 3 => Ok(Value { name: INPUT.to_owned(), channels: CHANNELS, scale: 1 }),
         other => Err(format!("{other} input channels, but an image has 3")),
     }
 }
@@ -161,13 +127,8 @@ fn split(layer: &Layer, inputs: &[Value], state: &mut State<'_>) -> Result<Vec<V
         if *blob != state.output {
             return value.clone();
         }
-        state
-            .graph
-            .node("Identity", &layer.name, &[&value.name], OUTPUT, Vec::new());
-        Value {
-            name: OUTPUT.to_owned(),
-            ..value.clone()
-        }
+        state.graph.node("Identity", &layer.name, &[&value.name], OUTPUT, Vec::new());
+        Value { name: OUTPUT.to_owned(), ..value.clone() }
     });
     Ok(copies.collect())
 }
@@ -175,15 +136,12 @@ fn split(layer: &Layer, inputs: &[Value], state: &mut State<'_>) -> Result<Vec<V
 /// The one blob that no layer takes.
 fn output_of(layers: &[Layer]) -> Result<String, NcnnError> {
     let taken: HashSet<_> = layers.iter().flat_map(|layer| &layer.inputs).collect();
-    let mut free = layers
-        .iter()
-        .flat_map(|layer| &layer.outputs)
-        .filter(|blob| !taken.contains(blob));
+    let mut free = layers.iter().flat_map(|layer| &layer.outputs).filter(|blob| !taken.contains(blob));
     match (free.next(), free.next()) {
         (Some(output), None) => Ok(output.clone()),
         (None, _) => Err(NcnnError::Graph("the network has no output".to_owned())),
-        (Some(one), Some(other)) => Err(NcnnError::Graph(format!(
-            "the network has more than one output: {one}, {other}"
-        ))),
+        (Some(one), Some(other)) => {
+            Err(NcnnError::Graph(format!("the network has more than one output: {one}, {other}")))
+        }
     }
 }

@@ -17,10 +17,7 @@ pub(crate) struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            left: bytes,
-            expanded: 0,
-        }
+        Self { left: bytes, expanded: 0 }
     }
 
     /// Bytes nobody has taken.
@@ -36,18 +33,11 @@ impl<'a> Weights<'a> {
             return self.plain(count);
         }
         if tag != HALF {
-            return Err(format!(
-                "weights of storage {tag:#010x} are not supported, only fp16 and fp32"
-            ));
+            return Err(format!("weights of storage {tag:#010x} are not supported, only fp16 and fp32"));
         }
-        let size = count
-            .checked_mul(2)
-            .and_then(|size| size.checked_next_multiple_of(4))
-            .ok_or("too many weights")?;
+        let size = count.checked_mul(2).and_then(|size| size.checked_next_multiple_of(4)).ok_or("too many weights")?;
         let raw = self.take(size, count)?;
-        let values = raw[..count * 2]
-            .chunks_exact(2)
-            .map(|two| f16::from_le_bytes([two[0], two[1]]).to_f32());
+        let values = raw[..count * 2].chunks_exact(2).map(|two| f16::from_le_bytes([two[0], two[1]]).to_f32());
         self.admit(count)?;
         finite(values)
     }
@@ -56,30 +46,20 @@ impl<'a> Weights<'a> {
     pub(crate) fn plain(&mut self, count: usize) -> Result<Vec<u8>, String> {
         let raw = self.take(count.checked_mul(4).ok_or("too many weights")?, count)?;
         self.admit(count)?;
-        finite(
-            raw.chunks_exact(4)
-                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])),
-        )
+        finite(raw.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])))
     }
 
     fn take(&mut self, size: usize, count: usize) -> Result<&'a [u8], String> {
         let (taken, left) = self.left.split_at_checked(size).ok_or_else(|| {
-            format!(
-                "the .bin ends within its weights: {count} values do not fit in {} bytes",
-                self.left.len()
-            )
+            format!("the .bin ends within its weights: {count} values do not fit in {} bytes", self.left.len())
         })?;
         self.left = left;
         Ok(taken)
     }
 
     fn admit(&mut self, count: usize) -> Result<(), String> {
-        let grown = count
-            .checked_mul(4)
-            .and_then(|size| self.expanded.checked_add(size));
-        self.expanded = grown
-            .filter(|&size| size <= MAX_EXPANDED)
-            .ok_or("more weights than an ONNX file can hold")?;
+        let grown = count.checked_mul(4).and_then(|size| self.expanded.checked_add(size));
+        self.expanded = grown.filter(|&size| size <= MAX_EXPANDED).ok_or("more weights than an ONNX file can hold")?;
         Ok(())
     }
 }

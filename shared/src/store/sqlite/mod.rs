@@ -69,8 +69,8 @@ impl SqliteStore {
         let readers =
             (0..READERS).map(|_| open::connect(&path)).collect::<rusqlite::Result<Vec<_>>>().map_err(database)?;
         let hub = Arc::new(Hub::default());
-        let writer = Writer::start(connection, Arc::clone(&hub))
-            .map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        let writer =
+            Writer::start(connection, Arc::clone(&hub)).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
         Ok(Self {
             writer,
             readers: Arc::new(Mutex::new(readers)),
@@ -236,7 +236,9 @@ fn position(connection: &Connection, client: ClientKey, seq: i64) -> rusqlite::R
         .query_row(named_params! { ":client": client, ":seq": seq }, |row| row.get(0))?;
     let turns = turns.max(1);
     let others: u64 = connection
-        .prepare_cached("SELECT coalesce(sum(min(ready, :turns)), 0) FROM clients WHERE ready > 0 AND client <> :client")?
+        .prepare_cached(
+            "SELECT coalesce(sum(min(ready, :turns)), 0) FROM clients WHERE ready > 0 AND client <> :client",
+        )?
         .query_row(named_params! { ":turns": turns - 1, ":client": client }, |row| row.get(0))?;
     Ok(turns + others)
 }

@@ -20,12 +20,7 @@ fn held(connection: &Connection, lease: &Lease) -> Result<JobRow, LeaseError> {
         .ok_or(LeaseError::Lost)
 }
 
-pub fn heartbeat(
-    connection: &Connection,
-    policy: &Policy,
-    now: Timestamp,
-    lease: &Lease,
-) -> Result<Beat, LeaseError> {
+pub fn heartbeat(connection: &Connection, policy: &Policy, now: Timestamp, lease: &Lease) -> Result<Beat, LeaseError> {
     let row = held(connection, lease)?;
     connection
         .prepare_cached("UPDATE jobs SET lease_until = :until WHERE seq = :seq")?
@@ -152,7 +147,12 @@ pub fn save(connection: &Connection, row: &JobRow) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-pub fn release(connection: &Connection, effects: &mut Effects, now: Timestamp, lease: &Lease) -> Result<(), LeaseError> {
+pub fn release(
+    connection: &Connection,
+    effects: &mut Effects,
+    now: Timestamp,
+    lease: &Lease,
+) -> Result<(), LeaseError> {
     let mut row = held(connection, lease)?;
     if row.record.cancel_requested {
         end(&mut row, Status::Canceled, now)?;

@@ -80,12 +80,7 @@ fn activate(connection: &Connection, client: ClientKey, jobs: u64) -> rusqlite::
         .map(drop)
 }
 
-fn insert(
-    connection: &Connection,
-    client: ClientKey,
-    now: Timestamp,
-    job: NewJob,
-) -> rusqlite::Result<JobRecord> {
+fn insert(connection: &Connection, client: ClientKey, now: Timestamp, job: NewJob) -> rusqlite::Result<JobRecord> {
     connection
         .prepare_cached(
             "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at)

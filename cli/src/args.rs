@@ -1,0 +1,222 @@
+//! Commands and settings. Every setting is a flag and an environment variable of the same name; help texts here are
+//! what `docs/configuration.md` is made of.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_worker::engine::Device;
+use remaster_worker::upscale::TileSettings;
+
+use crate::parse;
+
+/// Restores and enlarges photos: a service with a queue, and a command line.
+///
+/// Without a command: serve.
+#[derive(Parser)]
+#[command(name = "remaster", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: Box<ServeArgs>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run everything in one process: API, worker, embedded store
+    Serve(Box<ServeArgs>),
+    /// Enhance files here, without a server
+    Enhance(Box<EnhanceArgs>),
+    /// List, fetch, import and check models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub api: ApiArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "API")]
+pub struct ApiArgs {
+    /// Address and port that the API listens on
+    #[arg(long, env = "BIND", default_value = "127.0.0.1:8000", value_parser = parse::address)]
+    pub bind: SocketAddr,
+    /// Prefix of every link in answers; by default the host that the request named
+    #[arg(long, env = "PUBLIC_URL", value_parser = parse::public_url)]
+    pub public_url: Option<String>,
+    /// Images per client and UTC day
+    #[arg(long, env = "FREE_DAILY_LIMIT", default_value = "10000", value_parser = parse::count)]
+    pub free_daily_limit: u64,
+    /// Largest accepted upload, in bytes
+    #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
+    pub max_upload_bytes: u64,
+    /// Most pixels of an accepted image
+    #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "40000000", value_parser = parse::count)]
+    pub max_input_pixels: u64,
+    /// Most pixels of a result
+    #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "200000000", value_parser = parse::count)]
+    pub max_output_pixels: u64,
+    /// How long POST /enhance holds its caller before it answers 202
+    #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
+    pub sync_timeout: Duration,
+    /// 0: enlarge by Lanczos only, without networks
+    #[arg(long, env = "USE_REALESRGAN", default_value = "1", value_parser = parse::switch)]
+    pub use_realesrgan: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Store")]
+pub struct StoreArgs {
+    /// Folder of the embedded store, and of results by default
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Where inputs and results lie: file:///some/folder or memory:///; by default the folder blobs in DATA_DIR
+    #[arg(long, env = "STORAGE_URL")]
+    pub storage_url: Option<String>,
+    /// Jobs waiting, over all clients, past which submits are refused
+    #[arg(long, env = "MAX_QUEUE", default_value = "100000", value_parser = parse::count)]
+    pub max_queue: u64,
+    /// How long a result is kept
+    #[arg(long, env = "RESULT_TTL", default_value = "24h", value_parser = parse::duration)]
+    pub result_ttl: Duration,
+    /// How long a worker may be silent before its job goes to another
+    #[arg(long, env = "LEASE", default_value = "30s", value_parser = parse::lease)]
+    pub lease: Duration,
+    /// Attempts at a job that fails through no fault of its own
+    #[arg(long, env = "MAX_ATTEMPTS", default_value = "3", value_parser = parse::small_count)]
+    pub max_attempts: u32,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Worker")]
+pub struct WorkerArgs {
+    /// Jobs at once: while one is decoded or encoded, another has the device
+    #[arg(long, env = "WORKER_JOBS", default_value = "2", value_parser = parse::small_count)]
+    pub worker_jobs: u32,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineArgs {
+    /// Where networks run: auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0
+    #[arg(long, env = "DEVICE", default_value = "auto", value_parser = parse::typed::<Device>)]
+    pub device: Device,
+    /// Largest side of what a network is given at once, in pixels; memory grows with its square
+    #[arg(long, env = "TILE", default_value_t, value_parser = parse::typed::<TileSettings>)]
+    pub tile: TileSettings,
+    /// ONNX Runtime library to load instead of the pulled one
+    #[arg(long, env = "ORT_DYLIB_PATH")]
+    pub ort_dylib_path: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Models")]
+pub struct ModelsArgs {
+    /// Folder of models and the inference runtime; by default in the user's cache
+    #[arg(long, env = "MODELS_DIR")]
+    pub models_dir: Option<PathBuf>,
+    /// Folder or URL prefix tried first for every asset
+    #[arg(long, env = "ASSET_MIRROR")]
+    pub asset_mirror: Option<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogArgs {
+    /// error, warn, info, debug, trace, or a filter such as info,remaster_worker=debug
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = parse::filter)]
+    pub log_level: String,
+    /// text or json
+    #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = parse::log_format)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Args)]
+pub struct EnhanceArgs {
+    /// Images: files, folders (searched recursively) or glob patterns
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// A file ending in .png for one image, else a folder
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// How much larger, per side: 2 or 4
+    #[arg(long, default_value = "2", value_parser = parse::option::<Scale>)]
+    pub scale: Scale,
+    /// An installed upscaler's id, or auto
+    #[arg(long, default_value = "auto", value_parser = parse::model)]
+    pub model: ModelId,
+    /// auto, off or require
+    #[arg(long, default_value = "auto", value_parser = parse::option::<FaceMode>)]
+    pub faces: FaceMode,
+    /// From 0 (face as enlarged) to 1 (restored face)
+    #[arg(long, default_value = "1", value_parser = parse::fraction)]
+    pub face_strength: f64,
+    /// false: Lanczos instead of the network for everything but faces
+    #[arg(long, default_value = "true", action = clap::ArgAction::Set, value_parser = parse::boolean)]
+    pub background: bool,
+    /// strip or keep EXIF
+    #[arg(long, default_value = "strip", value_parser = parse::option::<MetadataPolicy>)]
+    pub metadata: MetadataPolicy,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Subcommand)]
+pub enum ModelsCommand {
+    /// What is installed and what is missing
+    List {
+        #[command(flatten)]
+        models: ModelsArgs,
+    },
+    /// Fetch, verify and install: the defaults, the given ids, or everything
+    Pull {
+        ids: Vec<String>,
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        #[command(flatten)]
+        models: ModelsArgs,
+    },
+    /// Install a weight file that is already here (.onnx, or ncnn .param with its .bin beside it)
+    Import {
+        file: PathBuf,
+        /// The id under which it is installed
+        #[arg(long = "as", value_name = "ID")]
+        id: String,
+        /// How much it enlarges, for a file that does not say
+        #[arg(long)]
+        scale: Option<u32>,
+        #[command(flatten)]
+        models: ModelsArgs,
+    },
+    /// Hash what is installed and compare
+    Verify {
+        #[command(flatten)]
+        models: ModelsArgs,
+    },
+}

@@ -1,0 +1,128 @@
+//! `remaster enhance`: files here, without a server, through the same pipeline.
+
+use std::{fs, io, path::Path, process::ExitCode};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use indicatif::{ProgressBar, ProgressStyle};
+use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
+use remaster_shared::job::{EnhanceParams, FaceMode, ModelId};
+use remaster_shared::picture::inspect;
+use remaster_worker::engine::SharedEngine;
+use remaster_worker::enhance::enhance;
+use remaster_worker::upscale::TileSettings;
+
+use crate::FAILED;
+use crate::args::EnhanceArgs;
+use crate::catalogue::Folder;
+use crate::files::{Pair, pair};
+use crate::models::Models;
+use crate::serve::{log_to_stderr, start_engine};
+
+/// What `auto` fetches when nothing is installed.
+const FIRST_MODEL: &str = "realesrgan-x4plus";
+
+/// Steps of a progress bar.
+const STEPS: u64 = 1000;
+
+pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
+    if args.log.log_level == "info" {
+        // A person watches: the bar says what the log would.
+        args.log.log_level = "warn".into();
+    }
+    log_to_stderr(&args.log);
+    let pairs = pair(&args.inputs, &args.output)?;
+    if args.faces == FaceMode::Require {
+        bail!("--faces is require, and no face restoration model is installed");
+    }
+    let models = Models::open(args.models)?;
+    fetch_missing(&models, &args.model, args.background, args.engine.ort_dylib_path.is_none())?;
+    let engine = start_engine(&models, &args.engine)?;
+    let catalogue = Folder::new(models.manifest, models.library).models();
+    let model = match resolve(&catalogue, &args.model, args.scale) {
+        Some(model) => model,
+        None if !args.background => args.model,
+        None => bail!("the model {} is not installed; `remaster models list` shows what is", args.model),
+    };
+    let params = EnhanceParams {
+        scale: args.scale,
+        model,
+        faces: args.faces,
+        face_strength: args.face_strength,
+        background: args.background,
+        metadata: args.metadata,
+    };
+
+    let mut failures = Vec::new();
+    for Pair { input, output } in &pairs {
+        if let Err(error) = one(&engine, args.engine.tile, &params, input, output).await {
+            eprintln!("error: {}: {error:#}", input.display());
+            failures.push(input);
+        }
+    }
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{} of {} failed:", failures.len(), pairs.len());
+    failures.iter().for_each(|input| eprintln!("  {}", input.display()));
+    Ok(FAILED.into())
+}
+
+/// Fetches the runtime and the model that was asked for, if they are missing.
+fn fetch_missing(models: &Models, model: &ModelId, background: bool, runtime: bool) -> anyhow::Result<()> {
+    let mut wanted = Vec::new();
+    if runtime {
+        wanted.extend(models.manifest.runtime().map(|asset| asset.id.as_str()));
+    }
+    match model.as_str() {
+        _ if !background => {}
+        AUTO if models.has_upscaler() => {}
+        AUTO => wanted.push(FIRST_MODEL),
+        id if models.manifest.find(id).is_some() => wanted.push(id),
+        _ => {}
+    }
+    match models.pull(&wanted)? {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} needed assets could not be fetched", wanted.len()),
+    }
+}
+
+async fn one(
+    engine: &SharedEngine,
+    tiles: TileSettings,
+    params: &EnhanceParams,
+    input: &Path,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let bytes = Bytes::from(fs::read(input)?);
+    let info =
+        inspect(io::Cursor::new(&bytes), bytes.len() as u64, None).map_err(|error| anyhow::anyhow!(error.message))?;
+    let bar = ProgressBar::new(STEPS).with_message(input.display().to_string());
+    bar.set_style(ProgressStyle::with_template("{msg} {bar:40} {percent:>3} % {eta}")?);
+    bar.tick();
+    let progress = |fraction: f64| bar.set_position((fraction * STEPS as f64) as u64);
+    let made = enhance(engine, tiles, bytes, &info, params, &progress).await?;
+    bar.finish_and_clear();
+
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    // Beside its place first, so that it appears there whole or not at all.
+    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    io::copy(&mut made.png.file.reopen()?, &mut beside)?;
+    readable(beside.as_file())?;
+    beside.persist(output)?;
+    println!("{} ({}x{})", output.display(), made.width, made.height);
+    Ok(())
+}
+
+/// A temporary file is its owner's only; a result is like any other file.
+fn readable(file: &fs::File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}

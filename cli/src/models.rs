@@ -1,0 +1,142 @@
+//! `remaster models`, and what other commands need of models: the folder, and fetching what is missing.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use indicatif::HumanBytes;
+use remaster_models::{
+    Asset, ImportOptions, Kind, Library, Manifest, PullOptions, Pulled, Verdict, default_dir, import, missing_defaults,
+    pull, status,
+};
+
+use crate::FAILED;
+use crate::args::{ModelsArgs, ModelsCommand};
+use crate::progress::Bars;
+
+/// The models folder, what may be in it, and how it is filled.
+#[derive(Clone)]
+pub struct Models {
+    pub manifest: Manifest,
+    pub library: Library,
+    options: PullOptions,
+}
+
+impl Models {
+    pub fn open(args: ModelsArgs) -> anyhow::Result<Self> {
+        let folder = args.models_dir.or_else(default_dir).context("there is no home folder; set MODELS_DIR")?;
+        let mirror = args.asset_mirror.filter(|mirror| !mirror.is_empty());
+        Ok(Self {
+            manifest: Manifest::embedded()?,
+            library: Library::open(folder)?,
+            options: PullOptions { mirror, ..PullOptions::default() },
+        })
+    }
+
+    /// Fetches `ids`; says what fails, one line each, and returns how many did. Blocks.
+    pub fn pull(&self, ids: &[&str]) -> anyhow::Result<usize> {
+        let mut failed = 0;
+        for outcome in pull(&self.manifest, &self.library, ids, &self.options, &Bars::default())? {
+            if let Err(error) = outcome.result {
+                eprintln!("error: {}: {error}", outcome.id);
+                failed += 1;
+            }
+        }
+        Ok(failed)
+    }
+
+    pub fn missing_defaults(&self) -> Vec<&Asset> {
+        missing_defaults(&self.manifest, &self.library)
+    }
+
+    pub fn has_upscaler(&self) -> bool {
+        self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == Kind::Upscaler))
+    }
+}
+
+pub fn run(command: ModelsCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ModelsCommand::List { models } => list(&Models::open(models)?),
+        ModelsCommand::Pull { ids, all, models } => fetch(&Models::open(models)?, ids, all),
+        ModelsCommand::Import { file, id, scale, models } => {
+            let models = Models::open(models)?;
+            let options = ImportOptions { scale, ..ImportOptions::default() };
+            let installed = import(&file, &id, &models.library, &options)?;
+            println!(
+                "installed {} (x{}, {}) as {}",
+                installed.id,
+                installed.scale,
+                installed.architecture,
+                installed.path.display()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        ModelsCommand::Verify { models } => verify(&Models::open(models)?),
+    }
+}
+
+fn list(models: &Models) -> anyhow::Result<ExitCode> {
+    println!("{:28} {:10} {:5} {:10} {:>10}  LICENCE", "ID", "KIND", "SCALE", "STATE", "SIZE");
+    for asset in status(&models.manifest, &models.library)? {
+        if asset.kind == Kind::Photo {
+            continue;
+        }
+        let scale = asset.scale.map(|scale| format!("x{scale}")).unwrap_or_default();
+        let state = if asset.installed { "installed" } else { "missing" };
+        let licence = asset.licence.as_deref().unwrap_or("unknown (imported)");
+        let note = asset.licence_note.map(|note| format!(" ({note})")).unwrap_or_default();
+        let size = HumanBytes(asset.bytes).to_string();
+        println!("{:28} {:10} {scale:5} {state:10} {size:>10}  {licence}{note}", asset.id, asset.kind.as_str());
+    }
+    println!("\nin {}", models.library.dir().display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fetch(models: &Models, ids: Vec<String>, all: bool) -> anyhow::Result<ExitCode> {
+    let ids: Vec<String> = match (ids.is_empty(), all) {
+        (_, true) => models.manifest.here().map(|asset| asset.id.clone()).collect(),
+        (true, false) => models.manifest.here().filter(|asset| asset.default).map(|asset| asset.id.clone()).collect(),
+        (false, false) => ids,
+    };
+    let known: Vec<&str> = models.manifest.here().map(|asset| asset.id.as_str()).collect();
+    if let Some(unknown) = ids.iter().find(|id| !known.contains(&id.as_str())) {
+        bail!("{unknown:?} is not a known asset; there are {}", known.join(", "));
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut failed = 0;
+    for outcome in pull(&models.manifest, &models.library, &ids, &models.options, &Bars::default())? {
+        match outcome.result {
+            Ok(Pulled::AlreadyThere(_)) => println!("{} is installed", outcome.id),
+            Ok(Pulled::Installed(path)) => println!("{} is now in {}", outcome.id, path.display()),
+            Err(error) => {
+                eprintln!("error: {}: {error}", outcome.id);
+                failed += 1;
+            }
+        }
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { FAILED.into() })
+}
+
+fn verify(models: &Models) -> anyhow::Result<ExitCode> {
+    let mut bad = false;
+    for (id, verdict) in models.library.verify(&models.manifest)? {
+        match verdict {
+            Verdict::Intact => println!("{id}: intact"),
+            other => {
+                bad = true;
+                println!("{id}: {}", describe(&other));
+            }
+        }
+    }
+    Ok(if bad { FAILED.into() } else { ExitCode::SUCCESS })
+}
+
+fn describe(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Intact => "intact".into(),
+        Verdict::Damaged { expected, got } => {
+            format!("DAMAGED: hash is {got}, was {expected}; delete it and pull again")
+        }
+        Verdict::Unrecorded => "no hash was recorded; import or pull it again".into(),
+        Verdict::Unreadable(error) => format!("cannot be read: {error}"),
+    }
+}
