@@ -25,6 +25,8 @@ const DEFAULT_TILE: usize = 256;
 pub struct TileSettings {
     /// Largest side of what the network is given, in pixels.
     side: usize,
+    /// Context on each side of a cell.
+    overlap: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +35,7 @@ pub struct SettingsError;
 
 impl Default for TileSettings {
     fn default() -> Self {
-        Self { side: DEFAULT_TILE }
+        Self { side: DEFAULT_TILE, overlap: OVERLAP }
     }
 }
 
@@ -79,7 +81,16 @@ impl Cell {
 
 impl TileSettings {
     pub fn new(side: usize) -> Result<Self, SettingsError> {
-        if (2 * OVERLAP + SMALLEST..=4096).contains(&side) { Ok(Self { side }) } else { Err(SettingsError) }
+        if (2 * OVERLAP + SMALLEST..=4096).contains(&side) {
+            Ok(Self { side, overlap: OVERLAP })
+        } else {
+            Err(SettingsError)
+        }
+    }
+
+    /// With another overlap than the measured one: for measuring it.
+    pub fn with_overlap(self, overlap: usize) -> Self {
+        Self { overlap, side: self.side.max(2 * overlap + SMALLEST) }
     }
 
     /// The cells of a picture, row by row.
@@ -93,20 +104,21 @@ impl TileSettings {
 
     /// `length` in as few even parts as fit, as (start, length).
     fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts = if length + 2 * EDGE <= self.side { 1 } else { length.div_ceil(self.side - 2 * OVERLAP).max(1) };
+        let parts =
+            if length + 2 * EDGE <= self.side { 1 } else { length.div_ceil(self.side - 2 * self.overlap).max(1) };
         let start = |part: usize| part * length / parts;
         (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
     }
 
     /// What the network is given for `cell`: the cell with its overlap, up to the mirrored edge.
     pub fn window(self, cell: Cell, width: usize, height: usize) -> Window {
-        let (x, right) = Self::span(cell.x, cell.width, width);
-        let (y, bottom) = Self::span(cell.y, cell.height, height);
+        let (x, right) = self.span(cell.x, cell.width, width);
+        let (y, bottom) = self.span(cell.y, cell.height, height);
         Window { x, y, width: (right - x) as usize, height: (bottom - y) as usize }
     }
 
-    fn span(start: usize, length: usize, whole: usize) -> (isize, isize) {
-        let (edge, overlap) = (EDGE as isize, OVERLAP as isize);
+    fn span(self, start: usize, length: usize, whole: usize) -> (isize, isize) {
+        let (edge, overlap) = (EDGE as isize, self.overlap as isize);
         let from = (start as isize - overlap).max(-edge);
         let to = ((start + length) as isize + overlap).min(whole as isize + edge);
         (from, to)

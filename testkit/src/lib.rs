@@ -1,0 +1,53 @@
+//! What tests of several crates need: the real models, the inference runtime and the test photo, fetched by the
+//! project's own code (`ASSET_MIRROR`, then the manifest's sources) and kept between runs.
+//!
+//! They lie in `REMASTER_TEST_ASSETS`, or in `test-assets` under the target folder.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot have its assets cannot go on")]
+
+use std::path::PathBuf;
+
+use image::RgbImage;
+use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull};
+
+/// The network that is fast enough for tests.
+pub const SMALL_MODEL: &str = "realesr-animevideov3";
+
+pub fn folder() -> PathBuf {
+    let target = || {
+        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.into(), PathBuf::from).join("test-assets")
+    };
+    std::env::var_os("REMASTER_TEST_ASSETS").map_or_else(target, PathBuf::from)
+}
+
+pub fn options() -> PullOptions {
+    PullOptions { mirror: std::env::var("ASSET_MIRROR").ok(), ..PullOptions::default() }
+}
+
+/// The folder with every default model and the runtime in it.
+pub fn library() -> Library {
+    let (manifest, library) = (Manifest::embedded().unwrap(), Library::open(folder()).unwrap());
+    let ids: Vec<&str> = manifest.here().filter(|asset| asset.default).map(|asset| asset.id.as_str()).collect();
+    for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
+        if let Err(error) = outcome.result {
+            panic!("{}: {error}", outcome.id);
+        }
+    }
+    library
+}
+
+/// The path of the inference runtime.
+pub fn runtime() -> PathBuf {
+    library().runtime_path(&Manifest::embedded().unwrap(), None).unwrap()
+}
+
+/// The path of the test photo: 512 x 512, one face.
+pub fn photo_path() -> PathBuf {
+    let (manifest, library) = (Manifest::embedded().unwrap(), Library::open(folder()).unwrap());
+    fetch_asset(&manifest, &library, "test-photo", &options(), &Silent).unwrap()
+}
+
+pub fn photo() -> RgbImage {
+    image::open(photo_path()).unwrap().into_rgb8()
+}

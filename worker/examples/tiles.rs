@@ -1,0 +1,58 @@
+//! Measures tiles: the seam that an overlap leaves, and what a tile's size costs.
+//!
+//! `cargo run --release -p remaster-worker --example tiles [model]`
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement, run by hand")]
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Instant;
+
+use image::{DynamicImage, ImageFormat};
+use remaster_shared::job::{MetadataPolicy, ModelId, Scale};
+use remaster_shared::picture::inspect;
+use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::picture::{Picture, Samples, decode};
+use remaster_worker::upscale::{TileSettings, upscale};
+
+#[tokio::main]
+async fn main() {
+    let model = ModelId::parse(&std::env::args().nth(1).unwrap_or("realesrgan-x4plus".into())).unwrap();
+    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
+    let engine: SharedEngine = Arc::new(OnnxEngine::start(remaster_testkit::library(), &settings).unwrap());
+
+    let picture = photo(300, 200);
+    let run = async |tiles: TileSettings| {
+        let began = Instant::now();
+        let made = upscale(&engine, tiles, picture.clone(), &model, Scale::X4, &|_| ()).await.unwrap();
+        (made, began.elapsed().as_secs_f64())
+    };
+    // The first run loads the model.
+    run(TileSettings::new(512).unwrap()).await;
+    let (whole, seconds) = run(TileSettings::new(512).unwrap()).await;
+    println!("{model}, 300x200 to x4\nwhole: {seconds:.1} s");
+    println!("overlap  tile  seconds  largest difference from whole (/255), samples off by more than 1");
+    for overlap in [8, 10, 16, 20, 24, 28, 32, 40] {
+        for core in [80, 120] {
+            let tile = core + 2 * overlap;
+            let (tiled, seconds) = run(TileSettings::new(tile.max(96)).unwrap().with_overlap(overlap)).await;
+            let (worst, off) = compare(&whole, &tiled);
+            println!("{overlap:>7}  {tile:>4}  {seconds:>7.1}  {worst:>3}  {off}");
+        }
+    }
+}
+
+fn photo(width: u32, height: u32) -> Picture {
+    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(120, 40, width, height);
+    let mut png = Cursor::new(Vec::new());
+    photo.write_to(&mut png, ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    let info = inspect(Cursor::new(&png), png.len() as u64, None).unwrap();
+    decode(&png, &info, MetadataPolicy::Strip).unwrap()
+}
+
+fn compare(a: &Picture, b: &Picture) -> (u8, usize) {
+    let (Samples::U8(a), Samples::U8(b)) = (&a.samples, &b.samples) else { unreachable!() };
+    let differences = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    (differences().max().unwrap(), differences().filter(|difference| *difference > 1).count())
+}

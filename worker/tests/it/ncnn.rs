@@ -1,0 +1,43 @@
+//! The imported graphs against the ncnn package's own output, kept as fixtures (`models/reference/`).
+
+use std::path::Path;
+
+use remaster_shared::job::ModelId;
+use remaster_worker::engine::Tensor;
+
+use crate::real::engine;
+
+async fn matches(model: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference");
+    let read = |name: &str| image::open(folder.join(name)).unwrap().into_rgb8();
+    let (crop, expected) = (read("crop96.png"), read(&format!("ncnn_{model}.png")));
+    // The crop just as it is: ncnn pads with zeros at its edge, as the graph does.
+    let input = Tensor::from_shape_fn((1, 3, 96, 96), |(_, c, y, x)| {
+        f32::from(crop.get_pixel(x as u32, y as u32).0[c]) / 255.0
+    });
+    let output = engine().run(&ModelId::parse(model).unwrap(), input).await.unwrap();
+    assert_eq!(output.dim(), (1, 3, 384, 384));
+    let mut worst = 0.0_f32;
+    for (x, y, pixel) in expected.enumerate_pixels() {
+        for (c, sample) in pixel.0.into_iter().enumerate() {
+            let got = output[(0, c, y as usize, x as usize)].clamp(0.0, 1.0) * 255.0;
+            worst = worst.max((got - f32::from(sample)).abs());
+        }
+    }
+    assert!(worst <= 2.0, "{model}: {worst}/255");
+}
+
+#[tokio::test]
+async fn x4plus_equals_ncnn() {
+    matches("realesrgan-x4plus").await;
+}
+
+#[tokio::test]
+async fn x4plus_anime_equals_ncnn() {
+    matches("realesrgan-x4plus-anime").await;
+}
+
+#[tokio::test]
+async fn animevideov3_equals_ncnn() {
+    matches("realesr-animevideov3").await;
+}

@@ -1,0 +1,200 @@
+//! The worker over a real store: a job's life, its cancel, a panic, a shutdown.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use image::{DynamicImage, ImageFormat, RgbImage};
+use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_shared::client::ClientKey;
+use remaster_shared::clock::SystemClock;
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{InputInfo, JobId, JobRecord, ModelId, PictureFormat, Scale, Status};
+use remaster_shared::store::{NewJob, NewJobs, Policy, SharedStore, SqliteStore};
+use remaster_worker::engine::{Engine, EngineError, SharedEngine, Tensor, fake::FakeEngine};
+use remaster_worker::upscale::TileSettings;
+use remaster_worker::{Shutdown, WorkerSettings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::real::{encoded, params};
+
+const CLIENT: ClientKey = ClientKey([1; 16]);
+
+struct Bench {
+    store: SharedStore,
+    blobs: Blobs,
+    stop: CancellationToken,
+    worker: Option<JoinHandle<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy { retry_after: Duration::from_millis(20), ..Policy::default() };
+        let store = SqliteStore::open(folder.path(), policy, Arc::new(SystemClock)).unwrap();
+        Self {
+            store: Arc::new(store),
+            blobs: Blobs::in_memory(),
+            stop: CancellationToken::new(),
+            worker: None,
+            _folder: folder,
+        }
+    }
+
+    fn work(&mut self, engine: SharedEngine, jobs: usize, grace: Duration) {
+        self.stop = CancellationToken::new();
+        let settings = WorkerSettings {
+            name: "test".into(),
+            jobs,
+            tiles: TileSettings::new(96).unwrap(),
+            lease: Policy::default().lease,
+            shutdown: Shutdown { requested: self.stop.clone(), grace },
+        };
+        let run = remaster_worker::run(self.store.clone(), self.blobs.clone(), engine, settings);
+        self.worker = Some(tokio::spawn(async move { run.await.unwrap() }));
+    }
+
+    async fn shut_down(&mut self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.worker.take().unwrap()).await.expect("stops").unwrap();
+    }
+
+    async fn submit(&self, side: u32) -> JobId {
+        let png = encoded(&DynamicImage::ImageRgb8(RgbImage::new(side, side)), ImageFormat::Png);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &png).unwrap();
+        let id = JobId::random();
+        self.blobs.put_file(BlobKey::Input(id), file.path()).await.unwrap();
+        let input = InputInfo {
+            filename: None,
+            format: PictureFormat::Png,
+            width: side,
+            height: side,
+            bytes: png.len() as u64,
+        };
+        let job = NewJob { id, params: params("fake", Scale::X4), input };
+        self.store.submit(NewJobs { client: CLIENT, jobs: vec![job] }).await.unwrap();
+        id
+    }
+
+    async fn until(&self, id: JobId, enough: impl Fn(&JobRecord) -> bool) -> JobRecord {
+        let mut watch = self.store.watch(id);
+        let look = async {
+            loop {
+                let job = self.store.get(id).await.unwrap().unwrap();
+                if enough(&job) {
+                    return job;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(200), watch.changed()).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), look).await.expect("the job gets there")
+    }
+}
+
+fn fake(delay: Duration) -> Arc<FakeEngine> {
+    Arc::new(FakeEngine { delay, ..FakeEngine::default() })
+}
+
+#[tokio::test]
+async fn jobs_are_worked_on_and_tidied_up() {
+    let mut bench = Bench::new();
+    bench.work(fake(Duration::ZERO), 2, Duration::from_secs(5));
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(bench.submit(40).await);
+    }
+    for id in ids {
+        let job = bench.until(id, |job| job.status.is_terminal()).await;
+        let result = job.result.unwrap();
+        assert_eq!((job.status, result.width, result.height), (Status::Succeeded, 160, 160));
+        let png = bench.blobs.get(BlobKey::Output(id, job.attempt)).await.unwrap();
+        assert_eq!(png.len() as u64, result.bytes);
+        assert_eq!(image::load_from_memory(&png).unwrap().width(), 160);
+    }
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_cancel_stops_a_running_job_within_a_tile() {
+    let mut bench = Bench::new();
+    let engine = fake(Duration::from_millis(100));
+    bench.work(engine.clone(), 1, Duration::from_secs(5));
+    let id = bench.submit(600).await;
+    bench.until(id, |job| job.progress > 0.0).await;
+    bench.store.cancel(id).await.unwrap();
+    let job = bench.until(id, |job| job.status.is_terminal()).await;
+    assert_eq!(job.status, Status::Canceled);
+    let runs = engine.runs.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(engine.runs.load(Ordering::SeqCst) <= runs + 1, "tiles went on after the cancel");
+    // The worker is free for the next one.
+    let next = bench.submit(40).await;
+    bench.until(next, |job| job.status == Status::Succeeded).await;
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_short_job_finish() {
+    let mut bench = Bench::new();
+    bench.work(fake(Duration::from_millis(500)), 1, Duration::from_secs(5));
+    let id = bench.submit(40).await;
+    bench.until(id, |job| job.status == Status::Processing).await;
+    bench.shut_down().await;
+    assert_eq!(bench.store.get(id).await.unwrap().unwrap().status, Status::Succeeded);
+}
+
+#[tokio::test]
+async fn shutdown_gives_a_long_job_back_and_another_worker_does_it() {
+    let mut bench = Bench::new();
+    bench.work(fake(Duration::from_secs(60)), 1, Duration::from_millis(50));
+    let id = bench.submit(40).await;
+    bench.until(id, |job| job.status == Status::Processing).await;
+    bench.shut_down().await;
+    let job = bench.store.get(id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.attempt), (Status::Queued, 0));
+    bench.work(fake(Duration::ZERO), 1, Duration::from_secs(5));
+    bench.until(id, |job| job.status == Status::Succeeded).await;
+    bench.shut_down().await;
+    assert_eq!(bench.store.quota(CLIENT).await.unwrap().used, 1);
+}
+
+/// Panics on its first run, then works.
+struct PanicsOnce(FakeEngine);
+
+#[async_trait]
+impl Engine for PanicsOnce {
+    async fn scale(&self, model: &ModelId) -> Result<u32, EngineError> {
+        self.0.scale(model).await
+    }
+
+    async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
+        assert!(self.0.runs.fetch_add(1, Ordering::SeqCst) > 0, "the first run fails");
+        self.0.run(model, input).await
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_an_attempt_and_not_the_worker() {
+    let mut bench = Bench::new();
+    bench.work(Arc::new(PanicsOnce(FakeEngine::default())), 1, Duration::from_secs(5));
+    let id = bench.submit(40).await;
+    let job = bench.until(id, |job| job.status.is_terminal()).await;
+    assert_eq!((job.status, job.attempt), (Status::Succeeded, 2));
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_input_that_is_gone_fails_the_job_and_refunds_it() {
+    let mut bench = Bench::new();
+    let id = bench.submit(40).await;
+    bench.blobs.delete(BlobKey::Input(id)).await.unwrap();
+    bench.work(fake(Duration::ZERO), 1, Duration::from_secs(5));
+    let job = bench.until(id, |job| job.status.is_terminal()).await;
+    assert_eq!((job.status, job.error.unwrap().code), (Status::Failed, ErrorCode::StorageUnavailable));
+    assert_eq!(bench.store.quota(CLIENT).await.unwrap().used, 0);
+    bench.shut_down().await;
+}

@@ -1,0 +1,58 @@
+//! The one real engine of this process, and pictures to and from it.
+
+use std::io::Cursor;
+use std::sync::{Arc, OnceLock};
+
+use image::{DynamicImage, ImageFormat};
+use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_shared::picture::inspect;
+use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::enhance::{EnhanceError, enhance};
+use remaster_worker::upscale::TileSettings;
+
+pub fn engine() -> SharedEngine {
+    static ENGINE: OnceLock<SharedEngine> = OnceLock::new();
+    let start = || -> SharedEngine {
+        let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
+        Arc::new(OnnxEngine::start(remaster_testkit::library(), &settings).unwrap())
+    };
+    Arc::clone(ENGINE.get_or_init(start))
+}
+
+pub fn params(model: &str, scale: Scale) -> EnhanceParams {
+    EnhanceParams {
+        scale,
+        model: ModelId::parse(model).unwrap(),
+        faces: FaceMode::Off,
+        face_strength: 1.0,
+        background: true,
+        metadata: MetadataPolicy::Strip,
+    }
+}
+
+pub fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    image.write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+/// The PNG's bytes.
+pub async fn enhanced(
+    engine: &SharedEngine,
+    tiles: TileSettings,
+    input: Vec<u8>,
+    params: &EnhanceParams,
+) -> Result<Vec<u8>, EnhanceError> {
+    let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
+    let made = enhance(engine, tiles, input.into(), &info, params, &|_| ()).await?;
+    let png = std::fs::read(made.png.file.path()).unwrap();
+    assert_eq!(png.len() as u64, made.png.bytes);
+    Ok(png)
+}
+
+/// The largest difference of any sample, of two pictures of one size.
+pub fn difference(a: &DynamicImage, b: &DynamicImage) -> u8 {
+    assert_eq!((a.width(), a.height()), (b.width(), b.height()));
+    let (a, b) = (a.to_rgb8(), b.to_rgb8());
+    a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+}

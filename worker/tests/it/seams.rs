@@ -1,0 +1,36 @@
+//! Tiled equals untiled on a photo, for both architectures, at the overlap that is in use.
+
+use image::{DynamicImage, ImageFormat};
+use remaster_shared::job::Scale;
+use remaster_worker::upscale::TileSettings;
+
+use crate::real::{difference, encoded, engine, enhanced, params};
+
+async fn no_seam(model: &str, scale: Scale) {
+    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(120, 40, 300, 200);
+    let input = encoded(&photo, ImageFormat::Png);
+    let params = params(model, scale);
+    let run = async |tile: usize| {
+        let png = enhanced(&engine(), TileSettings::new(tile).unwrap(), input.clone(), &params).await.unwrap();
+        image::load_from_memory(&png).unwrap()
+    };
+    let (whole, tiled) = (run(512).await, run(144).await);
+    assert_eq!((whole.width(), whole.height()), (300 * scale.factor(), 200 * scale.factor()));
+    let worst = difference(&whole, &tiled);
+    assert!(worst <= 1, "{model} at {scale:?}: {worst}/255");
+}
+
+#[tokio::test]
+async fn rrdbnet_shows_no_seam() {
+    no_seam("realesrgan-x4plus", Scale::X4).await;
+}
+
+#[tokio::test]
+async fn the_compact_network_shows_no_seam() {
+    no_seam("realesr-animevideov3", Scale::X4).await;
+}
+
+#[tokio::test]
+async fn a_reduced_picture_shows_no_seam() {
+    no_seam("realesr-animevideov3", Scale::X2).await;
+}
