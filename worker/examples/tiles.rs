@@ -32,8 +32,8 @@ async fn main() {
     let (whole, seconds) = run(TileSettings::new(512).unwrap()).await;
     println!("{model}, 300x200 to x4\nwhole: {seconds:.1} s");
     println!("overlap  tile  seconds  largest difference from whole (/255), samples off by more than 1");
-    for overlap in [8, 10, 16, 20, 24, 28, 32, 40] {
-        for core in [80, 120] {
+    for overlap in [16, 32, 48, 64, 80, 96] {
+        for core in [100] {
             let tile = core + 2 * overlap;
             let (tiled, seconds) = run(TileSettings::new(tile.max(96)).unwrap().with_overlap(overlap)).await;
             let (worst, off) = compare(&whole, &tiled);

@@ -1,0 +1,124 @@
+//! Everything a caller can get wrong: its code, its text, no unit charged, nothing left behind.
+
+use image::ImageFormat;
+use serde_json::Value;
+
+use crate::harness::{Harness, encoded, png, problem};
+
+/// A PNG whose header declares a size that its data does not have.
+fn declaring(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = png(8, 8);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let checksum = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0_u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+#[tokio::test]
+async fn each_mistake_has_its_code() {
+    let harness = Harness::new().await;
+    let photo = || Some(encoded(40, 30, ImageFormat::Jpeg));
+    let truncated = {
+        let whole = encoded(400, 300, ImageFormat::Jpeg);
+        whole[..whole.len() * 2 / 3].to_vec()
+    };
+    let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00;".to_vec();
+    type Case<'a> = (&'a str, Option<Vec<u8>>, &'a [(&'a str, &'a str)], u16, &'a str, &'a str);
+    let cases: Vec<Case> = vec![
+        ("no file", None, &[("scale", "2")], 400, "missing_file", "file"),
+        ("empty file", Some(vec![]), &[], 400, "missing_file", "empty"),
+        ("scale=3", photo(), &[("scale", "3")], 400, "invalid_parameter", "2 or 4"),
+        ("scale=two", photo(), &[("scale", "two")], 400, "invalid_parameter", "2 or 4"),
+        ("unknown option", photo(), &[("scales", "2")], 400, "invalid_parameter", "scales"),
+        ("twice", photo(), &[("scale", "2"), ("scale", "4")], 400, "invalid_parameter", "more than once"),
+        ("faces", photo(), &[("faces", "yes")], 400, "invalid_parameter", "auto, off or require"),
+        ("strength", photo(), &[("face_strength", "1.5")], 400, "invalid_parameter", "0 to 1"),
+        ("strength", photo(), &[("face_strength", "NaN")], 400, "invalid_parameter", "0 to 1"),
+        ("background", photo(), &[("background", "1")], 400, "invalid_parameter", "true or false"),
+        ("metadata", photo(), &[("metadata", "drop")], 400, "invalid_parameter", "strip or keep"),
+        ("model path", photo(), &[("model", "../../etc")], 400, "invalid_parameter", "model"),
+        ("unknown model", photo(), &[("model", "waifu")], 400, "invalid_parameter", "GET /models"),
+        ("absent model", photo(), &[("model", "absent")], 503, "model_unavailable", "absent"),
+        ("no face model", photo(), &[("faces", "require")], 503, "model_unavailable", "faces"),
+        (
+            "text as .jpg",
+            Some(b"this is no picture at all".to_vec()),
+            &[],
+            415,
+            "unsupported_format",
+            "JPEG, PNG, WebP and TIFF",
+        ),
+        ("gif", Some(gif), &[], 415, "unsupported_format", "JPEG"),
+        ("60000x60000", Some(declaring(60_000, 60_000)), &[], 413, "image_too_large", "60000x60000"),
+        (
+            "too large at x4",
+            Some(declaring(6000, 6000)),
+            &[("scale", "4")],
+            413,
+            "image_too_large",
+            "MAX_OUTPUT_PIXELS",
+        ),
+        ("truncated", Some(truncated), &[], 422, "image_corrupt", "truncated"),
+        ("header cut", Some(png(20, 20)[..20].to_vec()), &[], 422, "image_corrupt", ""),
+    ];
+    for path in ["/jobs", "/enhance"] {
+        for (name, file, fields, status, code, says) in &cases {
+            let response = harness.post(path, file.clone(), fields).await;
+            assert_eq!(response.status(), *status, "{path} {name}");
+            assert_eq!(response.headers()["x-quota-used"], "0", "{path} {name}");
+            assert_eq!(response.headers().contains_key("retry-after"), *status == 503, "{path} {name}");
+            let body = problem(response).await;
+            assert_eq!(body["code"], *code, "{path} {name}");
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.contains(says), "{path} {name}: {detail}");
+        }
+    }
+    let quota: Value = harness.get("/quota").await.json().await.unwrap();
+    assert_eq!(quota["used"], 0);
+    assert_eq!(harness.files(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_refused_while_it_comes() {
+    let harness = Harness::new().await;
+    // Declared too long, and (chunked, so undeclared) found too long on the way.
+    let response = harness.post("/jobs", Some(vec![0; 51_000_000]), &[]).await;
+    assert_eq!(problem(response).await["code"], "file_too_large");
+    let small = Harness::with(|settings| settings.max_upload_bytes = 1000).await;
+    let chunks = (0..20).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100]));
+    let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+    let request = small.http.post(small.url("/jobs")).header("content-type", "image/png").body(body);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 413);
+    let body = problem(response).await;
+    assert!(body["detail"].as_str().unwrap().contains("1000 bytes (MAX_UPLOAD_BYTES)"));
+    assert_eq!(small.files(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_no_route_takes_is_a_problem_too() {
+    let harness = Harness::new().await;
+    assert_eq!(problem(harness.get("/nothing").await).await["code"], "not_found");
+    assert_eq!(problem(harness.get("/jobs/no-uuid").await).await["code"], "not_found");
+    let unknown = "/jobs/67e55044-10b1-426f-9247-bb680e5fe0c8";
+    for path in [unknown.to_owned(), format!("{unknown}/result")] {
+        assert_eq!(problem(harness.get(&path).await).await["code"], "not_found");
+    }
+    let response = harness.http.put(harness.url("/jobs")).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    assert_eq!(problem(response).await["code"], "method_not_allowed");
+    for wait in ["61", "-1", "soon"] {
+        let response = harness.get(&format!("{unknown}?wait={wait}")).await;
+        assert_eq!(problem(response).await["code"], "invalid_parameter");
+    }
+    let json = harness.http.post(harness.url("/jobs")).header("content-type", "application/json").body("{}");
+    assert_eq!(problem(json.send().await.unwrap()).await["code"], "missing_file");
+    let broken = harness.http.post(harness.url("/jobs")).header("content-type", "multipart/form-data").body("x");
+    assert_eq!(problem(broken.send().await.unwrap()).await["code"], "invalid_parameter");
+}

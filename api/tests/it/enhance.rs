@@ -1,0 +1,77 @@
+//! The synchronous way.
+
+use std::time::Duration;
+
+use remaster_shared::error::{ErrorCode, JobError};
+use remaster_shared::job::Status;
+use remaster_shared::store::Outcome;
+use serde_json::Value;
+
+use crate::harness::{Harness, png, problem};
+
+#[tokio::test]
+async fn answers_with_the_picture() {
+    let harness = Harness::new().await;
+    let (answer, ()) = tokio::join!(harness.post("/enhance?scale=2", Some(png(20, 10)), &[]), async {
+        let (job, lease) = harness.claim().await;
+        assert_eq!(job.params.scale.factor(), 2);
+        harness.succeed(&lease, b"the picture").await;
+    });
+    assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"image/png".parse().unwrap()));
+    assert_eq!(answer.headers()["x-quota-used"], "1");
+    assert!(answer.headers().contains_key("x-job-id"));
+    assert_eq!(answer.bytes().await.unwrap(), "the picture");
+}
+
+#[tokio::test]
+async fn answers_with_the_job_s_error() {
+    let harness = Harness::new().await;
+    let (answer, ()) = tokio::join!(harness.post("/enhance", Some(png(20, 10)), &[]), async {
+        let (_, lease) = harness.claim().await;
+        let error = JobError::new(ErrorCode::ImageCorrupt, "The image cannot be decoded.");
+        harness.store.finish(&lease, Outcome::Failed(error)).await.unwrap();
+    });
+    assert_eq!(answer.status(), 422);
+    assert_eq!(problem(answer).await["code"], "image_corrupt");
+}
+
+#[tokio::test]
+async fn past_its_timeout_the_job_goes_on() {
+    let harness = Harness::with(|settings| settings.sync_timeout = Duration::from_millis(100)).await;
+    let answer = harness.post("/enhance", Some(png(20, 10)), &[]).await;
+    assert_eq!(answer.status(), 202);
+    assert!(answer.headers().contains_key("location"));
+    assert_eq!(answer.json::<Value>().await.unwrap()["status"], "queued");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    harness.claim().await;
+}
+
+#[tokio::test]
+async fn a_closed_connection_cancels_the_job() {
+    let harness = Harness::new().await;
+    let call = harness.post("/enhance", Some(png(20, 10)), &[]);
+    let gone = tokio::time::timeout(Duration::from_millis(500), call).await;
+    assert!(gone.is_err(), "nobody worked on it, so there was no answer");
+    let mut stats = harness.store.stats().await.unwrap();
+    for _ in 0..50 {
+        if stats.queued == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stats = harness.store.stats().await.unwrap();
+    }
+    assert_eq!((stats.queued, stats.requests_today), (0, 0));
+}
+
+#[tokio::test]
+async fn a_job_canceled_elsewhere_is_a_conflict() {
+    let harness = Harness::new().await;
+    let (answer, ()) = tokio::join!(harness.post("/enhance", Some(png(20, 10)), &[]), async {
+        let (job, lease) = harness.claim().await;
+        harness.store.cancel(job.id).await.unwrap();
+        let settled = harness.store.finish(&lease, Outcome::Canceled).await.unwrap();
+        assert_eq!(settled.status, Status::Canceled);
+    });
+    assert_eq!(answer.status(), 409);
+    assert_eq!(problem(answer).await["code"], "canceled");
+}

@@ -1,0 +1,164 @@
+//! A server on a port of its own, and pictures to send to it.
+
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use remaster_api::{Api, ApiSettings, router, serve};
+use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_shared::catalogue::{Catalogue, ModelInfo};
+use remaster_shared::clock::SystemClock;
+use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
+use remaster_shared::picture::PixelLimits;
+use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+pub struct Models(pub Mutex<Vec<ModelInfo>>);
+
+impl Catalogue for Models {
+    fn models(&self) -> Vec<ModelInfo> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub fn model(id: &str, installed: bool) -> ModelInfo {
+    ModelInfo {
+        id: id.into(),
+        kind: "upscaler".into(),
+        architecture: "rrdbnet".into(),
+        scale: Some(4),
+        licence: "BSD-3-Clause".into(),
+        licence_note: None,
+        installed,
+    }
+}
+
+pub struct Harness {
+    pub store: SharedStore,
+    pub blobs: Blobs,
+    pub base: String,
+    pub http: Client,
+    pub models: Arc<Models>,
+    folder: tempfile::TempDir,
+}
+
+impl Harness {
+    pub async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        std::fs::create_dir(&spool).unwrap();
+        let mut settings = ApiSettings {
+            public_url: None,
+            daily_limit: 100,
+            max_upload_bytes: 50_000_000,
+            pixels: PixelLimits { input: 40_000_000, output: 200_000_000 },
+            sync_timeout: Duration::from_secs(20),
+            spool,
+            use_realesrgan: true,
+        };
+        change(&mut settings);
+        let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };
+        let store: SharedStore =
+            Arc::new(SqliteStore::open(&folder.path().join("data"), policy, Arc::new(SystemClock)).unwrap());
+        let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
+        let models = Arc::new(Models(Mutex::new(vec![model("realesrgan-x4plus", true), model("absent", false)])));
+        let api = Api { store: store.clone(), blobs: blobs.clone(), catalogue: models.clone(), settings };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, router(Arc::new(api)), std::future::pending()));
+        Self { store, blobs, base: format!("http://{address}"), http: Client::new(), models, folder }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// Posts a multipart form with `file` and fields.
+    pub async fn post(&self, path: &str, file: Option<Vec<u8>>, fields: &[(&str, &str)]) -> Response {
+        let mut form = Form::new();
+        for (name, value) in fields {
+            form = form.text(name.to_string(), value.to_string());
+        }
+        if let Some(bytes) = file {
+            form = form.part("file", Part::bytes(bytes).file_name("a photo.jpg"));
+        }
+        self.http.post(self.url(path)).multipart(form).send().await.unwrap()
+    }
+
+    pub async fn submit(&self) -> Value {
+        let response = self.post("/jobs", Some(png(20, 10)), &[]).await;
+        assert_eq!(response.status(), 202);
+        response.json().await.unwrap()
+    }
+
+    /// Takes the next job as a worker would.
+    pub async fn claim(&self) -> (JobRecord, Lease) {
+        loop {
+            match self.store.claim("test").await.unwrap() {
+                Claim::Job(job, lease) => return (*job, lease),
+                Claim::Nothing { .. } => self.store.wait_for_work(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    /// Settles a claimed job with `content` as its picture.
+    pub async fn succeed(&self, lease: &Lease, content: &[u8]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        self.blobs.put_file(BlobKey::Output(lease.job, lease.attempt), file.path()).await.unwrap();
+        let result = JobResult {
+            width: 40,
+            height: 20,
+            bytes: content.len() as u64,
+            sha256: "ab".repeat(32),
+            faces: FaceReport { found: 0, restored: 0, status: FaceStatus::ModelNotInstalled },
+        };
+        self.store.finish(lease, Outcome::Succeeded(result)).await.unwrap();
+    }
+
+    /// Objects in the storage and files in the spool.
+    pub fn files(&self) -> (usize, usize) {
+        let count = |name: &str| {
+            let folder = self.folder.path().join(name);
+            std::fs::read_dir(folder).map_or(0, |entries| entries.count())
+        };
+        (count("blobs/inputs"), count("spool"))
+    }
+}
+
+pub fn png(width: u32, height: u32) -> Vec<u8> {
+    encoded(width, height, ImageFormat::Png)
+}
+
+pub fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+    let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8]));
+    let mut out = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(image).write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+/// The body of an error, after checking that it is one and what every error has.
+pub async fn problem(response: Response) -> Value {
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["request_id"], id);
+    assert_eq!(body["status"], status);
+    assert_eq!(body["type"], "about:blank");
+    assert!(!body["detail"].as_str().unwrap().is_empty());
+    body
+}
