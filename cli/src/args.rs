@@ -31,6 +31,8 @@ pub enum Command {
     /// List, fetch, import and check models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Print every setting with its default and what it does
+    Config,
     /// Print the OpenAPI document
     Openapi,
 }

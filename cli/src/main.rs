@@ -4,6 +4,7 @@
 
 mod args;
 mod catalogue;
+mod config;
 mod enhance;
 mod files;
 mod models;
@@ -48,6 +49,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => runtime()?.block_on(serve::run(*args)),
         Command::Enhance(args) => runtime()?.block_on(enhance::run(*args)),
         Command::Models(command) => models::run(command),
+        Command::Config => {
+            print!("{}", config::page());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Openapi => {
             println!("{}", serde_json::to_string_pretty(&remaster_api::document())?);
             Ok(ExitCode::SUCCESS)

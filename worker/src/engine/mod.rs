@@ -36,11 +36,19 @@ pub enum EngineError {
     Stopped,
 }
 
+/// What is known of a network before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// The factor by which it enlarges each side.
+    pub scale: u32,
+    /// How many input pixels around a tile change its output visibly: what tiles have to overlap by.
+    pub overlap: usize,
+}
+
 /// What runs networks. Dropping the future of a call stops its run.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// The factor by which `model` enlarges each side.
-    async fn scale(&self, model: &ModelId) -> Result<u32, EngineError>;
+    async fn network(&self, model: &ModelId) -> Result<Network, EngineError>;
 
     /// Runs `model` on `[1, 3, h, w]`; the answer is `[1, 3, scale * h, scale * w]`.
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError>;

@@ -17,7 +17,7 @@ use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
 use super::session::{Sessions, Slot};
-use super::{Device, Engine, EngineError, Tensor};
+use super::{Device, Engine, EngineError, Network, Tensor};
 
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -51,8 +51,8 @@ type Running = Arc<Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>>;
 pub struct OnnxEngine {
     library: Library,
     work: async_channel::Sender<Work>,
-    /// Scales, read from the models' metadata once.
-    scales: Mutex<HashMap<ModelId, u32>>,
+    /// Read from the models' metadata once.
+    networks: Mutex<HashMap<ModelId, Network>>,
 }
 
 impl OnnxEngine {
@@ -73,7 +73,7 @@ impl OnnxEngine {
                 .name(format!("engine-{index}"))
                 .spawn(move || serve(&queue, sessions, &library))?;
         }
-        Ok(Self { library, work, scales: Mutex::default() })
+        Ok(Self { library, work, networks: Mutex::default() })
     }
 }
 
@@ -100,6 +100,15 @@ fn run(
     sessions.run(&model, path, input, &options)
 }
 
+/// The overlap at which tiles of a photo equal the whole within 1/255, measured (`worker/examples/tiles.rs`) and with
+/// some pixels to spare. The dense blocks of RRDBNet carry far; a network that is not known gets the same.
+fn overlap(architecture: &str) -> usize {
+    match architecture {
+        "srvgg" => 24,
+        _ => 72,
+    }
+}
+
 /// Stops the run when the caller no longer waits for it.
 struct StopOnDrop(Running);
 
@@ -114,16 +123,17 @@ impl Drop for StopOnDrop {
 
 #[async_trait]
 impl Engine for OnnxEngine {
-    async fn scale(&self, model: &ModelId) -> Result<u32, EngineError> {
-        if let Some(scale) = self.scales.lock().unwrap_or_else(PoisonError::into_inner).get(model) {
-            return Ok(*scale);
+    async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
+        if let Some(network) = self.networks.lock().unwrap_or_else(PoisonError::into_inner).get(model) {
+            return Ok(*network);
         }
         let (library, id) = (self.library.clone(), model.clone());
         let found = tokio::task::spawn_blocking(move || library.get(id.as_str()));
         let found = found.await.map_err(|_| EngineError::Stopped)?;
-        let scale = found.map(|found| found.scale).ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
-        self.scales.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), scale);
-        Ok(scale)
+        let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
+        let network = Network { scale: found.scale, overlap: overlap(&found.architecture) };
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
+        Ok(network)
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {

@@ -12,7 +12,7 @@ use crate::engine::{EngineError, SharedEngine, Tensor};
 use crate::enhance::EnhanceError;
 use crate::picture::{Band, Picture, Window};
 pub use lanczos::enlarge;
-pub use tiles::{Cell, SettingsError, TileSettings};
+pub use tiles::{Cell, Grid, SettingsError, TileSettings};
 
 /// Tiles in preparation per picture: one in the engine, one ready behind it.
 const AHEAD: usize = 2;
@@ -38,15 +38,17 @@ pub async fn upscale(
     if picture.layout.has_alpha() && constant_alpha.is_none() {
         bands.push(Band::Alpha);
     }
+    let network = engine.network(model).await?;
+    let grid = settings.grid(network.overlap);
     let pass = Arc::new(Pass {
         engine: Arc::clone(engine),
         model: model.clone(),
-        native: engine.scale(model).await? as usize,
+        native: network.scale as usize,
         factor,
-        settings,
+        grid,
         picture: Arc::clone(&picture),
     });
-    let cells = settings.cells(picture.width, picture.height);
+    let cells = grid.cells(picture.width, picture.height);
     let runs: Vec<(Band, Cell)> = bands.iter().flat_map(|band| cells.iter().map(|cell| (*band, *cell))).collect();
     let total = runs.len() as f64;
     let mut tiles = stream::iter(runs)
@@ -91,7 +93,7 @@ struct Pass {
     native: usize,
     /// The factor asked for.
     factor: usize,
-    settings: TileSettings,
+    grid: Grid,
     picture: Arc<Picture>,
 }
 
@@ -117,7 +119,7 @@ impl Pass {
     }
 
     async fn piece(&self, band: Band, cell: Cell) -> Result<Piece, EnhanceError> {
-        let window = self.settings.window(cell, self.picture.width, self.picture.height);
+        let window = self.grid.window(cell, self.picture.width, self.picture.height);
         let picture = Arc::clone(&self.picture);
         let input = blocking(move || picture.cut(band, window)).await?;
         let output = self.engine.run(&self.model, input).await?;
@@ -195,10 +197,10 @@ mod tests {
 
     #[tokio::test]
     async fn tiles_fit_together_at_every_size_and_layout() {
-        for (width, height) in [(1, 1), (3, 200), (200, 3), (131, 97), (260, 130)] {
+        for (width, height) in [(1, 1), (3, 200), (200, 3), (231, 97), (460, 230)] {
             for layout in [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba] {
                 let source = picture(width, height, layout);
-                let result = run(FakeEngine::default(), 128, source.clone(), Scale::X4).await.unwrap();
+                let result = run(FakeEngine::default(), 192, source.clone(), Scale::X4).await.unwrap();
                 assert_eq!(result, repeated(&source, 4), "{width}x{height} {layout:?}");
             }
         }
@@ -207,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn a_tile_that_does_not_fit_is_quartered() {
         let source = picture(200, 150, Layout::Rgb);
-        let engine = FakeEngine { largest: 150 * 150, ..FakeEngine::default() };
+        let engine = FakeEngine { largest: 120 * 120, ..FakeEngine::default() };
         assert_eq!(run(engine, 512, source.clone(), Scale::X4).await.unwrap(), repeated(&source, 4));
         let engine = FakeEngine { largest: 100, ..FakeEngine::default() };
         let error = run(engine, 512, source, Scale::X4).await.unwrap_err();
@@ -226,7 +228,7 @@ mod tests {
         let mut source = picture(150, 90, Layout::Rgb);
         let Samples::U8(samples) = &mut source.samples else { panic!() };
         samples.fill(77);
-        let result = run(FakeEngine::default(), 128, source, Scale::X2).await.unwrap();
+        let result = run(FakeEngine::default(), 192, source, Scale::X2).await.unwrap();
         assert_eq!((result.width, result.height), (300, 180));
         let Samples::U8(samples) = result.samples else { panic!() };
         assert!(samples.iter().all(|sample| *sample == 77));

@@ -6,12 +6,6 @@
 
 use crate::picture::Window;
 
-/// Context on each side of a cell, in input pixels.
-///
-/// Measured on a photo, tiled against whole, largest difference of any sample (x4plus; the compact networks need less):
-/// see `docs/operations.md`, "Tiles".
-const OVERLAP: usize = 32;
-
 /// Mirrored pixels around the picture.
 const EDGE: usize = 10;
 
@@ -19,23 +13,32 @@ const EDGE: usize = 10;
 const SMALLEST: usize = 32;
 
 /// The default of `TILE`.
-const DEFAULT_TILE: usize = 256;
+const DEFAULT_TILE: usize = 640;
+
+/// The least value of `TILE`: below, overlaps would be most of the work.
+const LEAST_TILE: usize = 192;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TileSettings {
     /// Largest side of what the network is given, in pixels.
     side: usize,
-    /// Context on each side of a cell.
+}
+
+/// The settings for one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    side: usize,
+    /// Context on each side of a cell, in input pixels.
     overlap: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a whole number of pixels from {} to 4096", 2 * OVERLAP + SMALLEST)]
+#[error("a whole number of pixels from {LEAST_TILE} to 4096")]
 pub struct SettingsError;
 
 impl Default for TileSettings {
     fn default() -> Self {
-        Self { side: DEFAULT_TILE, overlap: OVERLAP }
+        Self { side: DEFAULT_TILE }
     }
 }
 
@@ -81,18 +84,16 @@ impl Cell {
 
 impl TileSettings {
     pub fn new(side: usize) -> Result<Self, SettingsError> {
-        if (2 * OVERLAP + SMALLEST..=4096).contains(&side) {
-            Ok(Self { side, overlap: OVERLAP })
-        } else {
-            Err(SettingsError)
-        }
+        if (LEAST_TILE..=4096).contains(&side) { Ok(Self { side }) } else { Err(SettingsError) }
     }
 
-    /// With another overlap than the measured one: for measuring it.
-    pub fn with_overlap(self, overlap: usize) -> Self {
-        Self { overlap, side: self.side.max(2 * overlap + SMALLEST) }
+    /// For a network that needs `overlap` pixels around each tile.
+    pub fn grid(self, overlap: usize) -> Grid {
+        Grid { side: self.side.max(2 * overlap + SMALLEST), overlap }
     }
+}
 
+impl Grid {
     /// The cells of a picture, row by row.
     pub fn cells(self, width: usize, height: usize) -> Vec<Cell> {
         let columns = self.split(width);
@@ -132,8 +133,8 @@ mod tests {
     #[test]
     fn cells_cover_every_pixel_once_and_windows_fit() {
         for (width, height) in [(1, 1), (256, 256), (237, 300), (1000, 37), (513, 2049)] {
-            for side in [96, 128, 256, 1024] {
-                let settings = TileSettings::new(side).unwrap();
+            for (side, overlap) in [(192, 8), (192, 72), (256, 72), (1024, 24)] {
+                let settings = TileSettings::new(side).unwrap().grid(overlap);
                 let mut seen = vec![0_u8; width * height];
                 for cell in settings.cells(width, height) {
                     for y in cell.y..cell.y + cell.height {
@@ -157,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_tile_too_small_for_its_overlap_is_refused() {
-        assert!("95".parse::<TileSettings>().is_err());
-        assert!("96".parse::<TileSettings>().is_ok());
-        assert!("big".parse::<TileSettings>().unwrap_err().to_string().contains("96 to 4096"));
+        assert!("191".parse::<TileSettings>().is_err());
+        assert!("192".parse::<TileSettings>().is_ok());
+        assert!("big".parse::<TileSettings>().unwrap_err().to_string().contains("192 to 4096"));
     }
 }

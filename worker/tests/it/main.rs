@@ -1,5 +1,7 @@
 //! The worker with its real parts: ONNX Runtime, the imported networks, the SQLite store.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod formats;
 mod ncnn;
 mod queue;

@@ -12,7 +12,7 @@ use remaster_shared::clock::SystemClock;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{InputInfo, JobId, JobRecord, ModelId, PictureFormat, Scale, Status};
 use remaster_shared::store::{NewJob, NewJobs, Policy, SharedStore, SqliteStore};
-use remaster_worker::engine::{Engine, EngineError, SharedEngine, Tensor, fake::FakeEngine};
+use remaster_worker::engine::{Engine, EngineError, Network, SharedEngine, Tensor, fake::FakeEngine};
 use remaster_worker::upscale::TileSettings;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ impl Bench {
         let settings = WorkerSettings {
             name: "test".into(),
             jobs,
-            tiles: TileSettings::new(96).unwrap(),
+            tiles: TileSettings::new(192).unwrap(),
             lease: Policy::default().lease,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
         };
@@ -123,7 +123,7 @@ async fn a_cancel_stops_a_running_job_within_a_tile() {
     let mut bench = Bench::new();
     let engine = fake(Duration::from_millis(100));
     bench.work(engine.clone(), 1, Duration::from_secs(5));
-    let id = bench.submit(600).await;
+    let id = bench.submit(900).await;
     bench.until(id, |job| job.progress > 0.0).await;
     bench.store.cancel(id).await.unwrap();
     let job = bench.until(id, |job| job.status.is_terminal()).await;
@@ -167,8 +167,8 @@ struct PanicsOnce(FakeEngine);
 
 #[async_trait]
 impl Engine for PanicsOnce {
-    async fn scale(&self, model: &ModelId) -> Result<u32, EngineError> {
-        self.0.scale(model).await
+    async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
+        self.0.network(model).await
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {

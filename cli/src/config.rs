@@ -1,0 +1,38 @@
+//! `remaster config`: every setting, from the arguments themselves. Its output is `docs/configuration.md`.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory;
+
+use crate::args::Cli;
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+Every setting is an environment variable and a flag of the same name (`FREE_DAILY_LIMIT=100` is `--free-daily-limit
+100`); a file `.env` in the working folder is read too. A flag wins over the environment, and the environment over
+`.env`. A bad value stops the start with one line that names the setting, what it got and what it takes.
+
+This page is the output of `remaster config`.
+";
+
+/// The page, in Markdown.
+pub fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    let cli = Cli::command();
+    let Some(serve) = cli.find_subcommand("serve") else { return page };
+    let mut heading = None;
+    for argument in serve.get_arguments() {
+        let Some(variable) = argument.get_env() else { continue };
+        if argument.get_help_heading() != heading {
+            heading = argument.get_help_heading();
+            let title = heading.unwrap_or("Other");
+            let _ = write!(page, "\n## {title}\n\n| variable | default | what it does |\n|---|---|---|\n");
+        }
+        let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = if default.is_empty() { String::new() } else { format!("`{}`", default.join(" ")) };
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(page, "| `{}` | {default} | {help} |", variable.to_string_lossy());
+    }
+    page
+}

@@ -1,0 +1,39 @@
+//! `remaster enhance`, without a server.
+
+use remaster_testkit::SMALL_MODEL;
+
+use crate::harness::{photo, run, stderr, with_models};
+
+#[test]
+fn a_file_and_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("in/sub")).unwrap();
+    std::fs::write(at("in/a.jpg"), photo(40, 30)).unwrap();
+    std::fs::write(at("in/sub/b.jpg"), photo(30, 40)).unwrap();
+
+    let single = ["enhance", "in/a.jpg", "-o", "out.png", "--scale", "4", "--model", SMALL_MODEL];
+    let output = run(with_models(folder.path()).args(single));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "out.png (160x120)\n");
+    assert_eq!(image::open(at("out.png")).unwrap().width(), 160);
+
+    // One that is no picture does not stop the others; it is named, and the exit code tells.
+    std::fs::write(at("in/c.jpg"), b"text").unwrap();
+    let output = run(with_models(folder.path()).args(["enhance", "in", "-o", "out", "--model", SMALL_MODEL]));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(image::open(at("out/a.png")).unwrap().width(), 80);
+    assert_eq!(image::open(at("out/sub/b.png")).unwrap().height(), 80);
+    let errors = stderr(&output);
+    assert!(errors.contains("in/c.jpg: The bytes are not an image") && errors.contains("1 of 3 failed"), "{errors}");
+    assert_eq!(std::fs::read_dir(at("out")).unwrap().count(), 2);
+}
+
+#[test]
+fn an_unknown_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.jpg"), photo(40, 30)).unwrap();
+    let output = run(with_models(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--model", "none-such"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("none-such is not installed"), "{}", stderr(&output));
+}

@@ -1,0 +1,112 @@
+//! Running the binary: as a command, and as a server on a port of its own.
+
+use std::io::{BufRead, BufReader, Cursor};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use image::{DynamicImage, ImageFormat};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, Response};
+use serde_json::Value;
+
+/// The binary, in a folder without a `.env`, without the settings of whoever runs the tests.
+pub fn remaster(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remaster"));
+    command.current_dir(folder).env_clear();
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH", "ASSET_MIRROR", "PYENV_ROOT"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// With the models that tests share.
+pub fn with_models(folder: &Path) -> Command {
+    let mut command = remaster(folder);
+    command.env("MODELS_DIR", remaster_testkit::library().dir());
+    command
+}
+
+pub fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A corner of the test photo, as JPEG.
+pub fn photo(width: u32, height: u32) -> Vec<u8> {
+    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(130, 20, width, height);
+    let mut out = Cursor::new(Vec::new());
+    photo.write_to(&mut out, ImageFormat::Jpeg).unwrap();
+    out.into_inner()
+}
+
+pub struct Server {
+    pub child: Child,
+    pub base: String,
+    pub http: Client,
+}
+
+impl Server {
+    /// `remaster serve` with its data in `folder`.
+    pub fn start(folder: &Path) -> Self {
+        let mut command = with_models(folder);
+        command.arg("serve").env("BIND", "127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut seen = String::new();
+        let base = loop {
+            let line = log.next().unwrap_or_else(|| panic!("the server ended: {seen}")).unwrap();
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                break rest.split([',', ' ']).next().unwrap().to_owned();
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        };
+        // The pipe is read on, so that the server never waits for it.
+        std::thread::spawn(move || log.for_each(drop));
+        Self { child, base, http: Client::new() }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub async fn post(&self, path: &str, picture: Vec<u8>) -> Response {
+        let form = Form::new().part("file", Part::bytes(picture).file_name("photo.jpg"));
+        self.http.post(self.url(path)).multipart(form).send().await.unwrap()
+    }
+
+    pub async fn json(&self, path: &str) -> Value {
+        self.http.get(self.url(path)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// The job when it is finished.
+    pub async fn finished(&self, id: &str) -> Value {
+        let look = async {
+            loop {
+                let job = self.json(&format!("/jobs/{id}?wait=10")).await;
+                if !matches!(job["status"].as_str(), Some("queued" | "processing")) {
+                    return job;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), look).await.expect("the job ends")
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,11 @@
+//! The binary as its users run it: real models, real processes, a real browser.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod enhance;
+mod harness;
+mod models;
+mod page;
+mod serve;
+mod usage;

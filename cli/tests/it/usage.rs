@@ -1,0 +1,65 @@
+//! Bad settings, each answered in one line; and the page that documents them.
+
+use std::path::Path;
+
+use crate::harness::{remaster, run, stderr};
+
+#[test]
+fn a_bad_value_is_one_line_that_says_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("FREE_DAILY_LIMIT", "many", "a whole number from 1"),
+        ("FREE_DAILY_LIMIT", "0", "a whole number from 1"),
+        ("BIND", "localhost", "an address with a port"),
+        ("DEVICE", "gpu", "cuda:0"),
+        ("TILE", "10", "from 192 to 4096"),
+        ("LEASE", "1s", "at least 3s"),
+        ("RESULT_TTL", "tomorrow", "a duration"),
+        ("LOG_LEVEL", "loud", "error, warn, info"),
+        ("LOG_FORMAT", "xml", "text or json"),
+        ("USE_REALESRGAN", "maybe", "1 or 0"),
+        ("PUBLIC_URL", "example.org", "http(s) URL"),
+    ];
+    for (name, value, takes) in cases {
+        let output = run(remaster(folder.path()).env(name, value));
+        assert_eq!(output.status.code(), Some(2), "{name}={value}");
+        let line = stderr(&output);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        for part in [name, value, takes, "docs/configuration.md"] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
+}
+
+#[test]
+fn a_storage_that_is_not_supported_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(remaster(folder.path()).env("STORAGE_URL", "ftp://host/x").env("BIND", "127.0.0.1:0"));
+    assert_eq!(output.status.code(), Some(1));
+    let line = stderr(&output);
+    assert!(line.lines().count() == 1 && line.contains("STORAGE_URL") && line.contains("file:///"), "{line}");
+}
+
+#[test]
+fn a_wrong_option_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(remaster(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--scale", "3"]));
+    assert_eq!(
+        (output.status.code(), stderr(&output).as_str()),
+        (Some(2), "error: --scale is \"3\"; it takes 2 or 4\n")
+    );
+    assert!(run(remaster(folder.path()).arg("--help")).status.success());
+    assert_eq!(run(remaster(folder.path()).arg("--no-such-flag")).status.code(), Some(2));
+}
+
+/// `UPDATE=1 cargo test -p remaster-cli configuration` writes it anew.
+#[test]
+fn the_configuration_page_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = run(remaster(Path::new("/")).arg("config")).stdout;
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let kept = std::fs::read(&path).unwrap_or_default();
+    assert!(kept == page, "docs/configuration.md is not the output of `remaster config`; UPDATE=1 writes it anew");
+}
