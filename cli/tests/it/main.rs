@@ -5,6 +5,7 @@
 mod crash;
 mod enhance;
 mod harness;
+mod layout;
 mod models;
 mod page;
 mod serve;
