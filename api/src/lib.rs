@@ -3,6 +3,7 @@
 //! Knows no inference and decodes no picture past its header. [`router`] is the whole service; [`serve`] runs it.
 
 mod client;
+mod etag;
 mod links;
 mod openapi;
 mod options;

@@ -49,6 +49,10 @@ fn as_problem(response: Response, id: &str) -> Response {
                 response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("others");
             Problem::new(ErrorCode::MethodNotAllowed, format!("This path takes {allowed}."))
         }
+        // What an extractor of the framework refused.
+        None if response.status() == StatusCode::BAD_REQUEST => {
+            Problem::new(ErrorCode::InvalidParameter, "The path or the query of the request cannot be read.")
+        }
         None => return response,
     };
     let (before, _) = response.into_parts();

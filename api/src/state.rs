@@ -7,6 +7,8 @@ use remaster_shared::catalogue::Catalogue;
 use remaster_shared::job::UrlBase;
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::store::SharedStore;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
@@ -29,6 +31,15 @@ pub struct Api {
     pub blobs: Blobs,
     pub catalogue: Arc<dyn Catalogue>,
     pub settings: ApiSettings,
+    /// Cancelled when the server is about to stop: nobody is held any longer.
+    pub stopping: CancellationToken,
+    /// Uploads being received at once.
+    pub uploads: Semaphore,
+}
+
+impl Api {
+    /// Uploads received at once; more wait for their turn, unread.
+    pub const UPLOADS: usize = 64;
 }
 
 pub type Shared = Arc<Api>;

@@ -1,6 +1,7 @@
 //! Receiving an image: multipart or raw, streamed to a spool file under a byte cap, then looked at by its header.
 
 use std::io::BufReader;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
@@ -20,7 +21,11 @@ use crate::state::Api;
 /// Longest value of an option.
 const OPTION_BYTES: usize = 4096;
 /// What a multipart body may hold besides the file.
-const ENVELOPE: u64 = 64 * 1024;
+pub const ENVELOPE: u64 = 64 * 1024;
+/// A pause in an upload after which it is given up.
+const PAUSE: Duration = Duration::from_secs(30);
+/// And the longest that one may take.
+const LONGEST: Duration = Duration::from_secs(900);
 /// Longest filename kept, in characters.
 const FILENAME: usize = 255;
 
@@ -31,7 +36,13 @@ pub struct Upload {
 }
 
 /// Takes the image and the options out of `request`; those in the query are already in `options`.
-pub async fn receive(api: &Api, request: Request, mut options: Options) -> Answer<(Upload, Options)> {
+pub async fn receive(api: &Api, request: Request, options: Options) -> Answer<(Upload, Options)> {
+    let _turn = api.uploads.acquire().await;
+    let late = || Problem::new(ErrorCode::RequestTimeout, "The upload took too long; nothing was charged.");
+    tokio::time::timeout(LONGEST, receive_now(api, request, options)).await.map_err(|_| late())?
+}
+
+async fn receive_now(api: &Api, request: Request, mut options: Options) -> Answer<(Upload, Options)> {
     let limit = api.settings.max_upload_bytes;
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > limit + ENVELOPE) {
@@ -41,7 +52,6 @@ pub async fn receive(api: &Api, request: Request, mut options: Options) -> Answe
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let spooled = match kind.as_str() {
         "multipart/form-data" => multipart(api, request, &mut options).await?,
-        // curl --data-binary says the form type unless told otherwise; the bytes decide what it is.
         kind if kind.starts_with("image/") || kind == "application/octet-stream" => {
             let file = spool(api, chunks(request.into_body())).await?;
             Some((file, None))
@@ -131,7 +141,8 @@ async fn spool(api: &Api, mut chunks: impl Stream<Item = Answer<axum::body::Byte
     let file = NamedTempFile::new_in(&api.settings.spool)?;
     let mut writer = tokio::fs::File::from_std(file.reopen()?);
     let mut bytes = 0_u64;
-    while let Some(chunk) = chunks.next().await {
+    let paused = |_| Problem::new(ErrorCode::RequestTimeout, "The upload paused for too long; nothing was charged.");
+    while let Some(chunk) = tokio::time::timeout(PAUSE, chunks.next()).await.map_err(paused)? {
         let chunk = chunk?;
         bytes += chunk.len() as u64;
         if bytes > limit {

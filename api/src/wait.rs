@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use remaster_shared::job::{JobId, JobRecord};
-use remaster_shared::store::Store;
 
 use crate::problem::{Answer, Problem};
+use crate::state::Api;
 
 /// Longest wait a caller may ask for.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -22,22 +22,21 @@ pub fn parse(name: &str, text: &str) -> Answer<Duration> {
         .ok_or_else(|| Problem::parameter(name, text, "whole seconds from 0 to 60"))
 }
 
-/// The job once `enough` of it, or as it stands after `at_most`.
-pub async fn until(
-    store: &dyn Store,
-    job: JobId,
-    at_most: Duration,
-    enough: impl Fn(&JobRecord) -> bool,
-) -> Answer<JobRecord> {
+/// The job once `enough` of it, or as it stands after `at_most`, or when the server is about to stop.
+pub async fn until(api: &Api, job: JobId, at_most: Duration, enough: impl Fn(&JobRecord) -> bool) -> Answer<JobRecord> {
     let deadline = tokio::time::Instant::now() + at_most;
     // Subscribed before the first look, so that no change falls between.
-    let mut watch = store.watch(job);
+    let mut watch = api.store.watch(job);
     loop {
-        let record = store.get(job).await?.ok_or_else(Problem::job_not_found)?;
-        if enough(&record) || tokio::time::Instant::now() >= deadline {
+        let record = api.store.get(job).await?.ok_or_else(Problem::job_not_found)?;
+        if enough(&record) || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {
             return Ok(record);
         }
         let next_look = deadline.min(tokio::time::Instant::now() + FALLBACK);
-        let _ = tokio::time::timeout_at(next_look, watch.changed()).await;
+        tokio::select! {
+            () = watch.changed() => {}
+            () = tokio::time::sleep_until(next_look) => {}
+            () = api.stopping.cancelled() => {}
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `remaster enhance`: files here, without a server, through the same pipeline.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -8,9 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
 use remaster_shared::job::{EnhanceParams, FaceMode, ModelId};
 use remaster_shared::picture::inspect;
-use remaster_worker::engine::SharedEngine;
-use remaster_worker::enhance::enhance;
-use remaster_worker::upscale::TileSettings;
+use remaster_worker::engine::{Absent, SharedEngine};
+use remaster_worker::enhance::Enhancer;
 
 use crate::FAILED;
 use crate::args::EnhanceArgs;
@@ -36,8 +35,12 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         bail!("--faces is require, and no face restoration model is installed");
     }
     let models = Models::open(args.models)?;
-    fetch_missing(&models, &args.model, args.background, args.engine.ort_dylib_path.is_none())?;
-    let engine = start_engine(&models, &args.engine)?;
+    let engine: SharedEngine = if args.background {
+        fetch_missing(&models, &args.model, args.engine.ort_dylib_path.is_none())?;
+        start_engine(&models, &args.engine)?
+    } else {
+        Arc::new(Absent)
+    };
     let catalogue = Folder::new(models.manifest, models.library).models();
     let model = match resolve(&catalogue, &args.model, args.scale) {
         Some(model) => model,
@@ -53,9 +56,10 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         metadata: args.metadata,
     };
 
+    let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir() };
     let mut failures = Vec::new();
     for Pair { input, output } in &pairs {
-        if let Err(error) = one(&engine, args.engine.tile, &params, input, output).await {
+        if let Err(error) = one(&enhancer, &params, input, output).await {
             eprintln!("error: {}: {error:#}", input.display());
             failures.push(input);
         }
@@ -69,13 +73,12 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Fetches the runtime and the model that was asked for, if they are missing.
-fn fetch_missing(models: &Models, model: &ModelId, background: bool, runtime: bool) -> anyhow::Result<()> {
+fn fetch_missing(models: &Models, model: &ModelId, runtime: bool) -> anyhow::Result<()> {
     let mut wanted = Vec::new();
     if runtime {
         wanted.extend(models.manifest.runtime().map(|asset| asset.id.as_str()));
     }
     match model.as_str() {
-        _ if !background => {}
         AUTO if models.has_upscaler() => {}
         AUTO => wanted.push(FIRST_MODEL),
         id if models.manifest.find(id).is_some() => wanted.push(id),
@@ -87,13 +90,7 @@ fn fetch_missing(models: &Models, model: &ModelId, background: bool, runtime: bo
     }
 }
 
-async fn one(
-    engine: &SharedEngine,
-    tiles: TileSettings,
-    params: &EnhanceParams,
-    input: &Path,
-    output: &Path,
-) -> anyhow::Result<()> {
+async fn one(enhancer: &Enhancer, params: &EnhanceParams, input: &Path, output: &Path) -> anyhow::Result<()> {
     let bytes = Bytes::from(fs::read(input)?);
     let info =
         inspect(io::Cursor::new(&bytes), bytes.len() as u64, None).map_err(|error| anyhow::anyhow!(error.message))?;
@@ -101,7 +98,7 @@ async fn one(
     bar.set_style(ProgressStyle::with_template("{msg} {bar:40} {percent:>3} % {eta}")?);
     bar.tick();
     let progress = |fraction: f64| bar.set_position((fraction * STEPS as f64) as u64);
-    let made = enhance(engine, tiles, bytes, &info, params, &progress).await?;
+    let made = enhancer.enhance(bytes, &info, params, &progress).await?;
     bar.finish_and_clear();
 
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -13,7 +13,7 @@ mod progress;
 mod serve;
 mod usage;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 
@@ -23,7 +23,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    if let Err(error) = dotenvy::dotenv()
+    if let Err(error) = dotenvy::from_path(".env")
         && !error.not_found()
     {
         eprintln!("error: the file .env cannot be read: {error}");
@@ -46,8 +46,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     match command {
-        Command::Serve(args) => runtime()?.block_on(serve::run(*args)),
-        Command::Enhance(args) => runtime()?.block_on(enhance::run(*args)),
+        Command::Serve(args) => block_on(serve::run(*args)),
+        Command::Enhance(args) => block_on(enhance::run(*args)),
         Command::Models(command) => models::run(command),
         Command::Config => {
             print!("{}", config::page());
@@ -60,6 +60,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A download or an encoding may be under way on a blocking thread; nobody waits for it any more.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
 }

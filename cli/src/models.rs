@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
 use remaster_models::{
-    Asset, ImportOptions, Kind, Library, Manifest, PullOptions, Pulled, Verdict, default_dir, import, missing_defaults,
-    pull, status,
+    Asset, AssetError, ImportOptions, Kind, Library, Manifest, PullOptions, Pulled, Verdict, default_dir, import,
+    missing_defaults, pull, status,
 };
 
 use crate::FAILED;
@@ -37,7 +37,7 @@ impl Models {
         let mut failed = 0;
         for outcome in pull(&self.manifest, &self.library, ids, &self.options, &Bars::default())? {
             if let Err(error) = outcome.result {
-                eprintln!("error: {}: {error}", outcome.id);
+                eprintln!("error: {}", of(&outcome.id, &error));
                 failed += 1;
             }
         }
@@ -74,6 +74,12 @@ pub fn run(command: ModelsCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// The error with its asset's id before it, where it does not say it itself.
+fn of(id: &str, error: &AssetError) -> String {
+    let text = error.to_string();
+    if text.starts_with(id) { text } else { format!("{id}: {text}") }
+}
+
 fn list(models: &Models) -> anyhow::Result<ExitCode> {
     println!("{:28} {:10} {:5} {:10} {:>10}  LICENCE", "ID", "KIND", "SCALE", "STATE", "SIZE");
     for asset in status(&models.manifest, &models.library)? {
@@ -108,7 +114,7 @@ fn fetch(models: &Models, ids: Vec<String>, all: bool) -> anyhow::Result<ExitCod
             Ok(Pulled::AlreadyThere(_)) => println!("{} is installed", outcome.id),
             Ok(Pulled::Installed(path)) => println!("{} is now in {}", outcome.id, path.display()),
             Err(error) => {
-                eprintln!("error: {}: {error}", outcome.id);
+                eprintln!("error: {}", of(&outcome.id, &error));
                 failed += 1;
             }
         }

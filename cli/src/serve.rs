@@ -4,7 +4,7 @@
 
 use std::{io::IsTerminal, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use remaster_api::{Api, ApiSettings};
 use remaster_models::{Asset, Kind, Source};
 use remaster_shared::blob::Blobs;
@@ -12,9 +12,11 @@ use remaster_shared::clock::SystemClock;
 use remaster_shared::job::UrlBase;
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::store::{Policy, SharedStore, SqliteStore};
-use remaster_worker::engine::{EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::engine::{Absent, EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
@@ -24,10 +26,10 @@ use crate::args::{ApiArgs, EngineArgs, LogArgs, LogFormat, ServeArgs, StoreArgs}
 use crate::catalogue::Folder;
 use crate::models::Models;
 
-/// How long running jobs and open requests may go on after a stop is asked for; container runtimes give 10 seconds.
-const GRACE: Duration = Duration::from_secs(7);
-/// And when they have still not ended, the process ends anyway.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long running jobs may go on after a stop is asked for; container runtimes give 10 seconds for everything.
+const GRACE: Duration = Duration::from_secs(6);
+/// And when something has still not ended, the process ends anyway.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr(&args.log);
@@ -40,29 +42,45 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     empty_folder(&spool).with_context(|| format!("{} cannot be used", spool.display()))?;
 
     let models = Models::open(args.models)?;
-    begin_models(&models).await?;
-    let engine = start_engine(&models, &args.engine)?;
+    let engine: SharedEngine = if args.api.use_realesrgan {
+        begin_models(&models).await?;
+        start_engine(&models, &args.engine)?
+    } else {
+        Arc::new(Absent)
+    };
 
     let requested = CancellationToken::new();
-    let shutdown = Shutdown { requested: requested.clone(), grace: GRACE };
     let settings = WorkerSettings {
         name: format!("worker-{}", Uuid::new_v4()),
         jobs: args.worker.worker_jobs as usize,
-        tiles: args.engine.tile,
         lease: args.store.lease,
-        shutdown,
+        shutdown: Shutdown { requested: requested.clone(), grace: GRACE },
     };
-    let worker = tokio::spawn(remaster_worker::run(store.clone(), blobs.clone(), engine, settings));
-    let rest = models.clone();
-    tokio::task::spawn_blocking(move || finish_models(&rest));
+    let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: spool.clone() };
+    let mut worker = tokio::spawn(remaster_worker::run(store.clone(), blobs.clone(), enhancer, settings));
+    if args.api.use_realesrgan {
+        let rest = models.clone();
+        tokio::task::spawn_blocking(move || finish_models(&rest));
+    }
 
-    let catalogue = Arc::new(Folder::new(models.manifest, models.library));
-    let api = Api { store, blobs, catalogue, settings: api_settings(&args.api, &spool) };
+    let api = Api {
+        store,
+        blobs,
+        catalogue: Arc::new(Folder::new(models.manifest, models.library)),
+        settings: api_settings(&args.api, &spool),
+        stopping: requested.clone(),
+        uploads: Semaphore::new(Api::UPLOADS),
+    };
     tracing::info!("listening on http://{}, documentation at /docs", listener.local_addr()?);
     let stop = requested.clone().cancelled_owned();
-    let server = tokio::spawn(remaster_api::serve(listener, remaster_api::router(Arc::new(api)), stop));
+    let mut server = tokio::spawn(remaster_api::serve(listener, remaster_api::router(Arc::new(api)), stop));
 
-    stop_requested().await?;
+    tokio::select! {
+        asked = stop_requested() => asked?,
+        // Neither ends by itself; a service without one of them is none.
+        ended = &mut worker => bail!("the worker ended by itself: {ended:?}"),
+        ended = &mut server => bail!("the server ended by itself: {ended:?}"),
+    }
     tracing::info!("stopping: no new jobs, running ones may finish or go back to the queue");
     requested.cancel();
     let ended = tokio::time::timeout(PATIENCE, async { (worker.await, server.await) }).await;

@@ -37,6 +37,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_fifo    ON jobs (client, seq)   WHERE status = 'queued' AND not_before IS NULL;
 CREATE INDEX jobs_delayed ON jobs (not_before)    WHERE not_before IS NOT NULL;
 CREATE INDEX jobs_leased  ON jobs (lease_until)   WHERE lease_until IS NOT NULL;
+CREATE INDEX jobs_open    ON jobs (client)        WHERE finished_at IS NULL;
 CREATE INDEX jobs_expiry  ON jobs (expires_at)    WHERE status = 'succeeded';
 CREATE INDEX jobs_done    ON jobs (finished_at)   WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_inputs  ON jobs (seq)           WHERE input_held = 1 AND finished_at IS NOT NULL;
@@ -95,6 +96,8 @@ END;
 CREATE TRIGGER ready_update AFTER UPDATE OF status, not_before ON jobs
 WHEN (OLD.status = 'queued' AND OLD.not_before IS NULL) <> (NEW.status = 'queued' AND NEW.not_before IS NULL) BEGIN
     UPDATE clients
-    SET ready = ready + iif(NEW.status = 'queued' AND NEW.not_before IS NULL, 1, -1)
+    SET ready = ready + iif(NEW.status = 'queued' AND NEW.not_before IS NULL, 1, -1),
+        -- Idle until now: it starts at the virtual now, or later where its last job left it.
+        vstart = iif(ready = 0, max(vstart, (SELECT virtual_now FROM service)), vstart)
     WHERE client = NEW.client;
 END;

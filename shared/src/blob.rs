@@ -88,6 +88,9 @@ pub struct BlobStream {
     pub body: BoxStream<'static, Result<Bytes, object_store::Error>>,
 }
 
+/// The longest that a write is given.
+const STAGED: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// The object store of this service.
 #[derive(Clone)]
 pub struct Blobs(Arc<dyn ObjectStore>);
@@ -109,6 +112,7 @@ impl Blobs {
     /// Objects as files under `folder`, which is made when missing. Writes are durable before they are acknowledged.
     pub fn in_folder(folder: &Path) -> Result<Self, StorageUrlError> {
         std::fs::create_dir_all(folder).map_err(|error| StorageUrlError::Folder(error.to_string()))?;
+        forget_staged(folder);
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| StorageUrlError::Folder(error.to_string()))?
             .with_fsync(true)
@@ -173,6 +177,23 @@ impl Blobs {
     }
 }
 
+/// A write is staged beside its place as `NAME#N`; one that a crash cut short stays there, and listings pass it over. What
+/// is older than a write can take is removed.
+fn forget_staged(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let staged = name.rsplit_once('#').is_some_and(|(_, number)| number.parse::<u64>().is_ok());
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        if path.is_dir() {
+            forget_staged(&path);
+        } else if staged && age.is_some_and(|age| age > STAGED) {
+            let removed = std::fs::remove_file(&path);
+            tracing::info!(path = %path.display(), ?removed, "an unfinished write of an earlier process");
+        }
+    }
+}
+
 fn at(key: BlobKey, error: object_store::Error) -> BlobError {
     match error {
         object_store::Error::NotFound { .. } => BlobError::NotFound(key),
@@ -227,6 +248,23 @@ mod tests {
         let key = BlobKey::Input(JobId::random());
         assert!(blobs.put_file(key, Path::new("/nonexistent/file")).await.is_err());
         assert!(blobs.older_than(Timestamp::MAX).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn staged_writes_of_a_crash_are_removed_once_they_are_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("outputs/x");
+        std::fs::create_dir_all(&place).unwrap();
+        for name in ["1.png", "1.png#1", "2.png#1"] {
+            let file = std::fs::File::create(place.join(name)).unwrap();
+            if name != "2.png#1" {
+                file.set_modified(std::time::SystemTime::now() - 2 * STAGED).unwrap();
+            }
+        }
+        Blobs::in_folder(folder.path()).unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["1.png", "2.png#1"]);
     }
 
     #[test]

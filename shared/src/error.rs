@@ -51,6 +51,7 @@ error_codes! {
     MissingFile        = "missing_file",        400, Caller,  "No image was sent";
     NotFound           = "not_found",           404, Caller,  "There is nothing here";
     MethodNotAllowed   = "method_not_allowed",  405, Caller,  "This method does not apply here";
+    RequestTimeout     = "request_timeout",     408, Caller,  "The request took too long";
     NotFinished        = "not_finished",        409, Caller,  "The job is not finished";
     AlreadyFinished    = "already_finished",    409, Caller,  "The job is already finished";
     Canceled           = "canceled",            409, Caller,  "The job was canceled";

@@ -113,48 +113,54 @@ fn is_whole(file: &mut (impl BufRead + Seek), format: PictureFormat, bytes: u64)
     }
 }
 
+/// Segments or chunks looked at: no picture has so many, and looking costs time.
+const MARKERS: usize = 200_000;
+
 fn jpeg_is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
     // Marker segments up to the first start of scan (FFDA), each with its own length, so that the end mark of a
     // thumbnail inside EXIF is not taken for the picture's.
-    let mut at = 2;
-    loop {
-        file.seek(SeekFrom::Start(at))?;
-        let mut marker = [0; 4];
-        if file.read_exact(&mut marker).is_err() {
+    file.seek(SeekFrom::Start(2))?;
+    for _ in 0..MARKERS {
+        let [mut fill, mut marker] = [0; 2];
+        if read(file, std::slice::from_mut(&mut fill)).is_none() || fill != 0xFF {
             return Ok(false);
         }
-        if marker[0] != 0xFF {
-            return Ok(false);
-        }
-        match marker[1] {
-            0xFF => at += 1,
-            0xDA => break,
-            0x01 | 0xD0..=0xD8 => at += 2,
-            _ => at += 2 + u64::from(u16::from_be_bytes([marker[2], marker[3]])),
+        while read(file, std::slice::from_mut(&mut marker)).is_some() && marker == 0xFF {}
+        match marker {
+            0xDA => return contains(file, &[0xFF, 0xD9]),
+            0x01 | 0xD0..=0xD8 => {}
+            _ => {
+                let mut length = [0; 2];
+                let Some(()) = read(file, &mut length) else { return Ok(false) };
+                let Some(rest) = u16::from_be_bytes(length).checked_sub(2) else { return Ok(false) };
+                file.seek_relative(rest.into())?;
+            }
         }
     }
-    contains(file, at, &[0xFF, 0xD9])
+    Ok(false)
 }
 
 fn png_is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
-    let mut at = 8_u64;
-    loop {
-        file.seek(SeekFrom::Start(at))?;
+    file.seek(SeekFrom::Start(8))?;
+    for _ in 0..MARKERS {
         let mut chunk = [0; 8];
-        if file.read_exact(&mut chunk).is_err() {
-            return Ok(false);
-        }
+        let Some(()) = read(file, &mut chunk) else { return Ok(false) };
         if &chunk[4..] == b"IEND" {
             return Ok(true);
         }
         let length = u32::from_be_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
-        at += 12 + u64::from(length);
+        file.seek_relative(i64::from(length) + 4)?;
     }
+    Ok(false)
 }
 
-/// Whether `needle` (two bytes) occurs at or after `from`.
-fn contains(file: &mut (impl BufRead + Seek), from: u64, needle: &[u8; 2]) -> std::io::Result<bool> {
-    file.seek(SeekFrom::Start(from))?;
+/// Fills `buffer`, or is `None` at the end of the file.
+fn read(file: &mut impl BufRead, buffer: &mut [u8]) -> Option<()> {
+    file.read_exact(buffer).ok()
+}
+
+/// Whether `needle` (two bytes) occurs from here on.
+fn contains(file: &mut impl BufRead, needle: &[u8; 2]) -> std::io::Result<bool> {
     let mut last = 0_u8;
     loop {
         let buffer = file.fill_buf()?;
@@ -232,6 +238,15 @@ mod tests {
         assert!(code(&bytes).is_ok());
         bytes.truncate(bytes.len() - 2);
         assert_eq!(code(&bytes), Err(ErrorCode::ImageCorrupt));
+    }
+
+    #[test]
+    fn endless_markers_are_given_up_on() {
+        for filler in [&[0xFF_u8, 0xD0][..], &[0xFF]] {
+            let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 2];
+            bytes.extend(filler.iter().cycle().take(2_000_000));
+            assert_eq!(code(&bytes), Err(ErrorCode::ImageCorrupt));
+        }
     }
 
     #[test]

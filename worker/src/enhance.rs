@@ -3,6 +3,8 @@
 //! decode -> upright -> background enlarged by the network (or by Lanczos) -> PNG. Decoding and encoding run on
 //! blocking threads, so the engine works on another job meanwhile. No state outlives a call.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo};
@@ -46,27 +48,38 @@ impl EnhanceError {
     }
 }
 
-/// Makes the picture that `params` asks for. `progress` hears fractions, 0..=1. Dropping the future stops the work
-/// within a tile.
-pub async fn enhance(
-    engine: &SharedEngine,
-    tiles: TileSettings,
-    input: Bytes,
-    info: &InputInfo,
-    params: &EnhanceParams,
-    progress: &(dyn Fn(f64) + Send + Sync),
-) -> Result<Enhanced, EnhanceError> {
-    let (header, policy) = (info.clone(), params.metadata);
-    let picture = blocking(move || decode(&input, &header, policy)).await?.map_err(EnhanceError::Picture)?;
-    let enlarged = if params.background {
-        upscale(engine, tiles, picture, &params.model, params.scale, progress).await?
-    } else {
-        let factor = params.scale.factor() as usize;
-        blocking(move || enlarge(&picture, factor)).await??
-    };
-    let (width, height) = (enlarged.width as u32, enlarged.height as u32);
-    let png = blocking(move || encode(&enlarged)).await??;
-    Ok(Enhanced { png, width, height, faces: faces(params.faces) })
+/// What every picture is made with.
+#[derive(Clone)]
+pub struct Enhancer {
+    pub engine: SharedEngine,
+    pub tiles: TileSettings,
+    /// Where a finished PNG lies until it is stored.
+    pub spool: PathBuf,
+}
+
+impl Enhancer {
+    /// Makes the picture that `params` asks for of `input`, whose header said `info`. `progress` hears fractions, 0..=1.
+    /// Dropping the future stops the work within a tile.
+    pub async fn enhance(
+        &self,
+        input: Bytes,
+        info: &InputInfo,
+        params: &EnhanceParams,
+        progress: &(dyn Fn(f64) + Send + Sync),
+    ) -> Result<Enhanced, EnhanceError> {
+        let (header, policy) = (info.clone(), params.metadata);
+        let picture = blocking(move || decode(&input, &header, policy)).await?.map_err(EnhanceError::Picture)?;
+        let enlarged = if params.background {
+            upscale(&self.engine, self.tiles, picture, &params.model, params.scale, progress).await?
+        } else {
+            let factor = params.scale.factor() as usize;
+            blocking(move || enlarge(&picture, factor)).await??
+        };
+        let (width, height) = (enlarged.width as u32, enlarged.height as u32);
+        let spool = self.spool.clone();
+        let png = blocking(move || encode(&enlarged, &spool)).await??;
+        Ok(Enhanced { png, width, height, faces: faces(params.faces) })
+    }
 }
 
 /// No face model can be installed yet, so none is found; the report says why.

@@ -77,3 +77,117 @@ async fn orphans(store: &dyn Store, blobs: &Blobs) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use remaster_shared::client::ClientKey;
+    use remaster_shared::clock::ManualClock;
+    use remaster_shared::job::{
+        EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo, JobId, JobResult, MetadataPolicy, ModelId,
+        PictureFormat, Scale,
+    };
+    use remaster_shared::store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, SqliteStore};
+
+    use super::*;
+
+    struct House {
+        store: SqliteStore,
+        blobs: Blobs,
+        clock: Arc<ManualClock>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            // The storage stamps objects with the real time.
+            let clock = ManualClock::at(Timestamp::now());
+            let store = SqliteStore::open(folder.path(), Policy::default(), clock.clone()).unwrap();
+            Self { store, blobs: Blobs::in_memory(), clock, _folder: folder }
+        }
+
+        async fn put(&self, key: BlobKey) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            self.blobs.put_file(key, file.path()).await.unwrap();
+        }
+
+        async fn submit(&self) -> JobId {
+            let id = JobId::random();
+            self.put(BlobKey::Input(id)).await;
+            let params = EnhanceParams {
+                scale: Scale::X2,
+                model: ModelId::parse("m").unwrap(),
+                faces: FaceMode::Off,
+                face_strength: 1.0,
+                background: true,
+                metadata: MetadataPolicy::Strip,
+            };
+            let input = InputInfo { filename: None, format: PictureFormat::Png, width: 1, height: 1, bytes: 1 };
+            let new = NewJobs { client: ClientKey([1; 16]), jobs: vec![NewJob { id, params, input }] };
+            self.store.submit(new).await.unwrap();
+            id
+        }
+
+        async fn claim(&self) -> Lease {
+            let Claim::Job(_, lease) = self.store.claim("w").await.unwrap() else { panic!("nothing to claim") };
+            lease
+        }
+
+        async fn succeed(&self, lease: &Lease) {
+            self.put(BlobKey::Output(lease.job, lease.attempt)).await;
+            let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
+            let result = JobResult { width: 2, height: 2, bytes: 0, sha256: String::new(), faces };
+            self.store.finish(lease, Outcome::Succeeded(result)).await.unwrap();
+        }
+
+        async fn kept(&self) -> Vec<BlobKey> {
+            let mut keys = self.blobs.older_than(Timestamp::MAX).await.unwrap();
+            keys.sort_by_key(ToString::to_string);
+            keys
+        }
+
+        async fn tidy(&self) {
+            tidy(&self.store, &self.blobs, true).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_input_goes_with_its_job_s_end_and_a_result_with_its_time() {
+        let house = House::new();
+        let id = house.submit().await;
+        house.tidy().await;
+        assert_eq!(house.kept().await, [BlobKey::Input(id)]);
+        let lease = house.claim().await;
+        house.succeed(&lease).await;
+        house.tidy().await;
+        assert_eq!(house.kept().await, [BlobKey::Output(id, 1)]);
+        house.clock.advance(Policy::default().result_ttl);
+        house.tidy().await;
+        assert_eq!(house.kept().await, []);
+    }
+
+    #[tokio::test]
+    async fn orphans_go_once_they_are_old_and_nothing_else_does() {
+        let house = House::new();
+        let waiting = house.submit().await;
+        let lost = house.claim().await;
+        house.put(BlobKey::Output(waiting, lost.attempt)).await;
+        house.clock.advance(Policy::default().lease * 2);
+        let lease = house.claim().await;
+        house.succeed(&lease).await;
+        let queued = house.submit().await;
+        let orphan = BlobKey::Input(JobId::random());
+        house.put(orphan).await;
+        house.tidy().await;
+        assert!(house.kept().await.contains(&orphan), "it may belong to a submit that is under way");
+
+        house.clock.advance(ORPHAN_AGE * 2);
+        house.tidy().await;
+        let mut expected = vec![BlobKey::Input(queued), BlobKey::Output(waiting, 2)];
+        expected.sort_by_key(ToString::to_string);
+        assert_eq!(house.kept().await, expected);
+    }
+}

@@ -16,10 +16,8 @@ use remaster_shared::store::{Lease, Outcome, SharedStore};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::engine::SharedEngine;
-use crate::enhance::enhance;
+use crate::enhance::Enhancer;
 use crate::queue::Assignment;
-use crate::upscale::TileSettings;
 
 /// Progress is written no more often than this.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -28,8 +26,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub struct Workshop {
     pub store: SharedStore,
     pub blobs: Blobs,
-    pub engine: SharedEngine,
-    pub tiles: TileSettings,
+    pub enhancer: Enhancer,
 }
 
 /// The innermost service: an [`Assignment`] to its [`Outcome`].
@@ -70,7 +67,7 @@ impl Workshop {
             progress.send_replace(fraction);
         };
         let made = tokio::select! {
-            made = enhance(&self.engine, self.tiles, input, &job.input, &job.params, &report) => made,
+            made = self.enhancer.enhance(input, &job.input, &job.params, &report) => made,
             () = self.report(lease, reports) => unreachable!("reports go on for as long as the work"),
         };
         let made = made.map_err(|error| {

@@ -9,9 +9,7 @@ use std::{
 
 use apalis::prelude::{BoxDynError, Task};
 use futures::future::BoxFuture;
-use remaster_shared::blob::{BlobKey, Blobs};
 use remaster_shared::error::JobError;
-use remaster_shared::job::Status;
 use remaster_shared::store::{Beat, Lease, LeaseError, Outcome, SharedStore};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
@@ -36,7 +34,6 @@ impl Shutdown {
 #[derive(Clone)]
 pub struct LeaseLayer {
     pub store: SharedStore,
-    pub blobs: Blobs,
     /// Heartbeats come three times as often as the lease is long.
     pub lease: Duration,
     pub shutdown: Shutdown,
@@ -143,16 +140,10 @@ impl LeaseLayer {
                 settled => break settled,
             }
         };
-        match &settled {
+        // A picture that is not wanted any more is the store's garbage, or an orphan: the janitor finds it.
+        match settled {
             Ok(job) => tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled"),
             Err(error) => tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped"),
-        }
-        let kept = settled.is_ok_and(|job| job.status == Status::Succeeded);
-        if !kept && matches!(outcome, Outcome::Succeeded(_)) {
-            // The sweep would find it too, later.
-            if let Err(error) = self.blobs.delete(BlobKey::Output(lease.job, lease.attempt)).await {
-                tracing::warn!(job = %lease.job, %error, "an unused result is still stored");
-            }
         }
     }
 

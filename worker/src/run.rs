@@ -7,23 +7,21 @@ use apalis::prelude::{Monitor, WorkerBuilder};
 use remaster_shared::blob::Blobs;
 use remaster_shared::store::SharedStore;
 
-use crate::engine::SharedEngine;
+use crate::enhance::Enhancer;
 use crate::janitor;
 use crate::job::{RunJob, Workshop};
 use crate::lease::LeaseLayer;
 pub use crate::lease::Shutdown;
 use crate::queue::Queue;
-use crate::upscale::TileSettings;
 
 /// After the grace, how long settling and giving back may take.
-const WIND_UP: Duration = Duration::from_secs(5);
+const WIND_UP: Duration = Duration::from_secs(1);
 
 pub struct WorkerSettings {
     /// This worker's name in the store.
     pub name: String,
     /// Jobs at once: while one is decoded or encoded, another has the engine.
     pub jobs: usize,
-    pub tiles: TileSettings,
     /// The store's lease.
     pub lease: Duration,
     pub shutdown: Shutdown,
@@ -33,12 +31,12 @@ pub struct WorkerSettings {
 pub async fn run(
     store: SharedStore,
     blobs: Blobs,
-    engine: SharedEngine,
+    enhancer: Enhancer,
     settings: WorkerSettings,
 ) -> Result<(), apalis::prelude::MonitorError> {
-    let WorkerSettings { name, jobs, tiles, lease, shutdown } = settings;
-    let layer = LeaseLayer { store: store.clone(), blobs: blobs.clone(), lease, shutdown: shutdown.clone() };
-    let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), engine, tiles });
+    let WorkerSettings { name, jobs, lease, shutdown } = settings;
+    let layer = LeaseLayer { store: store.clone(), lease, shutdown: shutdown.clone() };
+    let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer });
     let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
 
     let requested = shutdown.requested.clone();

@@ -35,6 +35,7 @@ use crate::wait;
         (status = 202, description = "Not finished in time; the job goes on", body = JobView),
         (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`canceled`: by `DELETE /jobs/{id}` meanwhile", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`image_corrupt`", body = ProblemBody, content_type = "application/problem+json"),
@@ -65,8 +66,9 @@ async fn run(api: &Shared, client: Client, base: &UrlBase, query: Pairs, request
 }
 
 async fn finish(api: &Api, client: Client, id: JobId, base: &UrlBase, query: Pairs, request: Request) -> Answer {
-    accept(api, client, id, query, request).await?;
-    let job = wait::until(&*api.store, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await?;
+    let job = accept(api, client, id, query, request).await?;
+    // From here on the job is there, whatever happens: every answer names it.
+    let job = wait::until(api, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await.unwrap_or(job);
     let mut response = match job.status {
         Status::Queued | Status::Processing => accepted(&job, base),
         Status::Canceled => {
@@ -75,7 +77,7 @@ async fn finish(api: &Api, client: Client, id: JobId, base: &UrlBase, query: Pai
         Status::Failed => {
             return Err(job.error.map_or_else(|| Problem::new(ErrorCode::Internal, "The job failed."), Into::into));
         }
-        Status::Succeeded | Status::Expired => rendered(api, &job).await?,
+        Status::Succeeded | Status::Expired => rendered(api, &job).await.unwrap_or_else(|_| accepted(&job, base)),
     };
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert("x-job-id", id);

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
+use crate::etag::is_known;
 use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
 use crate::options::Options;
@@ -46,6 +47,7 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
             ("RateLimit-Policy" = String), ("RateLimit" = String))),
         (status = 200, description = "Finished within `Prefer: wait`", body = JobView),
         (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`image_corrupt`", body = ProblemBody, content_type = "application/problem+json"),
@@ -78,7 +80,8 @@ async fn submit_and_wait(
     let patience = preferred_wait(headers)?;
     let job = accept(api, client, JobId::random(), query, request).await?;
     let Some(patience) = patience else { return Ok(accepted(&job, base)) };
-    let job = wait::until(&*api.store, job.id, patience, |job| job.status.is_terminal()).await?;
+    // From here on the job is there, whatever happens: every answer names it.
+    let job = wait::until(api, job.id, patience, |job| job.status.is_terminal()).await.unwrap_or(job);
     let mut response =
         if job.status.is_terminal() { Json(job.view(base)).into_response() } else { accepted(&job, base) };
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {
@@ -119,7 +122,9 @@ pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request:
     let new = NewJobs { client: client.0, jobs: vec![NewJob { id, params, input: upload.info }] };
     match api.store.submit(new).await {
         Ok(mut submitted) => {
-            submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))
+            let job = submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;
+            // As the store has it now, with its place in line.
+            Ok(api.store.get(id).await.ok().flatten().unwrap_or(job))
         }
         Err(refused) => {
             if let Err(error) = api.blobs.delete(input).await {
@@ -168,14 +173,14 @@ pub async fn show(
         && !job.status.is_terminal()
     {
         let seen = (job.status, job.progress, job.attempt);
-        job = wait::until(&*api.store, id, wait, |job| (job.status, job.progress, job.attempt) != seen).await?;
+        job = wait::until(&api, id, wait, |job| (job.status, job.progress, job.attempt) != seen).await?;
     }
     let body = serde_json::to_vec(&job.view(&base))
         .map_err(|error| Problem::new(ErrorCode::Internal, format!("The job cannot be shown: {error}.")))?;
     let hash: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{hash}\"");
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+    if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
     }
     Ok((fresh, [(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -13,6 +13,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::openapi;
 use crate::server::middleware;
 use crate::state::Shared;
+use crate::upload::ENVELOPE;
 
 /// All routes with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Shared> {
@@ -34,7 +35,8 @@ pub fn router(api: Shared) -> Router {
     // The validator badge would ask a server outside.
     let swagger =
         SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
-    // Uploads have a cap of their own, counted as they stream.
-    let routes = routes.layer(DefaultBodyLimit::disable()).with_state(api);
+    // Of a whole form; the file in it has a cap of its own, counted as it streams.
+    let form = usize::try_from(api.settings.max_upload_bytes + ENVELOPE).unwrap_or(usize::MAX);
+    let routes = routes.layer(DefaultBodyLimit::max(form)).with_state(api);
     middleware(routes.merge(swagger))
 }

@@ -4,13 +4,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum_extra::TypedHeader;
-use axum_extra::headers::Range;
+use http_range_header::{ParsedRanges, parse_range_header};
 use remaster_shared::blob::{BlobError, BlobKey};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobResult, Status};
 
 use super::jobs::job_id;
+use crate::etag::is_known;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::{Api, Shared};
 
@@ -30,23 +30,18 @@ use crate::state::{Api, Shared};
         (status = 503, description = "`store_unavailable`, `storage_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub async fn result(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    range: Option<TypedHeader<Range>>,
-    headers: HeaderMap,
-) -> Answer {
+pub async fn result(State(api): State<Shared>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let job = api.store.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
     let result = finished(&job)?;
     let tag = etag(result);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+    if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     // A range of another version is no use: the whole picture is.
     let same = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
-    match range.filter(|_| same) {
+    match asked_range(&headers, result.bytes).filter(|_| same) {
         None => whole(&api, &job, result).await,
-        Some(TypedHeader(range)) => part(&api, &job, result, &range).await,
+        Some(range) => part(&api, &job, result, &range).await,
     }
 }
 
@@ -76,9 +71,11 @@ pub async fn whole(api: &Api, job: &JobRecord, result: &JobResult) -> Answer {
 }
 
 /// 206 with the first of the asked ranges; several at once are answered by the first, which the standard allows.
-async fn part(api: &Api, job: &JobRecord, result: &JobResult, range: &Range) -> Answer {
+async fn part(api: &Api, job: &JobRecord, result: &JobResult, range: &ParsedRanges) -> Answer {
     let size = result.bytes;
-    let Some((start, end)) = range.satisfiable_ranges(size).next().and_then(|bounds| inclusive(bounds, size)) else {
+    let Some((start, end)) =
+        range.validate(size).ok().and_then(|ranges| ranges.first().map(|r| (*r.start(), *r.end())))
+    else {
         let bounds = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
         return Ok((StatusCode::RANGE_NOT_SATISFIABLE, bounds).into_response());
     };
@@ -90,19 +87,13 @@ async fn part(api: &Api, job: &JobRecord, result: &JobResult, range: &Range) -> 
     Ok((StatusCode::PARTIAL_CONTENT, about(job, result), bounds, Body::from_stream(stream.body)).into_response())
 }
 
-fn inclusive((start, end): (std::ops::Bound<u64>, std::ops::Bound<u64>), size: u64) -> Option<(u64, u64)> {
-    use std::ops::Bound::{Excluded, Included, Unbounded};
-    let start = match start {
-        Included(at) => at,
-        Excluded(at) => at.checked_add(1)?,
-        Unbounded => 0,
-    };
-    let end = match end {
-        Included(at) => at,
-        Excluded(at) => at.checked_sub(1)?,
-        Unbounded => size.checked_sub(1)?,
-    };
-    (start <= end && end < size).then_some((start, end))
+/// The `Range` header, if it has a sense; one that has none is ignored, as the standard asks.
+fn asked_range(headers: &HeaderMap, size: u64) -> Option<ParsedRanges> {
+    let text = headers.get(header::RANGE)?.to_str().ok()?;
+    // More from the end than there is means all of it.
+    let beyond =
+        text.strip_prefix("bytes=-").and_then(|last| last.parse::<u64>().ok()).is_some_and(|last| last >= size);
+    if beyond { None } else { parse_range_header(text).ok() }
 }
 
 fn about(job: &JobRecord, result: &JobResult) -> [(header::HeaderName, String); 5] {

@@ -77,7 +77,7 @@ pub async fn ready(State(api): State<Shared>) -> Response {
         status: "ok",
         store: either(stats.is_ok(), "unreachable"),
         storage: either(api.blobs.ping().await.is_ok(), "unreachable"),
-        models: either(upscaler, "no upscaler installed"),
+        models: either(upscaler || !api.settings.use_realesrgan, "no upscaler installed"),
         workers: either(stats.is_ok_and(|stats| stats.workers > 0), "none seen"),
     };
     let ready =

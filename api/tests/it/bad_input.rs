@@ -101,6 +101,18 @@ async fn a_file_over_the_limit_is_refused_while_it_comes() {
     assert_eq!(small.files(), (0, 0));
 }
 
+/// A part whose headers never end is not kept in memory for ever.
+#[tokio::test]
+async fn a_form_without_end_is_refused() {
+    let harness = Harness::with(|settings| settings.max_upload_bytes = 1_000_000).await;
+    let start = std::iter::once(b"--x\r\nA:".to_vec());
+    let chunks = start.chain(std::iter::repeat_n(vec![b'a'; 100_000], 100)).map(Ok::<_, std::io::Error>);
+    let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+    let request = harness.http.post(harness.url("/jobs")).header("content-type", "multipart/form-data; boundary=x");
+    let response = request.body(body).send().await.unwrap();
+    assert_eq!(problem(response).await["code"], "file_too_large");
+}
+
 #[tokio::test]
 async fn what_no_route_takes_is_a_problem_too() {
     let harness = Harness::new().await;
@@ -110,6 +122,7 @@ async fn what_no_route_takes_is_a_problem_too() {
     for path in [unknown.to_owned(), format!("{unknown}/result")] {
         assert_eq!(problem(harness.get(&path).await).await["code"], "not_found");
     }
+    assert_eq!(problem(harness.get("/jobs/%ff").await).await["code"], "invalid_parameter");
     let response = harness.http.put(harness.url("/jobs")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST"));
     assert_eq!(problem(response).await["code"], "method_not_allowed");

@@ -17,6 +17,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub struct Models(pub Mutex<Vec<ModelInfo>>);
 
@@ -71,7 +73,14 @@ impl Harness {
             Arc::new(SqliteStore::open(&folder.path().join("data"), policy, Arc::new(SystemClock)).unwrap());
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
         let models = Arc::new(Models(Mutex::new(vec![model("realesrgan-x4plus", true), model("absent", false)])));
-        let api = Api { store: store.clone(), blobs: blobs.clone(), catalogue: models.clone(), settings };
+        let api = Api {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            catalogue: models.clone(),
+            settings,
+            stopping: CancellationToken::new(),
+            uploads: Semaphore::new(Api::UPLOADS),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(Arc::new(api)), std::future::pending()));

@@ -2,7 +2,7 @@
 
 use remaster_testkit::SMALL_MODEL;
 
-use crate::harness::{photo, run, stderr, with_models};
+use crate::harness::{photo, remaster, run, stderr, with_models};
 
 #[test]
 fn a_file_and_a_folder() {
@@ -36,4 +36,15 @@ fn an_unknown_model_is_named() {
     let output = run(with_models(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--model", "none-such"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("none-such is not installed"), "{}", stderr(&output));
+}
+
+#[test]
+fn without_the_network_nothing_is_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.jpg"), photo(40, 30)).unwrap();
+    let mut command = remaster(folder.path());
+    command.env("MODELS_DIR", folder.path().join("models")).env("PATH", folder.path());
+    let output = run(command.args(["enhance", "a.jpg", "-o", "b.png", "--background", "false"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(image::open(folder.path().join("b.png")).unwrap().width(), 80);
 }

@@ -191,6 +191,39 @@ pub async fn an_idle_client_saves_no_turns(store: Arc<dyn Store>, _clock: Arc<Ma
     assert!((5..=6).contains(&of_two), "{of_two}");
 }
 
+/// Who was served hours ago, when nobody waited, owes nothing for it.
+pub async fn a_returning_client_is_like_a_new_one(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    for number in [1, 3] {
+        let mut large = new_job();
+        (large.input.width, large.input.height) = (4000, 3000);
+        store.submit(NewJobs { client: client(number), jobs: vec![large] }).await.unwrap();
+        let (_, lease) = claim(&*store).await;
+        store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    }
+    submit(&*store, 2, 100).await;
+    claim(&*store).await;
+    let single = submit(&*store, 1, 1).await[0];
+    assert_eq!(claim(&*store).await.0.id, single);
+}
+
+/// A client whose job came back for a retry after a while gets no turns for the time it waited.
+pub async fn a_retry_brings_no_old_turns_back(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    submit(&*store, 1, 1).await;
+    let (_, lease) = claim(&*store).await;
+    submit(&*store, 2, 60).await;
+    for _ in 0..40 {
+        claim(&*store).await;
+    }
+    store.finish(&lease, Outcome::Failed(JobError::internal())).await.unwrap();
+    clock.advance(Duration::from_secs(20));
+    submit(&*store, 1, 20).await;
+    let mut of_one = 0;
+    for _ in 0..10 {
+        of_one += usize::from(claim(&*store).await.0.client == client(1));
+    }
+    assert!((5..=6).contains(&of_one), "{of_one}");
+}
+
 pub async fn a_client_s_jobs_keep_their_order(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     let ids = submit(&*store, 1, 20).await;
     for id in ids {
@@ -488,6 +521,8 @@ macro_rules! contract_tests {
             one_photo_does_not_wait_for_a_batch
             clients_take_turns_by_cost
             an_idle_client_saves_no_turns
+            a_returning_client_is_like_a_new_one
+            a_retry_brings_no_old_turns_back
             a_client_s_jobs_keep_their_order
             a_lost_lease_is_fenced
             a_job_that_kills_its_workers_is_poison

@@ -65,7 +65,8 @@ pub struct NewJob {
 impl NewJob {
     /// What the job costs its client's turn: megapixels of network work, and a little for the handling.
     pub fn cost(&self) -> f64 {
-        f64::from(self.input.width) * f64::from(self.input.height) / 1e6 + 0.01
+        let pixels = f64::from(self.input.width) * f64::from(self.input.height);
+        0.01 + if self.params.background { pixels / 1e6 } else { 0.0 }
     }
 }
 
@@ -221,7 +222,7 @@ pub trait Store: Send + Sync + 'static {
     /// Housekeeping: lost leases, expired results, forgotten records.
     async fn reap(&self) -> Result<Reaped, StoreError>;
 
-    /// Up to `limit` blobs to delete. They come again until [`Store::collected`] says they are gone.
+    /// Up to `limit` inputs and as many outputs to delete. They come again until [`Store::collected`] says they are gone.
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError>;
 
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError>;

@@ -54,4 +54,18 @@ pub trait Engine: Send + Sync + 'static {
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError>;
 }
 
+/// No engine: where networks are not used at all.
+pub struct Absent;
+
+#[async_trait]
+impl Engine for Absent {
+    async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
+        Err(EngineError::NotInstalled(model.clone()))
+    }
+
+    async fn run(&self, model: &ModelId, _input: Tensor) -> Result<Tensor, EngineError> {
+        Err(EngineError::NotInstalled(model.clone()))
+    }
+}
+
 pub type SharedEngine = Arc<dyn Engine>;

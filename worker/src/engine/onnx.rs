@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -82,7 +83,13 @@ fn serve(queue: &async_channel::Receiver<Work>, mut sessions: Sessions, library:
         if work.reply.is_closed() {
             continue;
         }
-        let result = run(&mut sessions, library, work.model, work.input, &work.running);
+        let model = work.model.clone();
+        let attempt = || run(&mut sessions, library, work.model, work.input, &work.running);
+        // The thread is the only one of its device: it outlives whatever a run does.
+        let result = std::panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+            sessions.forget(&model);
+            Err(EngineError::Run("the run panicked".into()))
+        });
         let _ = work.reply.send(result);
     }
 }

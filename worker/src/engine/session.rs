@@ -77,6 +77,11 @@ impl Sessions {
         view.into_dimensionality().map(|view| view.to_owned()).map_err(|error| EngineError::Run(error.to_string()))
     }
 
+    /// Drops the model's session; it is loaded anew when asked for.
+    pub fn forget(&mut self, model: &ModelId) {
+        self.loaded.retain(|(id, _)| id != model);
+    }
+
     fn session(
         &mut self,
         model: &ModelId,

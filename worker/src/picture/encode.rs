@@ -1,6 +1,7 @@
 //! Pixels to a PNG file, hashed as it is written.
 
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use image::{
     ExtendedColorType, ImageEncoder,
@@ -20,12 +21,12 @@ pub struct Encoded {
     pub sha256: String,
 }
 
-/// Writes `picture` as PNG into the system's temporary folder.
+/// Writes `picture` as PNG into a temporary file in `folder`.
 ///
 /// # Errors
 /// The disk is full or not writable.
-pub fn encode(picture: &Picture) -> io::Result<Encoded> {
-    let file = NamedTempFile::new()?;
+pub fn encode(picture: &Picture, folder: &Path) -> io::Result<Encoded> {
+    let file = NamedTempFile::new_in(folder)?;
     let mut sink = Sink { out: BufWriter::new(file), bytes: 0, hash: Sha256::new() };
     // Fast beats the slower settings on network output: they take 30 times as long for a file of about the same size.
     let mut encoder = PngEncoder::new_with_quality(&mut sink, CompressionType::Fast, FilterType::Adaptive);

@@ -13,6 +13,7 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{InputInfo, JobId, JobRecord, ModelId, PictureFormat, Scale, Status};
 use remaster_shared::store::{NewJob, NewJobs, Policy, SharedStore, SqliteStore};
 use remaster_worker::engine::{Engine, EngineError, Network, SharedEngine, Tensor, fake::FakeEngine};
+use remaster_worker::enhance::Enhancer;
 use remaster_worker::upscale::TileSettings;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::task::JoinHandle;
@@ -49,11 +50,11 @@ impl Bench {
         let settings = WorkerSettings {
             name: "test".into(),
             jobs,
-            tiles: TileSettings::new(192).unwrap(),
             lease: Policy::default().lease,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
         };
-        let run = remaster_worker::run(self.store.clone(), self.blobs.clone(), engine, settings);
+        let enhancer = Enhancer { engine, tiles: TileSettings::new(192).unwrap(), spool: std::env::temp_dir() };
+        let run = remaster_worker::run(self.store.clone(), self.blobs.clone(), enhancer, settings);
         self.worker = Some(tokio::spawn(async move { run.await.unwrap() }));
     }
 
@@ -100,7 +101,7 @@ fn fake(delay: Duration) -> Arc<FakeEngine> {
 }
 
 #[tokio::test]
-async fn jobs_are_worked_on_and_tidied_up() {
+async fn jobs_are_worked_on() {
     let mut bench = Bench::new();
     bench.work(fake(Duration::ZERO), 2, Duration::from_secs(5));
     let mut ids = Vec::new();

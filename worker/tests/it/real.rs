@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat};
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::picture::inspect;
 use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
-use remaster_worker::enhance::{EnhanceError, enhance};
+use remaster_worker::enhance::{EnhanceError, Enhancer};
 use remaster_worker::upscale::TileSettings;
 
 pub fn engine() -> SharedEngine {
@@ -44,7 +44,8 @@ pub async fn enhanced(
     params: &EnhanceParams,
 ) -> Result<Vec<u8>, EnhanceError> {
     let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
-    let made = enhance(engine, tiles, input.into(), &info, params, &|_| ()).await?;
+    let enhancer = Enhancer { engine: engine.clone(), tiles, spool: std::env::temp_dir() };
+    let made = enhancer.enhance(input.into(), &info, params, &|_| ()).await?;
     let png = std::fs::read(made.png.file.path()).unwrap();
     assert_eq!(png.len() as u64, made.png.bytes);
     Ok(png)

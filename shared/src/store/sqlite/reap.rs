@@ -30,8 +30,10 @@ pub fn reap(
     let kept = (policy.result_ttl + policy.record_ttl).as_millis() as i64;
     reaped.forgotten = connection
         .prepare_cached(
-            "DELETE FROM jobs
-             WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL",
+            "DELETE FROM jobs WHERE seq IN (
+                 SELECT seq FROM jobs
+                 WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL
+                 LIMIT 1000)",
         )?
         .execute(named_params! { ":before": millis(now).saturating_sub(kept) })? as u64;
     connection
@@ -85,7 +87,7 @@ pub fn reclaim(
 
 fn select(connection: &Connection, condition: &str, at: Timestamp) -> rusqlite::Result<Vec<JobRow>> {
     connection
-        .prepare_cached(&format!("SELECT * FROM jobs WHERE {condition}"))?
+        .prepare_cached(&format!("SELECT * FROM jobs WHERE {condition} LIMIT 1000"))?
         .query_map(named_params! { ":at": millis(at) }, read_job)?
         .collect()
 }
@@ -100,7 +102,7 @@ pub fn garbage(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<Bl
             "SELECT id, output_attempt FROM jobs WHERE output_attempt IS NOT NULL AND status <> 'succeeded'
              ORDER BY seq LIMIT :n",
         )?
-        .query_map(named_params! { ":n": limit - keys.len() }, |row| Ok(BlobKey::Output(row.get(0)?, row.get(1)?)))?
+        .query_map(named_params! { ":n": limit }, |row| Ok(BlobKey::Output(row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     keys.extend(outputs);
     Ok(keys)

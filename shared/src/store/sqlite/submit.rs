@@ -26,6 +26,9 @@ pub fn submit(
     if waiting + asked > policy.max_queue {
         return Err(SubmitError::QueueFull { waiting, limit: policy.max_queue });
     }
+    if waiting == 0 && count(connection, Status::Processing)? == 0 {
+        settle_turns(connection)?;
+    }
     charge(connection, new.client, UtcDay::of(now), asked)?;
     activate(connection, new.client, asked)?;
     let jobs = new.jobs.into_iter().map(|job| insert(connection, new.client, now, job)).collect::<Result<_, _>>()?;
@@ -62,6 +65,16 @@ pub fn refund(connection: &Connection, client: ClientKey, day: i64) -> rusqlite:
     connection
         .prepare_cached("UPDATE quota SET used = used - 1 WHERE day = :day AND client = :client AND used > 0")?
         .execute(named_params! { ":day": day, ":client": client })
+        .map(drop)
+}
+
+/// Nobody waits, so nobody is owed a turn: virtual time moves past what everybody was served.
+fn settle_turns(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE service SET virtual_now = max(virtual_now, coalesce((SELECT max(vstart) FROM clients), 0))",
+        )?
+        .execute([])
         .map(drop)
 }
 

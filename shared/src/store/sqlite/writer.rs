@@ -50,7 +50,7 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + From<rusqlite::Error> + Send + 'static,
     {
-        let stopped = || E::from(StoreError("the writer has stopped".into()));
+        let stopped = || E::from(StoreError("the write was not carried out".into()));
         let (reply, answer) = oneshot::channel();
         let job: Write = Box::new(move |connection, effects| {
             let mut own = Effects::default();
@@ -97,7 +97,9 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Write>, hub: &Hub) 
         let mut effects = Effects::default();
         let mut replies = Vec::with_capacity(group.len());
         let committed = commit(&mut connection, group.drain(..), &mut replies, &mut effects);
-        if committed.is_ok() {
+        if let Err(error) = &committed {
+            tracing::error!(%error, "a group of store writes failed");
+        } else {
             effects.changed.iter().for_each(|job| hub.changed(*job));
             if effects.work_available {
                 hub.work_available();
@@ -119,6 +121,11 @@ fn commit(
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| StoreError(error.to_string()))?;
     for write in group {
+        // On a full disk the database may end the whole transaction by itself. What came after would be committed on its
+        // own, and reported as failed: nothing more is run, and those callers are told so.
+        if transaction.is_autocommit() {
+            break;
+        }
         // A panic in one write must not take the others, nor the thread, with it; its caller sees the reply dropped.
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| write(&transaction, effects)));
         match outcome {

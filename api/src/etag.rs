@@ -1,0 +1,29 @@
+//! `If-None-Match`: whether the caller has this version already.
+
+use axum::http::HeaderMap;
+use axum_extra::headers::{ETag, HeaderMapExt, IfNoneMatch};
+
+/// Whether `tag` is among the versions the caller knows; weak tags, as proxies make them, count too.
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.typed_get::<IfNoneMatch>();
+    let tag: Option<ETag> = tag.parse().ok();
+    known.zip(tag).is_some_and(|(known, tag)| !known.precondition_passes(&tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_stars_and_weak_tags_match() {
+        let known = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(axum::http::header::IF_NONE_MATCH, value.parse().unwrap())]);
+            is_known(&headers, "\"abc\"")
+        };
+        for matching in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
+            assert!(known(matching), "{matching}");
+        }
+        assert!(!known("\"other\""));
+        assert!(!is_known(&HeaderMap::new(), "\"abc\""));
+    }
+}
