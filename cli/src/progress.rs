@@ -20,6 +20,7 @@ struct Fetch {
     bar: ProgressBar,
     /// What is said once the source delivers; a source may turn out to have nothing.
     announcement: Option<String>,
+    source: String,
 }
 
 impl Bars {
@@ -39,9 +40,12 @@ impl Bars {
 impl Progress for Bars {
     fn started(&self, asset_id: &str, total_bytes: u64, source: &str) {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        if each.get(asset_id).is_some_and(|fetch| fetch.source == source) {
+            return;
+        }
         let bar = each.remove(asset_id).map_or_else(|| self.bar(asset_id, total_bytes), |fetch| fetch.bar);
         let announcement = Some(format!("fetching {asset_id} ({}) from {source}", HumanBytes(total_bytes)));
-        each.insert(asset_id.to_owned(), Fetch { bar, announcement });
+        each.insert(asset_id.to_owned(), Fetch { bar, announcement, source: source.to_owned() });
     }
 
     fn advanced(&self, asset_id: &str, bytes_done: u64) {
