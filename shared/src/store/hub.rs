@@ -31,6 +31,15 @@ impl Hub {
         }
     }
 
+    /// Something was missed: everybody looks for themselves.
+    pub fn everything(&self) {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.values().for_each(|sender| {
+            sender.send_replace(());
+        });
+        self.work.notify_one();
+    }
+
     pub fn work_available(&self) {
         self.work.notify_one();
     }

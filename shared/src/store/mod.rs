@@ -6,19 +6,22 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rand::RngExt;
 
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::error::JobError;
-use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult};
+use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult, Status};
 use crate::quota::Quota;
 
 #[cfg(test)]
 mod contract;
 mod hub;
+mod redis;
 mod sqlite;
 
 pub use hub::Watch;
+pub use redis::{RedisError, RedisStore};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// The rules a store applies.
@@ -67,6 +70,27 @@ impl NewJob {
     pub fn cost(&self) -> f64 {
         let pixels = f64::from(self.input.width) * f64::from(self.input.height);
         0.01 + if self.params.background { pixels / 1e6 } else { 0.0 }
+    }
+
+    /// The job as it is once `client` submitted it.
+    fn queued(self, client: ClientKey, now: Timestamp) -> JobRecord {
+        JobRecord {
+            id: self.id,
+            client,
+            status: Status::Queued,
+            params: self.params,
+            input: self.input,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            expires_at: None,
+            attempt: 0,
+            progress: 0.0,
+            cancel_requested: false,
+            position: None,
+            result: None,
+            error: None,
+        }
     }
 }
 
@@ -231,6 +255,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// The store's own clock.
     fn now(&self) -> Timestamp;
+}
+
+/// The wait before the attempt that follows `attempt`: `base`, doubled for each after the first, give or take a quarter
+/// so that failures do not return in step.
+fn backoff(base: Duration, attempt: u32) -> Duration {
+    let doubled = base.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+    doubled.mul_f64(rand::rng().random_range(0.75..1.25))
 }
 
 pub type SharedStore = Arc<dyn Store>;

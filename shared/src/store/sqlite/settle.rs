@@ -1,9 +1,6 @@
 //! What the holder of a lease may do: keep it, report, settle it, give it back. And what a caller may: cancel.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use rand::RngExt;
 use rusqlite::{Connection, named_params};
 
 use super::rows::{self, JobRow, Json, millis};
@@ -11,7 +8,7 @@ use super::submit::refund;
 use super::writer::Effects;
 use crate::error::{Fault, JobError};
 use crate::job::{IllegalTransition, JobId, JobRecord, Status};
-use crate::store::{Beat, CancelError, Lease, LeaseError, Outcome, Policy, StoreError};
+use crate::store::{Beat, CancelError, Lease, LeaseError, Outcome, Policy, StoreError, backoff};
 
 /// The job, if `lease` still holds it: the fence every verb below passes first.
 fn held(connection: &Connection, lease: &Lease) -> Result<JobRow, LeaseError> {
@@ -95,12 +92,6 @@ fn retry(
     // Nobody has work now, but the wait for it has a new end.
     effects.work_available = true;
     Ok(())
-}
-
-/// `base` doubled for each attempt after the first, give or take a quarter so that failures do not return in step.
-fn backoff(base: Duration, attempt: u32) -> Duration {
-    let doubled = base.saturating_mul(1 << attempt.saturating_sub(1).min(16));
-    doubled.mul_f64(rand::rng().random_range(0.75..1.25))
 }
 
 /// Fails the job for good; the unit comes back when the fault is the service's.

@@ -108,21 +108,5 @@ fn insert(connection: &Connection, client: ClientKey, now: Timestamp, job: NewJo
             ":day": UtcDay::of(now).0,
             ":now": millis(now),
         })?;
-    Ok(JobRecord {
-        id: job.id,
-        client,
-        status: Status::Queued,
-        params: job.params,
-        input: job.input,
-        created_at: now,
-        started_at: None,
-        finished_at: None,
-        expires_at: None,
-        attempt: 0,
-        progress: 0.0,
-        cancel_requested: false,
-        position: None,
-        result: None,
-        error: None,
-    })
+    Ok(job.queued(client, now))
 }

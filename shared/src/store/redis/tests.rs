@@ -1,0 +1,148 @@
+//! The contract on a real redis-server that each test starts on a port of its own, and what only this store promises.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::job::Status;
+use crate::store::contract::{client as number, contract_tests, new_job, submit};
+
+/// A redis-server with its files in a folder of its own.
+struct Server {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        // Bound and let go: free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let child = spawn(port, folder.path());
+        Self { child, port, folder }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(self.port, self.folder.path());
+    }
+}
+
+fn spawn(port: u16, folder: &std::path::Path) -> Child {
+    let child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+        .args(["--appendfsync", "always", "--dir", &folder.to_string_lossy()])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed (cargo xtask test does that)");
+    for _ in 0..200 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    child
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, Server) {
+    let server = Server::start();
+    let store = RedisStore::with_clock(&server.url(), policy, Some(clock)).await.unwrap();
+    (Arc::new(store), server)
+}
+
+contract_tests!(make);
+
+#[tokio::test]
+async fn the_library_s_transitions_are_the_domain_s() {
+    let server = Server::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    for from in Status::ALL {
+        for to in Status::ALL {
+            let names = vec![from.as_str(), to.as_str()];
+            let legal: u32 = store.client.fcall("rm_legal", "{rm}", names).await.unwrap();
+            assert_eq!(legal == 1, from.transition(to).is_ok(), "{from} -> {to}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_share_clients_jobs_and_changes() {
+    let server = Server::start();
+    let one = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let two = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let address = "192.0.2.1".parse().unwrap();
+    assert_eq!(one.hasher().key(address), two.hasher().key(address));
+    let id = submit(&one, 1, 1).await[0];
+    let mut watch = one.watch(id);
+    two.wait_for_work(Duration::from_secs(5)).await;
+    let Claim::Job(job, _) = two.claim("w").await.unwrap() else { panic!("nothing to claim") };
+    assert_eq!(job.id, id);
+    tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("the other node hears of it");
+}
+
+#[tokio::test]
+async fn a_restart_loses_nothing_and_is_survived() {
+    let mut server = Server::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let id = submit(&store, 1, 1).await[0];
+    server.restart();
+    let recovered = async {
+        loop {
+            match store.get(id).await {
+                Ok(job) => return job,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let job = tokio::time::timeout(Duration::from_secs(5), recovered).await.expect("recovers within 5 s");
+    assert_eq!(job.unwrap().status, Status::Queued);
+    assert_eq!(store.quota(number(1)).await.unwrap().used, 1);
+}
+
+#[tokio::test]
+async fn a_lost_library_is_loaded_again() {
+    let server = Server::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let _: () = store.client.function_delete("remaster").await.unwrap();
+    store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unanswered_command_fails_within_two_seconds() {
+    let mut server = Server::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let began = std::time::Instant::now();
+    assert!(store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_said_in_a_line() {
+    let policy = Policy::default;
+    let bad = RedisStore::open("http://localhost", policy()).await.err().unwrap().to_string();
+    assert!(bad.contains("REDIS_URL") && bad.contains("redis://host:6379"), "{bad}");
+    let nobody = RedisStore::open("redis://127.0.0.1:9", policy()).await.err().unwrap().to_string();
+    assert!(nobody.contains("does not answer"), "{nobody}");
+    let server = Server::start();
+    let store = RedisStore::open(&server.url(), policy()).await.unwrap();
+    let newer = "#!lua name=remaster\nredis.register_function('rm_version', function() return 99 end)";
+    let _: () = store.client.function_load(true, newer).await.unwrap();
+    let refused = RedisStore::open(&server.url(), policy()).await.err().unwrap().to_string();
+    assert!(refused.contains("newer remaster"), "{refused}");
+}

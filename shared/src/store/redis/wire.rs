@@ -1,0 +1,95 @@
+//! Between the functions' JSON and domain values. A job's hash has only strings in it.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::ClientKey;
+use crate::clock::from_millis;
+use crate::job::{JobRecord, Status};
+use crate::store::StoreError;
+
+pub type Hash = HashMap<String, String>;
+
+/// What any function may answer; each gives its part of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reply {
+    pub job: Option<Hash>,
+    pub lost: bool,
+    pub finished: bool,
+    pub cancel: bool,
+    pub refused: Option<String>,
+    pub used: u64,
+    pub waiting: u64,
+    pub now: f64,
+    pub next: f64,
+    pub position: Option<u64>,
+    pub requeued: u64,
+    pub poisoned: u64,
+    pub expired: u64,
+    pub forgotten: u64,
+    pub clients: u64,
+    pub queued: u64,
+    pub processing: u64,
+    pub workers: u64,
+}
+
+fn field<'a>(job: &'a Hash, name: &str) -> Result<&'a str, StoreError> {
+    job.get(name).map(String::as_str).ok_or_else(|| StoreError(format!("a job lacks {name}")))
+}
+
+fn parsed<T: FromStr>(job: &Hash, name: &str) -> Result<T, StoreError> {
+    field(job, name)?.parse().map_err(|_| StoreError(format!("a job's {name} cannot be read")))
+}
+
+fn json<T: DeserializeOwned>(job: &Hash, name: &str) -> Result<T, StoreError> {
+    serde_json::from_str(field(job, name)?).map_err(|error| StoreError(format!("a job's {name}: {error}")))
+}
+
+fn optional<T>(
+    job: &Hash,
+    name: &str,
+    read: impl Fn(&Hash, &str) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    if job.contains_key(name) { read(job, name).map(Some) } else { Ok(None) }
+}
+
+fn time(job: &Hash, name: &str) -> Result<jiff::Timestamp, StoreError> {
+    parsed::<f64>(job, name).map(|ms| from_millis(ms as i64))
+}
+
+fn client(text: &str) -> Option<ClientKey> {
+    let mut key = [0; 16];
+    for (index, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(ClientKey(key))
+}
+
+pub fn token(job: &Hash) -> Result<u64, StoreError> {
+    parsed(job, "token")
+}
+
+pub fn record(job: &Hash, position: Option<u64>) -> Result<JobRecord, StoreError> {
+    let status: Status = parsed(job, "status")?;
+    Ok(JobRecord {
+        id: parsed(job, "id")?,
+        client: client(field(job, "client")?).ok_or_else(|| StoreError("a job's client cannot be read".into()))?,
+        status,
+        params: json(job, "params")?,
+        input: json(job, "input")?,
+        created_at: time(job, "created")?,
+        started_at: optional(job, "started", time)?,
+        finished_at: optional(job, "finished", time)?,
+        expires_at: optional(job, "expires", time)?,
+        attempt: parsed(job, "attempt")?,
+        progress: parsed(job, "progress")?,
+        cancel_requested: job.get("cancel").is_some_and(|cancel| cancel == "1"),
+        position,
+        result: optional(job, "result", json)?,
+        error: optional(job, "error", json)?,
+    })
+}
