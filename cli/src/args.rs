@@ -85,6 +85,10 @@ pub struct ApiArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreArgs {
+    /// Keep jobs in this Redis (7 or newer) or Valkey instead of the embedded store: redis://, rediss://, redis-cluster://,
+    /// redis-sentinel://
+    #[arg(long, env = "REDIS_URL")]
+    pub redis_url: Option<String>,
     /// Folder of the embedded store, and of results by default
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,

@@ -11,7 +11,7 @@ use remaster_shared::blob::Blobs;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::job::UrlBase;
 use remaster_shared::picture::PixelLimits;
-use remaster_shared::store::{Policy, SharedStore, SqliteStore};
+use remaster_shared::store::{Policy, RedisStore, SharedStore, SqliteStore};
 use remaster_worker::engine::{Absent, EngineSettings, OnnxEngine, SharedEngine};
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
@@ -36,7 +36,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // Before anything is fetched: a taken port or folder is found out at once.
     let listener =
         TcpListener::bind(args.api.bind).await.with_context(|| format!("BIND: {} cannot be used", args.api.bind))?;
-    let store = open_store(&args)?;
+    let store = open_store(&args).await?;
     let blobs = open_blobs(&args.store)?;
     let spool = args.store.data_dir.join("spool");
     empty_folder(&spool).with_context(|| format!("{} cannot be used", spool.display()))?;
@@ -111,7 +111,7 @@ pub fn log_to_stderr(args: &LogArgs) {
     }
 }
 
-fn open_store(args: &ServeArgs) -> anyhow::Result<SharedStore> {
+async fn open_store(args: &ServeArgs) -> anyhow::Result<SharedStore> {
     let policy = Policy {
         daily_limit: args.api.free_daily_limit,
         max_queue: args.store.max_queue,
@@ -120,6 +120,9 @@ fn open_store(args: &ServeArgs) -> anyhow::Result<SharedStore> {
         result_ttl: args.store.result_ttl,
         ..Policy::default()
     };
+    if let Some(url) = args.store.redis_url.as_deref().filter(|url| !url.is_empty()) {
+        return Ok(Arc::new(RedisStore::open(url, policy).await?));
+    }
     Ok(Arc::new(SqliteStore::open(&args.store.data_dir, policy, Arc::new(SystemClock))?))
 }
 

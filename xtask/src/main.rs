@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 /// Lints, licences, then every test. The tests come last, so that their summary is the last thing on the screen.
 fn test() -> anyhow::Result<()> {
-    tools::chromium()?;
+    tools::programs()?;
     lint()?;
     deny()?;
     step("build", cargo(&["build", "--release", "--workspace", "--all-targets", "--locked"]))?;

@@ -34,16 +34,22 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// A Chromium for the tests that open pages.
-pub fn chromium() -> anyhow::Result<()> {
-    if present("chromium") || present("chromium-browser") || present("google-chrome") {
-        return Ok(());
-    }
-    println!("== installing chromium with apt-get");
-    let installed = succeeds("apt-get", &["update", "-q"])
-        && succeeds("apt-get", &["install", "-y", "-q", "--no-install-recommends", "chromium"]);
-    if !installed {
-        bail!("the tests need Chromium, and `apt-get install chromium` failed; install it and run again");
+/// What tests start: programs of which one has to be there, and the Debian package that has it.
+const NEEDED: [(&[&str], &str); 2] =
+    [(&["chromium", "chromium-browser", "google-chrome"], "chromium"), (&["redis-server"], "redis-server")];
+
+/// Makes sure of the programs that tests start.
+pub fn programs() -> anyhow::Result<()> {
+    for (programs, package) in NEEDED {
+        if programs.iter().any(|program| present(program)) {
+            continue;
+        }
+        println!("== installing {package} with apt-get");
+        let installed = succeeds("apt-get", &["update", "-q"])
+            && succeeds("apt-get", &["install", "-y", "-q", "--no-install-recommends", package]);
+        if !installed {
+            bail!("the tests need {package}, and `apt-get install {package}` failed; install it and run again");
+        }
     }
     Ok(())
 }

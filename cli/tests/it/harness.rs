@@ -54,7 +54,13 @@ pub struct Server {
 impl Server {
     /// `remaster serve` with its data in `folder`.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with further settings.
+    pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = with_models(folder);
+        command.envs(settings.iter().copied());
         command.arg("serve").env("BIND", "127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();

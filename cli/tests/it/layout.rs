@@ -33,12 +33,14 @@ fn only_the_engine_names_the_inference_runtime() {
 }
 
 #[test]
-fn shared_is_a_leaf_and_only_the_sqlite_store_names_its_database() {
+fn shared_is_a_leaf_and_only_a_store_names_its_database() {
     for name in ["axum", "ort", "remaster_api", "remaster_worker", "remaster_models"] {
         assert_eq!(naming("shared/src", name, ""), Vec::<String>::new(), "{name}");
     }
     assert_eq!(naming("shared/src", "rusqlite", "shared/src/store/sqlite/"), Vec::<String>::new());
     assert_ne!(naming("shared/src/store/sqlite", "rusqlite", ""), Vec::<String>::new());
+    assert_eq!(naming("shared/src", "fred", "shared/src/store/redis/"), Vec::<String>::new());
+    assert_ne!(naming("shared/src/store/redis", "fred", ""), Vec::<String>::new());
 }
 
 #[test]

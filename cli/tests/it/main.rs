@@ -8,5 +8,6 @@ mod harness;
 mod layout;
 mod models;
 mod page;
+mod redis;
 mod serve;
 mod usage;

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
-use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
-use tokio::sync::broadcast::error::RecvError;
+use fred::types::{Builder, Message};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::RedisError;
 use crate::store::hub::Hub;
@@ -18,10 +18,16 @@ const CONNECT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: u32 = 50;
 const LONGEST_WAIT: u32 = 1000;
 
+const SCHEMES: [&str; 6] = ["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
+
 const EVENTS: &str = "{rm}:ev";
 const WAKE: &str = "{rm}:wake";
 
 fn builder(url: &str) -> Result<Builder, RedisError> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !SCHEMES.contains(&scheme) {
+        return Err(RedisError::Url(format!("{scheme:?} is no scheme of Redis")));
+    }
     let config = Config::from_url(url).map_err(|error| RedisError::Url(error.details().to_owned()))?;
     let mut builder = Builder::from_config(config);
     builder
@@ -46,20 +52,42 @@ pub async fn client(url: &str) -> Result<Client, RedisError> {
 }
 
 async fn connected(client: &impl ClientLike) -> Result<(), RedisError> {
-    let late = || fred::error::Error::new(fred::error::ErrorKind::Timeout, "no answer");
     let connecting = tokio::time::timeout(CONNECT, client.init()).await;
     connecting.map_err(|_| RedisError::Unreachable(late()))?.map_err(RedisError::Unreachable)?;
     Ok(())
 }
 
-/// Subscribes to the store's channels; what comes is passed to `hub` for as long as the client lives.
-pub async fn subscribe(url: &str, hub: Arc<Hub>) -> Result<SubscriberClient, RedisError> {
+/// Publishes on `channel` until a message comes back.
+async fn arrives(publisher: &Client, channel: &str, messages: &mut Receiver<Message>) -> Result<(), RedisError> {
+    let heard = async {
+        loop {
+            publisher.publish::<(), _, _>(channel, "hello").await.map_err(RedisError::Unreachable)?;
+            let message = tokio::time::timeout(Duration::from_millis(100), messages.recv()).await;
+            if matches!(message, Ok(Ok(message)) if message.channel == channel) {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(CONNECT, heard).await.map_err(|_| RedisError::Unreachable(late()))?
+}
+
+fn late() -> fred::error::Error {
+    fred::error::Error::new(fred::error::ErrorKind::Timeout, "no answer")
+}
+
+/// Subscribes to the store's channels; what comes is passed to `hub` for as long as the subscriber lives.
+///
+/// Returns once messages that `publisher` sends arrive: the client's own answer may come before that.
+pub async fn subscribe(url: &str, publisher: &Client, hub: Arc<Hub>) -> Result<SubscriberClient, RedisError> {
     let client = builder(url)?.build_subscriber_client().map_err(RedisError::Unreachable)?;
     let mut messages = client.message_rx();
     let mut reconnects = client.reconnect_rx();
     connected(&client).await?;
     client.manage_subscriptions();
     client.subscribe(vec![EVENTS, WAKE]).await.map_err(RedisError::Unreachable)?;
+    for channel in [EVENTS, WAKE] {
+        arrives(publisher, channel, &mut messages).await?;
+    }
     tokio::spawn(async move {
         loop {
             tokio::select! {

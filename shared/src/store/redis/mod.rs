@@ -72,7 +72,7 @@ impl RedisStore {
         library::ensure(&client).await?;
         let hasher = ClientHasher::new(secret(&client).await?);
         let hub = Arc::new(Hub::default());
-        let subscriber = connect::subscribe(url, Arc::clone(&hub)).await?;
+        let subscriber = connect::subscribe(url, &client, Arc::clone(&hub)).await?;
         Ok(Self { client, _subscriber: subscriber, hub, hasher, policy, clock })
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::*;
 use crate::clock::ManualClock;
@@ -17,11 +18,20 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        // Bound and let go: free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let child = spawn(port, folder.path());
-        Self { child, port, folder }
+        // Below the ports that the system gives to others, each tried by one process and one test only.
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = (std::process::id().wrapping_mul(61) % 12_000) as u16;
+        loop {
+            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                let folder = tempfile::tempdir().unwrap();
+                let mut child = spawn(port, folder.path());
+                // One that found its port taken after all has ended by now, and somebody else answered.
+                if child.try_wait().unwrap().is_none() {
+                    return Self { child, port, folder };
+                }
+            }
+        }
     }
 
     fn url(&self) -> String {
@@ -48,6 +58,7 @@ fn spawn(port: u16, folder: &std::path::Path) -> Child {
         }
         std::thread::sleep(Duration::from_millis(25));
     }
+    std::thread::sleep(Duration::from_millis(50));
     child
 }
 
