@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::meta::Description;
 use super::proto::{
-    Attribute, Dim, DimValue, FLOAT, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
+    Attribute, Dim, DimValue, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
 };
 
 /// The image graph's only input: `[batch, 3, height, width]`, float32.
@@ -39,6 +39,18 @@ impl Builder {
     pub(crate) fn tensor(&mut self, name: &str, dims: Vec<i64>, raw: Vec<u8>) {
         let (name, raw_data) = (name.to_owned(), Some(raw));
         self.graph.initializer.push(Tensor { dims, data_type: FLOAT, name, raw_data });
+    }
+
+    /// A constant row of integers, such as sizes, shared by all who need the same; returns its name.
+    pub(crate) fn integers(&mut self, values: &[i64]) -> String {
+        let words: Vec<_> = values.iter().map(i64::to_string).collect();
+        let name = format!("i:{}", words.join(","));
+        if self.constants.insert(name.clone()) {
+            let raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+            let tensor = Tensor { dims: vec![values.len() as i64], data_type: INT64, name: name.clone(), raw_data };
+            self.graph.initializer.push(tensor);
+        }
+        name
     }
 
     /// A float32 constant of these values, shared by all who need the same; returns its name.
