@@ -11,6 +11,9 @@ mod pth;
 mod safetensors;
 mod tensors;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::WeightsError;
 pub(crate) use pth::read as read_pth;
 pub(crate) use safetensors::read as read_safetensors;
