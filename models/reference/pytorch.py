@@ -8,7 +8,8 @@ Run on demand; needs the packages torch, spandrel, safetensors and numpy:
 
 The networks are written down here by their papers, with the official names, and spandrel, which reads the official
 files, has to make the same of the same weights. Each NAME.f32 holds the outputs for the shapes in SHAPES,
-little-endian, one after the other; the input is `picture`, which the test computes as well.
+little-endian, one after the other; the input is `picture`, which the test computes as well. GFPGAN is spandrel's own
+copy of the authors' class; its input is moved to -1..1.
 """
 
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from spandrel import ModelLoader
+from spandrel.architectures.GFPGAN import GFPGAN
 from torch import nn
 from torch.nn import functional as F
 
@@ -120,6 +122,55 @@ def seeded(network: nn.Module, seed: int, residual: bool) -> nn.Module:
     return network
 
 
+def faces(batch: int, side: int) -> torch.Tensor:
+    """`picture`, each darker than the one before, so that they ask for different styles."""
+    return picture((batch, 3, side, side)) * (1 - 0.1 * torch.arange(batch)).reshape(-1, 1, 1, 1)
+
+
+class Face(nn.Module):
+    """GFPGAN as the graph has it: noise from its buffers, the image alone."""
+
+    def __init__(self, **size):
+        super().__init__()
+        self.own = GFPGAN(**size)
+
+    def forward(self, x):
+        return self.own(x * 2 - 1, return_rgb=False, randomize_noise=False)[0]
+
+
+def seeded_face(network: Face, seed: int, side: int) -> Face:
+    torch.manual_seed(seed)
+    for name, tensor in network.own.named_parameters():
+        if name.endswith("modulation.bias"):
+            nn.init.uniform_(tensor, 0.5, 1.5)
+        elif name.startswith("condition_scale") and name.endswith("2.bias"):
+            nn.init.uniform_(tensor, 0.8, 1.2)
+        elif name.endswith("bias") or tensor.numel() == 1:
+            nn.init.uniform_(tensor, -0.2, 0.2)
+        elif tensor.dim() == 4 and "constant" not in name:
+            nn.init.kaiming_normal_(tensor, a=0.2)
+        elif tensor.dim() == 5:
+            nn.init.normal_(tensor, std=(tensor.shape[2] * tensor.shape[3] ** 2) ** -0.5)
+    out = network(faces(3, side)).std()
+    for name, tensor in network.own.named_parameters():
+        if "to_rgb" in name and ("modulated_conv.weight" in name or name.endswith("bias") and "modulation" not in name):
+            tensor.mul_(0.4 / out)
+    return network
+
+
+def write_face(folder: Path, name: str, network: Face, side: int, batches, dtype=torch.float32) -> None:
+    print(name)
+    weights = OrderedDict((key, tensor.to(dtype)) for key, tensor in network.own.state_dict().items())
+    network.own.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
+    answers = [network(faces(batch, side)) for batch in batches]
+    print("  ", *(f"{out.min():.3f}..{out.max():.3f}, std {out.std():.3f}" for out in answers))
+    # The styles have to matter, or a mistake in them would not be seen.
+    assert (answers[1][0] - answers[1][1]).abs().max() > 0.05
+    torch.save({"params_ema": weights}, folder / name)
+    flat = np.concatenate([answer.numpy().ravel() for answer in answers])
+    flat.astype("<f4").tofile((folder / name).with_suffix(".f32"))
+
+
 def outputs(network: nn.Module, weights: OrderedDict, shapes) -> list[np.ndarray]:
     """The outputs, held against spandrel's reading of the same weights; it takes no RRDBNet but of 32 growing features."""
     weights = {name: tensor.float() for name, tensor in weights.items()}
@@ -159,14 +210,18 @@ def main() -> None:
         write(folder, "x2plus.pth", seeded(RrdbNet(64, 23, 32, 2), 2, False), under("params_ema"), shapes)
         write(folder, "general-x4v3.pth", seeded(Srvgg(64, 32, 4), 3, True), under("params"), shapes)
         write(folder, "animevideov3.pth", seeded(Srvgg(64, 16, 4), 5, True), under("params"), shapes)
+        size = dict(out_size=512, num_style_feat=512, channel_multiplier=2, narrow=1)
+        write_face(folder, "gfpgan.pth", seeded_face(Face(**size), 6, 512), 512, (1, 3))
         return
     HERE.mkdir(exist_ok=True)
     write(HERE, "rrdbnet-x4.pth", seeded(RrdbNet(16, 2, 8, 1), 1, False), under("params_ema"), SHAPES)
     half = seeded(RrdbNet(16, 2, 8, 2), 2, False)
     write(HERE, "rrdbnet-x2.pth", half, under(None), SHAPES, torch.float16)
     write(HERE, "srvgg-x4.pth", seeded(Srvgg(16, 3, 4), 3, True), under("params"), SHAPES)
-    brain_float = seeded(Srvgg(16, 3, 2), 4, True)
-    write(HERE, "srvgg-x2.safetensors", brain_float, lambda w, path: save_file(dict(w), path), SHAPES, torch.bfloat16)
+    brain = seeded(Srvgg(16, 3, 2), 4, True)
+    write(HERE, "srvgg-x2.safetensors", brain, lambda w, path: save_file(dict(w), path), SHAPES, torch.bfloat16)
+    size = dict(out_size=64, num_style_feat=16, channel_multiplier=1, narrow=1 / 32)
+    write_face(HERE, "gfpgan.pth", seeded_face(Face(**size), 5, 64), 64, (1, 3))
 
 
 if __name__ == "__main__":

@@ -41,14 +41,14 @@ pub struct ImportOptions {
     pub architecture: Option<String>,
 }
 
-/// Imports `file` as the upscaler `id`. A model of that id that is there is replaced.
+/// Imports `file` as the model `id`: an upscaler, or where the weights are GFPGAN's a face restorer. A model of that id that is there is replaced.
 ///
 /// # Errors
 /// An invalid id, an unaccepted or broken file (the tensor or layer is named), an unknown or contradicting scale, a full disk.
 pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
     let manifest = Manifest::embedded().ok();
     let asset = manifest.as_ref().and_then(|manifest| manifest.find(id));
-    if let Some(asset) = asset.filter(|asset| asset.kind != Kind::Upscaler) {
+    if let Some(asset) = asset.filter(|asset| !asset.kind.is_model()) {
         return Err(ImportError::Reserved { id: id.to_owned(), kind: asset.kind });
     }
     let listed = asset.map_or_else(ImportOptions::default, known);
@@ -103,13 +103,14 @@ fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) ->
             let weights = if kind == "pth" { weights::read_pth(&bytes) } else { weights::read_safetensors(&bytes) };
             let network = network::build(weights?)?;
             agree(options.scale, network.scale)?;
-            let got = network.architecture;
+            let (got, kind) = (network.architecture, network.kind);
             if let Some(expected) = family.filter(|&family| family != got) {
                 return Err(ImportError::ArchitectureDiffers { expected: expected.to_owned(), got });
             }
             let source_sha256 = digest::of_bytes(&[&bytes]);
             drop(bytes);
-            let description = Description { architecture: got.to_owned(), ..describe(network.scale, source_sha256) };
+            let description =
+                Description { kind, architecture: got.to_owned(), ..describe(network.scale, source_sha256) };
             library.install(id, &[&network.into_model(&description).encode_to_vec()])?;
         }
         Some("onnx") => {

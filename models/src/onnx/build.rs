@@ -35,6 +35,11 @@ impl Builder {
         });
     }
 
+    /// Whether a node of that name is there.
+    pub(crate) fn has_node(&self, name: &str) -> bool {
+        self.graph.node.iter().any(|node| node.name == name)
+    }
+
     /// Adds a float32 tensor; `raw` is little-endian.
     pub(crate) fn tensor(&mut self, name: &str, dims: Vec<i64>, raw: Vec<u8>) {
         let (name, raw_data) = (name.to_owned(), Some(raw));
@@ -64,11 +69,22 @@ impl Builder {
         name
     }
 
-    /// The finished image model.
-    pub(crate) fn finish(mut self, description: &Description) -> Model {
+    /// The finished image model, for images of any size.
+    pub(crate) fn finish(self, description: &Description) -> Model {
+        let free = |sides: [&str; 2]| sides.map(|side| DimValue::Named(side.to_owned()));
+        self.model(description, free(["height", "width"]), free(["output_height", "output_width"]))
+    }
+
+    /// The finished image model, for images of `side` x `side` pixels.
+    pub(crate) fn finish_square(self, description: &Description, side: u32) -> Model {
+        let fixed = || [DimValue::Fixed(side.into()), DimValue::Fixed(side.into())];
+        self.model(description, fixed(), fixed())
+    }
+
+    fn model(mut self, description: &Description, input: [DimValue; 2], output: [DimValue; 2]) -> Model {
         self.graph.name = description.id.clone();
-        self.graph.input = vec![image(INPUT, ["height", "width"])];
-        self.graph.output = vec![image(OUTPUT, ["output_height", "output_width"])];
+        self.graph.input = vec![image(INPUT, input)];
+        self.graph.output = vec![image(OUTPUT, output)];
         Model {
             ir_version: IR_VERSION,
             producer_name: "remaster".to_owned(),
@@ -99,9 +115,9 @@ pub(crate) fn ints(name: &str, values: &[i64]) -> Attribute {
     Attribute { name: name.to_owned(), ints: values.to_vec(), r#type: 7, ..Attribute::default() }
 }
 
-fn image(name: &str, sides: [&str; 2]) -> ValueInfo {
-    let named = |name: &str| Dim { value: Some(DimValue::Named(name.to_owned())) };
-    let dim = vec![named("batch"), Dim { value: Some(DimValue::Fixed(3)) }, named(sides[0]), named(sides[1])];
+fn image(name: &str, [height, width]: [DimValue; 2]) -> ValueInfo {
+    let batch = DimValue::Named("batch".to_owned());
+    let dim = [batch, DimValue::Fixed(3), height, width].map(|value| Dim { value: Some(value) }).to_vec();
     let tensor_type = Some(TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) });
     ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type }) }
 }

@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use remaster_models::{
-    ImportError, ImportOptions, Installed, Library, Manifest, PullOptions, WeightsError, import, pull,
+    ImportError, ImportOptions, Installed, Kind, Library, Manifest, PullOptions, WeightsError, import, pull,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::support::{Told, bare, library, names, sha256};
 
-const FIXTURES: [(&str, &str, u32); 4] = [
+const FIXTURES: [(&str, &str, u32); 5] = [
     ("rrdbnet-x4.pth", "rrdbnet", 4),
     ("rrdbnet-x2.pth", "rrdbnet", 2),
     ("srvgg-x4.pth", "srvgg", 4),
     ("srvgg-x2.safetensors", "srvgg", 2),
+    ("gfpgan.pth", "gfpgan", 1),
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -32,6 +33,7 @@ fn the_architecture_and_the_scale_are_read_from_the_tensors() {
     for (name, architecture, scale) in FIXTURES {
         let made = take(&library, &fixture(name)).unwrap();
         assert_eq!((made.architecture.as_str(), made.scale), (architecture, scale), "{name}");
+        assert_eq!(made.kind == Kind::FaceRestorer, architecture == "gfpgan");
         assert_eq!(made.source_sha256, sha256(&std::fs::read(fixture(name)).unwrap()));
         let bytes = std::fs::read(&made.path).unwrap();
         take(&library, &fixture(name)).unwrap();

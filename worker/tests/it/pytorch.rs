@@ -46,6 +46,31 @@ async fn imported_weights_equal_pytorch() {
     }
 }
 
+/// GFPGAN takes faces of one size in -1..1; the script's are each darker than the one before.
+#[tokio::test]
+async fn imported_gfpgan_equals_pytorch() {
+    const SIDE: usize = 64;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
+    let dir = tempfile::tempdir().unwrap();
+    let library = Library::open(dir.path().into()).unwrap();
+    import(&folder.join("gfpgan.pth"), "face", &library, &ImportOptions::default()).unwrap();
+    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: Some(1) };
+    let engine: SharedEngine = Arc::new(OnnxEngine::start(library, &settings).unwrap());
+    let expected = std::fs::read(folder.join("gfpgan.f32")).unwrap();
+    let mut expected = expected.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
+    for batch in [1, 3] {
+        let mut faces = picture((batch, 3, SIDE, SIDE));
+        for (number, mut face) in faces.outer_iter_mut().enumerate() {
+            face.mapv_inplace(|value| value * (1.0 - 0.1 * number as f32) * 2.0 - 1.0);
+        }
+        let output = engine.run(&ModelId::parse("face").unwrap(), faces).await.unwrap();
+        assert_eq!(output.dim(), (batch, 3, SIDE, SIDE));
+        let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{batch} faces: {worst}");
+    }
+    assert_eq!(expected.next(), None);
+}
+
 /// Networks behind a pixel unshuffle pad for themselves, down to a single pixel.
 #[tokio::test]
 async fn no_size_is_too_odd() {

@@ -19,11 +19,11 @@ impl<'a> Net<'a> {
         Self { graph: Builder::default(), weights }
     }
 
-    /// How many `body.0`, `body.1`, … there are, by the highest number.
-    pub(super) fn body_length(&self) -> Result<usize, WeightsError> {
+    /// How many blocks `prefix` 0, 1, … there are, by the highest number.
+    pub(super) fn length_of(&self, prefix: &str) -> Result<usize, WeightsError> {
         let mut length = 0;
         for name in self.weights.names() {
-            let number = name.strip_prefix("body.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+            let number = name.strip_prefix(prefix).and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
             if let Some(number) = number {
                 if number >= MAX_BLOCKS {
                     return Err(WeightsError::Surplus(name.to_owned()));
@@ -34,29 +34,49 @@ impl<'a> Net<'a> {
         Ok(length)
     }
 
-    /// A 3x3 convolution with bias that keeps the image's size; `channels` are those it takes and gives.
-    pub(super) fn conv(&mut self, name: &str, from: &str, channels: [usize; 2]) -> Result<String, WeightsError> {
-        let [inputs, outputs] = channels;
-        let weight = self.weights.take(&format!("{name}.weight"), &[outputs, inputs, 3, 3])?;
-        self.conv_of(name, from, channels, weight, name)
+    /// Puts a tensor of exactly that shape into the graph; returns its name.
+    pub(super) fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<String, WeightsError> {
+        let values = self.weights.take(name, dims)?;
+        self.graph.tensor(name, dims.iter().map(|&dim| dim as i64).collect(), values);
+        Ok(name.to_owned())
     }
 
-    /// As [`Self::conv`], but with these weights, and giving the value `out`.
-    pub(super) fn conv_of(
+    /// A 3x3 convolution with bias that keeps the image's size; `channels` are those it takes and gives.
+    pub(super) fn conv(&mut self, name: &str, from: &str, channels: [usize; 2]) -> Result<String, WeightsError> {
+        self.conv_sized(name, from, channels, 3)
+    }
+
+    /// As [`Self::conv`], with a square kernel of that odd side.
+    pub(super) fn conv_sized(
         &mut self,
         name: &str,
         from: &str,
         [inputs, outputs]: [usize; 2],
-        weight: Vec<u8>,
-        out: &str,
+        kernel: usize,
     ) -> Result<String, WeightsError> {
-        let (weight_name, bias_name) = (format!("{name}.weight"), format!("{name}.bias"));
-        let bias = self.weights.take(&bias_name, &[outputs])?;
-        self.graph.tensor(&weight_name, vec![outputs as i64, inputs as i64, 3, 3], weight);
-        self.graph.tensor(&bias_name, vec![outputs as i64], bias);
-        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
-        self.graph.node("Conv", name, &[from, &weight_name, &bias_name], out, attributes);
-        Ok(out.to_owned())
+        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel, kernel])?;
+        let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
+        Ok(self.conv_node(name, kernel, &[from, &weight, &bias]))
+    }
+
+    /// The node of a convolution whose weights are in the graph.
+    pub(super) fn conv_node(&mut self, name: &str, kernel: usize, inputs: &[&str]) -> String {
+        self.conv_node_to(name, kernel, inputs, name)
+    }
+
+    /// As [`Self::conv_node`], giving the value `out`.
+    pub(super) fn conv_node_to(&mut self, name: &str, kernel: usize, inputs: &[&str], out: &str) -> String {
+        let (kernel, pad) = (kernel as i64, (kernel / 2) as i64);
+        let attributes = vec![ints("kernel_shape", &[kernel; 2]), ints("pads", &[pad; 4])];
+        self.graph.node("Conv", name, inputs, out, attributes);
+        out.to_owned()
+    }
+
+    /// The channels, or columns, `range` of `from`.
+    pub(super) fn slice(&mut self, name: &str, from: &str, range: [usize; 2]) {
+        let [start, end] = range.map(|at| self.graph.integers(&[at as i64]));
+        let axis = self.graph.integers(&[1]);
+        self.graph.node("Slice", name, &[from, &start, &end, &axis], name, Vec::new());
     }
 
     /// LeakyReLU of slope 0.2.

@@ -35,7 +35,7 @@ impl Size {
             name: first.to_owned(),
             what: format!("takes {inputs} channels; known are 3, 12 and 48, which are RGB by blocks of 1, 2 and 4"),
         })?;
-        Ok(Self { features, grow, blocks: net.body_length()?, unshuffle })
+        Ok(Self { features, grow, blocks: net.length_of("body.")?, unshuffle })
     }
 }
 
@@ -60,10 +60,11 @@ pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
     value = net.conv("conv_hr", &value, same)?;
     value = net.leaky(&value);
 
-    let weight = net.weights.take("conv_last.weight", &[CHANNELS, features, 3, 3])?;
+    let weight = net.tensor("conv_last.weight", &[CHANNELS, features, 3, 3])?;
+    let bias = net.tensor("conv_last.bias", &[CHANNELS])?;
     let whole = size.unshuffle == 1;
     let last = if whole { OUTPUT } else { "conv_last" };
-    net.conv_of("conv_last", &value, [features, CHANNELS], weight, last)?;
+    net.conv_node_to("conv_last", 3, &[&value, &weight, &bias], last);
     if !whole {
         crop(net, last, scale);
     }
@@ -78,17 +79,21 @@ fn first(net: &mut Net<'_>, Size { features, unshuffle, .. }: Size) -> Result<St
     }
     let square = unshuffle * unshuffle;
     let inputs = CHANNELS * square;
-    let weight = net.weights.take("conv_first.weight", &[features, inputs, 3, 3])?;
+    let values = net.weights.take("conv_first.weight", &[features, inputs, 3, 3])?;
     let padded = pad(net, unshuffle);
     let blocks = "unshuffled";
     net.graph.node("SpaceToDepth", blocks, &[&padded], blocks, vec![int("blocksize", unshuffle as i64)]);
     // PyTorch keeps a colour's pixels together, ONNX a pixel's colours: the weights are put in ONNX's order.
-    let kernels: Vec<&[u8]> = weight.chunks_exact(KERNEL_BYTES).collect();
+    let kernels: Vec<&[u8]> = values.chunks_exact(KERNEL_BYTES).collect();
     let ordered = kernels.chunks_exact(inputs).flat_map(|output| {
         let place = move |at: usize| output[(at % CHANNELS) * square + at / CHANNELS];
         (0..inputs).map(place)
     });
-    net.conv_of(name, blocks, [inputs, features], ordered.flatten().copied().collect(), name)
+    let weight = "conv_first.weight";
+    let dims = vec![features as i64, inputs as i64, 3, 3];
+    net.graph.tensor(weight, dims, ordered.flatten().copied().collect());
+    let bias = net.tensor("conv_first.bias", &[features])?;
+    Ok(net.conv_node(name, 3, &[blocks, weight, &bias]))
 }
 
 /// The image continued to whole blocks: mirrored, as upstream does. A mirror needs an image at least as large as the

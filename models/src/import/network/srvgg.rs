@@ -17,7 +17,7 @@ const MAX_SCALE: usize = 8;
 pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
     let [features, _, _, _] = net.weights.dims("body.0.weight")?;
     // An odd layer at the end has no convolution behind it, which then is missing.
-    let last = net.body_length()? / 2 * 2;
+    let last = net.length_of("body.")? / 2 * 2;
     let mut value = INPUT.to_owned();
     let mut channels = CHANNELS;
     for layer in (0..last).step_by(2) {

@@ -42,6 +42,6 @@ pub enum WeightsError {
         got: Vec<usize>,
     },
     /// No known architecture has tensors of these names.
-    #[error("not a network that is known (RRDBNet, SRVGGNetCompact); its first tensor is {0:?}")]
+    #[error("not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN 1.3 and 1.4); its first tensor is {0:?}")]
     Unknown(String),
 }

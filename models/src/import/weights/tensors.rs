@@ -119,16 +119,26 @@ impl<'a> Weights<'a> {
 
     /// Takes a tensor of exactly that shape out, as little-endian float32 bytes.
     pub(crate) fn take(&mut self, name: &str, expected: &[usize]) -> Result<Vec<u8>, WeightsError> {
-        let tensor = self.tensors.remove(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
-        if tensor.dims != expected {
-            let (expected, got) = (expected.to_vec(), tensor.dims);
-            return Err(WeightsError::Shape { name: name.to_owned(), expected, got });
-        }
+        let tensor = self.remove(name, expected)?;
         let fail = |what: String| WeightsError::Tensor { name: name.to_owned(), what };
         let size = count(expected).and_then(|count| count.checked_mul(4));
         let grown = size.and_then(|size| self.expanded.checked_add(size)).filter(|&size| size <= MAX_EXPANDED);
         self.expanded = grown.ok_or_else(|| fail("is more than an ONNX file can hold".to_owned()))?;
         tensor.widen().map_err(fail)
+    }
+
+    /// Holds that a tensor of exactly that shape is there, and leaves its values out.
+    pub(crate) fn pass_over(&mut self, name: &str, expected: &[usize]) -> Result<(), WeightsError> {
+        self.remove(name, expected).map(drop)
+    }
+
+    fn remove(&mut self, name: &str, expected: &[usize]) -> Result<Tensor<'a>, WeightsError> {
+        let tensor = self.tensors.remove(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
+        if tensor.dims != expected {
+            let (expected, got) = (expected.to_vec(), tensor.dims);
+            return Err(WeightsError::Shape { name: name.to_owned(), expected, got });
+        }
+        Ok(tensor)
     }
 
     /// Refuses what nobody has taken.
