@@ -9,6 +9,9 @@ mod gfpgan;
 mod rrdbnet;
 mod srvgg;
 
+#[cfg(test)]
+mod tests;
+
 use super::weights::{Weights, WeightsError};
 use crate::manifest::Kind;
 use crate::onnx::build::Builder;
@@ -20,6 +23,7 @@ use crate::onnx::proto::Model;
 pub(crate) struct Network {
     /// Its family, by the manifest's name.
     pub architecture: &'static str,
+    /// What it is for.
     pub kind: Kind,
     /// Output pixels per input pixel along one side.
     pub scale: u32,

@@ -41,6 +41,9 @@ struct Steering {
 /// Adds the network; returns its side in pixels.
 pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
     let levels = net.length_of("conv_body_down.")?;
+    if levels == 0 {
+        return Err(WeightsError::Missing("conv_body_down.0.conv1.weight".to_owned()));
+    }
     if levels > MAX_LEVELS {
         return Err(WeightsError::Surplus(format!("conv_body_down.{MAX_LEVELS}.conv1.weight")));
     }

@@ -132,6 +132,11 @@ impl<'a> Weights<'a> {
         self.remove(name, expected).map(drop)
     }
 
+    #[cfg(test)]
+    pub(crate) fn discard(&mut self, name: &str) {
+        self.tensors.remove(name).unwrap();
+    }
+
     fn remove(&mut self, name: &str, expected: &[usize]) -> Result<Tensor<'a>, WeightsError> {
         let tensor = self.tensors.remove(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
         if tensor.dims != expected {
