@@ -1,11 +1,12 @@
 //! The graphs of PyTorch weights against PyTorch's own output, kept as fixtures (`models/reference/pytorch.py`).
 
 use std::path::Path;
-use std::sync::Arc;
 
-use remaster_models::{ImportOptions, Library, import};
+use remaster_models::{ImportOptions, import};
 use remaster_shared::job::ModelId;
-use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine, Tensor};
+use remaster_worker::engine::Tensor;
+
+use crate::real::{engine, library};
 
 /// The shapes that the script writes, one behind the other; odd sides too.
 const SHAPES: [(usize, usize, usize, usize); 2] = [(1, 3, 16, 20), (3, 3, 9, 13)];
@@ -20,13 +21,13 @@ fn picture(shape: (usize, usize, usize, usize)) -> Tensor {
     })
 }
 
-async fn matches(engine: &SharedEngine, library: &Library, folder: &Path, file: &str) {
+async fn matches(folder: &Path, file: &str) {
     let id = file.split('.').next().unwrap();
-    let scale = import(&folder.join(file), id, library, &ImportOptions::default()).unwrap().scale as usize;
+    let scale = import(&folder.join(file), id, &library(), &ImportOptions::default()).unwrap().scale as usize;
     let expected = std::fs::read(folder.join(format!("{id}.f32"))).unwrap();
     let mut expected = expected.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
     for shape in SHAPES {
-        let output = engine.run(&ModelId::parse(id).unwrap(), picture(shape)).await.unwrap();
+        let output = engine().run(&ModelId::parse(id).unwrap(), picture(shape)).await.unwrap();
         assert_eq!(output.dim(), (shape.0, 3, scale * shape.2, scale * shape.3), "{file}");
         let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{file} at {shape:?}: {worst}");
@@ -37,12 +38,8 @@ async fn matches(engine: &SharedEngine, library: &Library, folder: &Path, file: 
 #[tokio::test]
 async fn imported_weights_equal_pytorch() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    let dir = tempfile::tempdir().unwrap();
-    let library = Library::open(dir.path().into()).unwrap();
-    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: Some(1) };
-    let engine: SharedEngine = Arc::new(OnnxEngine::start(library.clone(), &settings).unwrap());
     for file in ["rrdbnet-x4.pth", "rrdbnet-x2.pth", "srvgg-x4.pth", "srvgg-x2.safetensors"] {
-        matches(&engine, &library, &folder, file).await;
+        matches(&folder, file).await;
     }
 }
 
@@ -51,11 +48,7 @@ async fn imported_weights_equal_pytorch() {
 async fn imported_gfpgan_equals_pytorch() {
     const SIDE: usize = 64;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    let dir = tempfile::tempdir().unwrap();
-    let library = Library::open(dir.path().into()).unwrap();
-    import(&folder.join("gfpgan.pth"), "face", &library, &ImportOptions::default()).unwrap();
-    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: Some(1) };
-    let engine: SharedEngine = Arc::new(OnnxEngine::start(library, &settings).unwrap());
+    import(&folder.join("gfpgan.pth"), "face", &library(), &ImportOptions::default()).unwrap();
     let expected = std::fs::read(folder.join("gfpgan.f32")).unwrap();
     let mut expected = expected.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
     for batch in [1, 3] {
@@ -63,7 +56,7 @@ async fn imported_gfpgan_equals_pytorch() {
         for (number, mut face) in faces.outer_iter_mut().enumerate() {
             face.mapv_inplace(|value| value * (1.0 - 0.1 * number as f32) * 2.0 - 1.0);
         }
-        let output = engine.run(&ModelId::parse("face").unwrap(), faces).await.unwrap();
+        let output = engine().run(&ModelId::parse("face").unwrap(), faces).await.unwrap();
         assert_eq!(output.dim(), (batch, 3, SIDE, SIDE));
         let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-3, "{batch} faces: {worst}");
@@ -75,13 +68,9 @@ async fn imported_gfpgan_equals_pytorch() {
 #[tokio::test]
 async fn no_size_is_too_odd() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    let dir = tempfile::tempdir().unwrap();
-    let library = Library::open(dir.path().into()).unwrap();
-    import(&folder.join("rrdbnet-x2.pth"), "x2", &library, &ImportOptions::default()).unwrap();
-    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: Some(1) };
-    let engine: SharedEngine = Arc::new(OnnxEngine::start(library, &settings).unwrap());
+    import(&folder.join("rrdbnet-x2.pth"), "x2", &library(), &ImportOptions::default()).unwrap();
     for (batch, height, width) in [(1, 1, 1), (2, 1, 5), (1, 7, 2), (1, 3, 3)] {
-        let output = engine.run(&ModelId::parse("x2").unwrap(), picture((batch, 3, height, width))).await.unwrap();
+        let output = engine().run(&ModelId::parse("x2").unwrap(), picture((batch, 3, height, width))).await.unwrap();
         assert_eq!(output.dim(), (batch, 3, 2 * height, 2 * width));
         assert!(output.iter().all(|value| value.is_finite()));
     }
