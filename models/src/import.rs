@@ -1,12 +1,14 @@
 //! Import: a weight file that somebody has becomes `MODELS_DIR/ID.onnx`.
 //!
-//! Accepted are ncnn networks (`.param` with its `.bin` beside it; either may be named) and `.onnx` files. The result
-//! takes `[N,3,H,W]` float32 in 0..1 and gives `[N,3,S*H,S*W]`, with N, H and W free. Import is deterministic, and a
-//! file it does not fully understand is refused by naming the layer or the input: it never guesses.
+//! Accepted are PyTorch weights of a known architecture (`.pth`, `.safetensors`), ncnn networks (`.param` with its
+//! `.bin` beside it; either may be named) and `.onnx` files. The result takes `[N,3,H,W]` float32 in 0..1 and gives `[N,3,S*H,S*W]`, with N, H and W free. Import is deterministic, and a
+//! file it does not fully understand is refused by naming the tensor, the layer or the input: it never guesses.
 
 mod error;
 mod ncnn;
+mod network;
 mod onnx_file;
+mod weights;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,6 +16,7 @@ use std::path::Path;
 
 pub use error::ImportError;
 pub use ncnn::NcnnError;
+pub use weights::WeightsError;
 
 use prost::Message;
 
@@ -33,18 +36,19 @@ const MAX_PARAM: u64 = 16 << 20;
 pub struct ImportOptions {
     /// Output pixels per input pixel along one side. Needed for an `.onnx` that does not tell; otherwise checked.
     pub scale: Option<u32>,
-    /// The network's family; `custom` when not given and the id is not in the manifest.
+    /// The network's family; `custom` when not given and the id is not in the manifest. PyTorch weights tell their
+    /// own, which has to be this one.
     pub architecture: Option<String>,
 }
 
-/// Imports `file` as the upscaler `id`. A model of that id that is there is replaced.
+/// Imports `file` as the model `id`: an upscaler, or where the weights are GFPGAN's a face restorer. A model of that id that is there is replaced.
 ///
 /// # Errors
-/// An invalid id, an unaccepted or broken file (the layer is named), an unknown or contradicting scale, a full disk.
+/// An invalid id, an unaccepted or broken file (the tensor or layer is named), an unknown or contradicting scale, a full disk.
 pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
     let manifest = Manifest::embedded().ok();
     let asset = manifest.as_ref().and_then(|manifest| manifest.find(id));
-    if let Some(asset) = asset.filter(|asset| asset.kind != Kind::Upscaler) {
+    if let Some(asset) = asset.filter(|asset| !asset.kind.is_model()) {
         return Err(ImportError::Reserved { id: id.to_owned(), kind: asset.kind });
     }
     let listed = asset.map_or_else(ImportOptions::default, known);
@@ -73,10 +77,11 @@ fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) ->
     if !valid_id(id) {
         return Err(ImportError::BadId(id.to_owned()));
     }
+    let family = options.architecture.as_deref();
     let describe = |scale, source_sha256| Description {
         id: id.to_owned(),
         kind: Kind::Upscaler,
-        architecture: options.architecture.clone().unwrap_or_else(|| "custom".to_owned()),
+        architecture: family.unwrap_or("custom").to_owned(),
         scale,
         source_sha256,
     };
@@ -91,6 +96,21 @@ fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) ->
             agree(options.scale, network.scale)?;
             let description = describe(network.scale, digest::of_bytes(&[&param, &bin]));
             drop((param, bin));
+            library.install(id, &[&network.into_model(&description).encode_to_vec()])?;
+        }
+        Some(kind @ ("pth" | "safetensors")) => {
+            let bytes = read(file, MAX_WEIGHTS)?;
+            let weights = if kind == "pth" { weights::read_pth(&bytes) } else { weights::read_safetensors(&bytes) };
+            let network = network::build(weights?)?;
+            agree(options.scale, network.scale)?;
+            let (got, kind) = (network.architecture, network.kind);
+            if let Some(expected) = family.filter(|&family| family != got) {
+                return Err(ImportError::ArchitectureDiffers { expected: expected.to_owned(), got });
+            }
+            let source_sha256 = digest::of_bytes(&[&bytes]);
+            drop(bytes);
+            let description =
+                Description { kind, architecture: got.to_owned(), ..describe(network.scale, source_sha256) };
             library.install(id, &[&network.into_model(&description).encode_to_vec()])?;
         }
         Some("onnx") => {

@@ -28,7 +28,7 @@ mod status;
 pub use disk::DiskError;
 pub use fetch::{FetchError, PipCommand, SourceError, Tried};
 pub use id::valid_id;
-pub use import::{ImportError, ImportOptions, NcnnError, import};
+pub use import::{ImportError, ImportOptions, NcnnError, WeightsError, import};
 pub use library::{Installed, Library, LibraryError, Verdict, default_dir};
 pub use manifest::{Asset, AssetFile, Kind, Manifest, ManifestError, PipSource, Source};
 pub use progress::{Progress, Silent};

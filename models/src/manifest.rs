@@ -19,6 +19,8 @@ const EMBEDDED: &str = include_str!("../manifest.toml");
 pub enum Kind {
     /// Turns `[N,3,H,W]` into `[N,3,S*H,S*W]`.
     Upscaler,
+    /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the same, restored.
+    FaceRestorer,
     /// The ONNX Runtime library.
     Runtime,
     /// A picture for tests and first steps.
@@ -31,6 +33,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upscaler => "upscaler",
+            Self::FaceRestorer => "face_restorer",
             Self::Runtime => "runtime",
             Self::Photo => "photo",
         }
@@ -39,7 +42,13 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Upscaler, Self::Runtime, Self::Photo].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Upscaler, Self::FaceRestorer, Self::Runtime, Self::Photo].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether such an asset is a network, installed as `ID.onnx`.
+    #[must_use]
+    pub fn is_model(self) -> bool {
+        matches!(self, Self::Upscaler | Self::FaceRestorer)
     }
 }
 

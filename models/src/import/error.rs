@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ncnn::NcnnError;
+use super::weights::WeightsError;
 use crate::disk::DiskError;
 use crate::manifest::Kind;
 
@@ -21,7 +22,7 @@ pub enum ImportError {
         kind: Kind,
     },
     /// An extension that no importer takes.
-    #[error("{}: not an accepted kind; import takes ncnn (.param with its .bin beside it) and .onnx", .0.display())]
+    #[error("{}: not an accepted kind; import takes .pth, .safetensors, .onnx, and ncnn's .param with its .bin beside it", .0.display())]
     NotAccepted(PathBuf),
     /// Half of an ncnn network.
     #[error("{}: needs {} beside it", file.display(), missing.display())]
@@ -50,6 +51,9 @@ pub enum ImportError {
     /// An ncnn network that is broken, or has something this importer does not translate.
     #[error("ncnn: {0}")]
     Ncnn(#[from] NcnnError),
+    /// A PyTorch weight file that is broken, or not of a known network; the tensor is named.
+    #[error("weights: {0}")]
+    Weights(#[from] WeightsError),
     /// An ONNX file that is broken, or does not take and give one RGB image batch.
     #[error("onnx: {0}")]
     Onnx(String),
@@ -63,6 +67,14 @@ pub enum ImportError {
         expected: u32,
         /// What the file, or else the caller, says.
         got: u32,
+    },
+    /// The weights are of another network than the id, or the caller, says.
+    #[error("the network is {got}, expected {expected}")]
+    ArchitectureDiffers {
+        /// What the manifest or the caller says.
+        expected: String,
+        /// What the file has.
+        got: &'static str,
     },
     /// The models directory cannot take it.
     #[error(transparent)]

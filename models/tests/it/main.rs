@@ -7,6 +7,7 @@ mod http;
 mod import;
 mod mirror;
 mod pip;
+mod pytorch;
 mod real;
 mod server;
 mod support;

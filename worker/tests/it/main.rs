@@ -4,6 +4,7 @@
 
 mod formats;
 mod ncnn;
+mod pytorch;
 mod queue;
 mod real;
 mod seams;

@@ -1,9 +1,11 @@
 //! The one real engine of this process, and pictures to and from it.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
+use std::os::unix::fs::symlink;
 use std::sync::{Arc, OnceLock};
 
 use image::{DynamicImage, ImageFormat};
+use remaster_models::Library;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::picture::inspect;
 use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
@@ -14,9 +16,21 @@ pub fn engine() -> SharedEngine {
     static ENGINE: OnceLock<SharedEngine> = OnceLock::new();
     let start = || -> SharedEngine {
         let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
-        Arc::new(OnnxEngine::start(remaster_testkit::library(), &settings).unwrap())
+        Arc::new(OnnxEngine::start(library(), &settings).unwrap())
     };
     Arc::clone(ENGINE.get_or_init(start))
+}
+
+/// The engine's models: links to the real ones, and whatever tests import. Apart, since others count the real ones.
+pub fn library() -> Library {
+    let library = Library::open(remaster_testkit::folder().join("worker-tests")).unwrap();
+    for model in remaster_testkit::library().installed().unwrap() {
+        match symlink(model.path.canonicalize().unwrap(), library.model_path(&model.id)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
+            _ => {}
+        }
+    }
+    library
 }
 
 pub fn params(model: &str, scale: Scale) -> EnhanceParams {

@@ -1,0 +1,67 @@
+//! The zip file that `torch.save` writes since PyTorch 1.6: `NAME/data.pkl`, and the storages `NAME/data/KEY`.
+//!
+//! Members are stored, never compressed, so each is a piece of the file itself: there is nothing to unpack and nothing
+//! to inflate. A compressed member is refused, and so are members that together claim more than the file has.
+
+use std::collections::HashMap;
+use std::io::{self, Cursor};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::WeightsError;
+
+/// A `.pth` file's members, by their names without the folder.
+#[derive(Debug)]
+pub(crate) struct Archive<'a> {
+    members: HashMap<String, &'a [u8]>,
+}
+
+impl<'a> Archive<'a> {
+    /// Finds and checks every member, checksums included.
+    pub(crate) fn open(file: &'a [u8]) -> Result<Self, WeightsError> {
+        if file.first() == Some(&0x80) {
+            let what = "written by PyTorch before 1.6, or a bare pickle: load and save it again with a newer PyTorch";
+            return Err(WeightsError::File(what.to_owned()));
+        }
+        let broken = |what: String| WeightsError::File(format!("not a PyTorch file: {}", what.replace('\n', " ")));
+        let mut zip = ZipArchive::new(Cursor::new(file)).map_err(|error| broken(error.to_string()))?;
+        let mut left = file.len() as u64;
+        let mut all = Vec::with_capacity(zip.len());
+        for index in 0..zip.len() {
+            let mut member = zip.by_index(index).map_err(|error| broken(error.to_string()))?;
+            let name = String::from_utf8(member.name_raw().to_vec()).map_err(|error| broken(error.to_string()))?;
+            if member.compression() != CompressionMethod::Stored || member.size() != member.compressed_size() {
+                return Err(broken(format!("its member {name:?} is compressed")));
+            }
+            // Members that overlap would make many large ones out of a small file.
+            left = left
+                .checked_sub(member.size())
+                .ok_or_else(|| broken(format!("its members up to {name:?} claim more bytes than the file has")))?;
+            io::copy(&mut member, &mut io::sink()).map_err(|error| broken(format!("member {name:?}: {error}")))?;
+            let start = member.data_start().and_then(|start| usize::try_from(start).ok());
+            let length = usize::try_from(member.size()).ok();
+            let bytes = start.zip(length).and_then(|(start, length)| file.get(start..start.checked_add(length)?));
+            all.push((name, bytes.ok_or_else(|| broken("a member lies outside of the file".to_owned()))?));
+        }
+        let mut folders = all.iter().filter_map(|(name, _)| name.strip_suffix("data.pkl"));
+        let (Some(folder), None) = (folders.next(), folders.next()) else {
+            return Err(broken("it does not have one data.pkl".to_owned()));
+        };
+        let inside = |(name, bytes): &(String, &'a [u8])| Some((name.strip_prefix(folder)?.to_owned(), *bytes));
+        let archive = Self { members: all.iter().filter_map(inside).collect() };
+        if archive.members.get("byteorder").is_some_and(|order| order.trim_ascii() != b"little") {
+            return Err(broken("its byte order is not little-endian".to_owned()));
+        }
+        Ok(archive)
+    }
+
+    /// The pickle.
+    pub(crate) fn pickle(&self) -> &'a [u8] {
+        self.members.get("data.pkl").copied().unwrap_or_default()
+    }
+
+    /// The storage of that key.
+    pub(crate) fn storage(&self, key: &str) -> Option<&'a [u8]> {
+        self.members.get(&format!("data/{key}")).copied()
+    }
+}

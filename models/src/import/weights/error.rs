@@ -1,0 +1,47 @@
+//! What is wrong with a weight file, and where.
+
+/// Why a `.pth` or `.safetensors` file does not become a network.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WeightsError {
+    /// Not such a file, or cut off.
+    #[error("{0}")]
+    File(String),
+    /// A Python object that weights do not need, such as a function to call on loading.
+    #[error("the file names the Python object {0:?}, which is not accepted; nothing of it was executed")]
+    Foreign(String),
+    /// The pickle is broken, or has something that `torch.save` does not write.
+    #[error("data.pkl at byte {at}: {what}")]
+    Pickle {
+        /// Counted from zero.
+        at: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// One tensor is broken or of a kind that is not taken.
+    #[error("tensor {name:?}: {what}")]
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The architecture has it, the file does not.
+    #[error("tensor {0:?} is missing")]
+    Missing(String),
+    /// The file has it, the architecture does not.
+    #[error("tensor {0:?} has no place in the network")]
+    Surplus(String),
+    /// Sizes that do not fit the rest of the network.
+    #[error("tensor {name:?} has the shape {got:?}, expected {expected:?}")]
+    Shape {
+        /// The tensor's name.
+        name: String,
+        /// What the architecture asks for.
+        expected: Vec<usize>,
+        /// What the file has.
+        got: Vec<usize>,
+    },
+    /// No known architecture has tensors of these names.
+    #[error("not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN 1.3 and 1.4); its first tensor is {0:?}")]
+    Unknown(String),
+}

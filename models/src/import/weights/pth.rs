@@ -1,0 +1,89 @@
+//! `.pth`: from the pickle's objects to tensors, each a checked piece of its storage.
+
+use std::collections::HashMap;
+
+use super::WeightsError;
+use super::archive::Archive;
+use super::pickle::{self, Objects, Ref, Value};
+use super::tensors::{Tensor, Weights, count};
+
+/// Where the tensors lie, in the order of preference; else the file holds nothing but tensors.
+/// `params_ema` is what Real-ESRGAN and GFPGAN take where both are there.
+const KEYS: [&str; 2] = ["params_ema", "params"];
+
+/// The tensors of `file`.
+pub(crate) fn read(file: &[u8]) -> Result<Weights<'_>, WeightsError> {
+    let archive = Archive::open(file)?;
+    let (objects, root) = pickle::read(archive.pickle())?;
+    let Value::Dict(top) = objects.get(root) else {
+        return Err(WeightsError::File("not a dictionary of tensors".to_owned()));
+    };
+    let under =
+        |key: &&str| top.iter().find(|(name, _)| matches!(objects.get(*name), Value::Text(text) if text == key));
+    let tensors = KEYS.iter().find_map(under).map_or(root, |&(_, tensors)| tensors);
+    let Value::Dict(tensors) = objects.get(tensors) else {
+        return Err(WeightsError::File("its parameters are not a dictionary of tensors".to_owned()));
+    };
+    let mut weights = Weights::default();
+    let mut claimed = HashMap::new();
+    for &(name, tensor) in tensors {
+        let Value::Text(name) = objects.get(name) else {
+            return Err(WeightsError::File("a tensor's name is not text".to_owned()));
+        };
+        let view = view(&objects, tensor, &archive, &mut claimed);
+        weights.insert(name, view.map_err(|what| WeightsError::Tensor { name: shortened(name), what })?)?;
+    }
+    Ok(weights)
+}
+
+/// The tensor `of`, whose values have to lie row by row in a piece of its storage that no other tensor uses.
+/// `claimed` counts each storage's bytes in use: more than there are would make a large model out of a small file.
+fn view<'a>(
+    objects: &Objects<'a>,
+    of: Ref,
+    archive: &Archive<'a>,
+    claimed: &mut HashMap<&'a str, usize>,
+) -> Result<Tensor<'a>, String> {
+    let Value::Tensor { storage, offset, dims, strides } = objects.get(of) else {
+        return Err("is not a tensor".to_owned());
+    };
+    let Value::Storage { element, key, values } = objects.get(*storage) else {
+        return Err("has no storage".to_owned());
+    };
+    let stored = archive.storage(key).ok_or_else(|| format!("its storage {key:?} is not in the file"))?;
+    if values.checked_mul(element.size()) != Some(stored.len()) {
+        return Err(format!("its storage {key:?} has {} bytes, not {values} values", stored.len()));
+    }
+    if !row_by_row(dims, strides) {
+        return Err(format!(
+            "strides {strides:?} for the shape {dims:?} are not supported: values have to lie in a row"
+        ));
+    }
+    let length = count(dims).and_then(|count| count.checked_mul(element.size()));
+    let range =
+        length.zip(offset.checked_mul(element.size())).and_then(|(n, start)| Some(start..start.checked_add(n)?));
+    let range = range.ok_or_else(|| format!("the shape {dims:?} is absurd"))?;
+    let bytes = stored.get(range).ok_or_else(|| format!("the shape {dims:?} reaches beyond its storage {key:?}"))?;
+    let used = claimed.entry(key).or_default();
+    // No overflow: each term is the length of a piece of the file, and the sum so far is bounded by the storage.
+    *used += bytes.len();
+    if *used > stored.len() {
+        return Err(format!("shares its storage {key:?} with another tensor, which is not supported"));
+    }
+    Tensor::new(dims.clone(), *element, bytes)
+}
+
+/// Whether `strides` are those of a tensor whose last dimension runs fastest; those of single rows do not matter.
+fn row_by_row(dims: &[usize], strides: &[usize]) -> bool {
+    let mut next = Some(1_usize);
+    dims.len() == strides.len()
+        && dims.iter().zip(strides).rev().all(|(&dim, &stride)| {
+            let fits = dim == 1 || next == Some(stride);
+            next = next.and_then(|next| next.checked_mul(dim));
+            fits
+        })
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
+}
