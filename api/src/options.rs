@@ -48,9 +48,9 @@ impl Options {
             other => return Err(Problem::parameter("background", other, "true or false")),
         };
         let models = api.catalogue.models();
-        if faces == FaceMode::Require && !models.iter().any(|model| model.installed && model.kind == "face_restorer") {
-            let detail =
-                "No face restoration model is installed, and faces is require; use faces=auto to go on without.";
+        let installed = |kind| models.iter().any(|model| model.installed && model.kind == kind);
+        if faces == FaceMode::Require && !(installed("detector") && installed("face_restorer")) {
+            let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
             return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
         }
         let model = if background { upscaler(&models, &asked, scale)? } else { asked };

@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use ort::session::{NoSelectedOutputs, RunOptions};
-use remaster_models::Library;
+use remaster_models::{Installed, Library};
 use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
@@ -109,9 +109,12 @@ fn run(
 
 /// The overlap at which tiles of a photo equal the whole within 1/255, measured (`worker/examples/tiles.rs`) and with
 /// some pixels to spare. The dense blocks of RRDBNet carry far; a network that is not known gets the same.
-fn overlap(architecture: &str) -> usize {
-    match architecture {
-        "srvgg" => 24,
+///
+/// An x2 RRDBNet works on blocks of 2x2 pixels, so it carries twice as far (not measured: its weights were not at hand).
+fn overlap(model: &Installed) -> usize {
+    match (model.architecture.as_str(), model.scale) {
+        ("srvgg", _) => 24,
+        (_, 2) => 144,
         _ => 72,
     }
 }
@@ -138,7 +141,7 @@ impl Engine for OnnxEngine {
         let found = tokio::task::spawn_blocking(move || library.get(id.as_str()));
         let found = found.await.map_err(|_| EngineError::Stopped)?;
         let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
-        let network = Network { scale: found.scale, overlap: overlap(&found.architecture) };
+        let network = Network { scale: found.scale, overlap: overlap(&found) };
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
         Ok(network)
     }

@@ -6,8 +6,11 @@
 
 use crate::picture::Window;
 
-/// Mirrored pixels around the picture.
-const EDGE: usize = 10;
+/// Mirrored pixels around the picture; a multiple of [`GRID`].
+const EDGE: usize = 12;
+
+/// Where cells may start.
+const GRID: usize = 4;
 
 /// Cells are not quartered below this side.
 const SMALLEST: usize = 32;
@@ -71,7 +74,7 @@ impl Cell {
         if self.width.min(self.height) < 2 * SMALLEST {
             return None;
         }
-        let (left, top) = (self.width / 2, self.height / 2);
+        let (left, top) = (self.width / 2 / GRID * GRID, self.height / 2 / GRID * GRID);
         let part = |x, y, width, height| Cell { x: self.x + x, y: self.y + y, width, height };
         Some([
             part(0, 0, left, top),
@@ -89,7 +92,7 @@ impl TileSettings {
 
     /// For a network that needs `overlap` pixels around each tile.
     pub fn grid(self, overlap: usize) -> Grid {
-        Grid { side: self.side.max(2 * overlap + SMALLEST), overlap }
+        Grid { side: self.side.max(2 * overlap + SMALLEST + GRID), overlap }
     }
 }
 
@@ -103,11 +106,15 @@ impl Grid {
             .collect()
     }
 
-    /// `length` in as few even parts as fit, as (start, length).
+    /// `length` in as few even parts as fit, as (start, length). Parts start at multiples of [`GRID`], as the whole does:
+    /// a network that looks at blocks of pixels (x2plus) then sees the same blocks in a tile as in the whole.
     fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts =
-            if length + 2 * EDGE <= self.side { 1 } else { length.div_ceil(self.side - 2 * self.overlap).max(1) };
-        let start = |part: usize| part * length / parts;
+        let parts = if length + 2 * EDGE <= self.side {
+            1
+        } else {
+            length.div_ceil(self.side - 2 * self.overlap - GRID).max(1)
+        };
+        let start = |part: usize| if part == parts { length } else { part * length / parts / GRID * GRID };
         (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
     }
 
@@ -142,6 +149,7 @@ mod tests {
                     }
                     let window = settings.window(cell, width, height);
                     assert!(window.width <= side && window.height <= side, "{cell:?} {window:?}");
+                    assert!(cell.x % GRID == 0 && cell.y % GRID == 0, "{cell:?}");
                 }
                 assert!(seen.iter().all(|count| *count == 1), "{width}x{height} at {side}");
             }
