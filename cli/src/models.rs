@@ -34,11 +34,19 @@ impl Models {
 
     /// Fetches `ids`; says what fails, one line each, and returns how many did. Blocks.
     pub fn pull(&self, ids: &[&str]) -> anyhow::Result<usize> {
+        self.pull_telling(ids, |_, _| ())
+    }
+
+    /// The same, with `told` of each that is there.
+    fn pull_telling(&self, ids: &[&str], told: impl Fn(&str, &Pulled)) -> anyhow::Result<usize> {
         let mut failed = 0;
         for outcome in pull(&self.manifest, &self.library, ids, &self.options, &Bars::default())? {
-            if let Err(error) = outcome.result {
-                eprintln!("error: {}", of(&outcome.id, &error));
-                failed += 1;
+            match outcome.result {
+                Ok(pulled) => told(&outcome.id, &pulled),
+                Err(error) => {
+                    eprintln!("error: {}", of(&outcome.id, &error));
+                    failed += 1;
+                }
             }
         }
         Ok(failed)
@@ -108,17 +116,10 @@ fn fetch(models: &Models, ids: Vec<String>, all: bool) -> anyhow::Result<ExitCod
         bail!("{unknown:?} is not a known asset; there are {}", known.join(", "));
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut failed = 0;
-    for outcome in pull(&models.manifest, &models.library, &ids, &models.options, &Bars::default())? {
-        match outcome.result {
-            Ok(Pulled::AlreadyThere(_)) => println!("{} is installed", outcome.id),
-            Ok(Pulled::Installed(path)) => println!("{} is now in {}", outcome.id, path.display()),
-            Err(error) => {
-                eprintln!("error: {}", of(&outcome.id, &error));
-                failed += 1;
-            }
-        }
-    }
+    let failed = models.pull_telling(&ids, |id, pulled| match pulled {
+        Pulled::AlreadyThere(_) => println!("{id} is installed"),
+        Pulled::Installed(path) => println!("{id} is now in {}", path.display()),
+    })?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { FAILED.into() })
 }
 

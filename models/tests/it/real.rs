@@ -1,23 +1,12 @@
 //! The real assets, by way of the crate's own pull (`ASSET_MIRROR`, then the manifest's sources), kept between runs.
 
-use std::path::PathBuf;
-
 use remaster_models::{
-    ImportOptions, Kind, Library, Manifest, PullOptions, Silent, Verdict, fetch_asset, import, missing_defaults, pull,
+    ImportOptions, Kind, Library, Manifest, Silent, Verdict, fetch_asset, import, missing_defaults, pull,
 };
+use remaster_testkit::options;
 
-fn options() -> PullOptions {
-    PullOptions { mirror: std::env::var("ASSET_MIRROR").ok(), ..PullOptions::default() }
-}
-
-/// `REMASTER_TEST_ASSETS`, or `test-assets` in the target directory.
 fn kept() -> Library {
-    let target = || {
-        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from(workspace), PathBuf::from).join("test-assets")
-    };
-    let dir = std::env::var_os("REMASTER_TEST_ASSETS").map_or_else(target, PathBuf::from);
-    Library::open(dir).unwrap()
+    Library::open(remaster_testkit::folder()).unwrap()
 }
 
 #[test]

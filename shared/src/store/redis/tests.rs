@@ -1,76 +1,14 @@
 //! The contract on a real redis-server that each test starts on a port of its own, and what only this store promises.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use remaster_testkit::RedisServer;
 
 use super::*;
 use crate::clock::ManualClock;
 use crate::job::Status;
 use crate::store::contract::{client as number, contract_tests, new_job, submit};
 
-/// A redis-server with its files in a folder of its own.
-struct Server {
-    child: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        // Below the ports that the system gives to others, each tried by one process and one test only.
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let first = (std::process::id().wrapping_mul(61) % 12_000) as u16;
-        loop {
-            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000;
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                let folder = tempfile::tempdir().unwrap();
-                let mut child = spawn(port, folder.path());
-                // One that found its port taken after all has ended by now, and somebody else answered.
-                if child.try_wait().unwrap().is_none() {
-                    return Self { child, port, folder };
-                }
-            }
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = spawn(self.port, self.folder.path());
-    }
-}
-
-fn spawn(port: u16, folder: &std::path::Path) -> Child {
-    let child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-        .args(["--appendfsync", "always", "--dir", &folder.to_string_lossy()])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("redis-server is installed (cargo xtask test does that)");
-    for _ in 0..200 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(25));
-    }
-    std::thread::sleep(Duration::from_millis(50));
-    child
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, Server) {
-    let server = Server::start();
+async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisServer) {
+    let server = RedisServer::start();
     let store = RedisStore::with_clock(&server.url(), policy, Some(clock)).await.unwrap();
     (Arc::new(store), server)
 }
@@ -79,7 +17,7 @@ contract_tests!(make);
 
 #[tokio::test]
 async fn the_library_s_transitions_are_the_domain_s() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     for from in Status::ALL {
         for to in Status::ALL {
@@ -92,7 +30,7 @@ async fn the_library_s_transitions_are_the_domain_s() {
 
 #[tokio::test]
 async fn two_nodes_share_clients_jobs_and_changes() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let one = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let two = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let address = "192.0.2.1".parse().unwrap();
@@ -107,7 +45,7 @@ async fn two_nodes_share_clients_jobs_and_changes() {
 
 #[tokio::test]
 async fn a_restart_loses_nothing_and_is_survived() {
-    let mut server = Server::start();
+    let mut server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let id = submit(&store, 1, 1).await[0];
     server.restart();
@@ -126,7 +64,7 @@ async fn a_restart_loses_nothing_and_is_survived() {
 
 #[tokio::test]
 async fn a_lost_library_is_loaded_again() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let _: () = store.client.function_delete("remaster").await.unwrap();
     store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.unwrap();
@@ -134,10 +72,9 @@ async fn a_lost_library_is_loaded_again() {
 
 #[tokio::test]
 async fn an_unanswered_command_fails_within_two_seconds() {
-    let mut server = Server::start();
+    let mut server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.stop();
     let began = std::time::Instant::now();
     assert!(store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.is_err());
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -150,7 +87,7 @@ async fn what_cannot_be_used_is_said_in_a_line() {
     assert!(bad.contains("REDIS_URL") && bad.contains("redis://host:6379"), "{bad}");
     let nobody = RedisStore::open("redis://127.0.0.1:9", policy()).await.err().unwrap().to_string();
     assert!(nobody.contains("does not answer"), "{nobody}");
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), policy()).await.unwrap();
     let newer = "#!lua name=remaster\nredis.register_function('rm_version', function() return 99 end)";
     let _: () = store.client.function_load(true, newer).await.unwrap();
