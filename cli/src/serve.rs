@@ -7,7 +7,7 @@ use std::{io::IsTerminal, path::Path, process::ExitCode, sync::Arc, time::Durati
 use anyhow::{Context, bail};
 use remaster_api::{Api, ApiSettings};
 use remaster_models::{Asset, Kind, Source};
-use remaster_shared::blob::Blobs;
+use remaster_shared::blob::{Blobs, Storage};
 use remaster_shared::clock::SystemClock;
 use remaster_shared::job::UrlBase;
 use remaster_shared::picture::PixelLimits;
@@ -128,9 +128,8 @@ async fn open_store(args: &ServeArgs) -> anyhow::Result<SharedStore> {
 
 fn open_blobs(args: &StoreArgs) -> anyhow::Result<Blobs> {
     match args.storage_url.as_deref().filter(|url| !url.is_empty()) {
-        Some(url) => {
-            Blobs::from_url(url).with_context(|| format!("STORAGE_URL is {url:?} (see docs/configuration.md)"))
-        }
+        Some(url) => Blobs::open(&Storage::at(url), std::env::vars())
+            .with_context(|| format!("STORAGE_URL is {url:?} (see docs/configuration.md)")),
         None => Blobs::in_folder(&args.data_dir.join("blobs")).context("DATA_DIR (see docs/configuration.md)"),
     }
 }

@@ -13,3 +13,4 @@ pub mod job;
 pub mod picture;
 pub mod quota;
 pub mod store;
+pub mod tls;

@@ -1,13 +1,14 @@
 //! What tests of several crates need: the real models, the inference runtime and the test photo, fetched by the
 //! project's own code (`ASSET_MIRROR`, then the manifest's sources) and kept between runs.
 //!
-//! Also a [`RedisServer`] for tests to start, stop and restart.
+//! Also a [`RedisServer`] and an [`S3Server`] for tests to start, stop and restart.
 //!
 //! The assets lie in `REMASTER_TEST_ASSETS`, or in `test-assets` under the target folder.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot have its assets cannot go on")]
 
 mod redis;
+mod s3;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use image::RgbImage;
 use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull};
 
 pub use redis::RedisServer;
+pub use s3::S3Server;
 
 /// The network that is fast enough for tests.
 pub const SMALL_MODEL: &str = "realesr-animevideov3";

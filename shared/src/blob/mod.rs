@@ -1,0 +1,137 @@
+//! Inputs and outputs of jobs, over `object_store`: one key per input, one per attempt's output.
+//!
+//! An attempt writes to a key of its own, so a worker that lost its lease can never overwrite the picture of the one
+//! that took over.
+
+mod cloud;
+mod folder;
+mod key;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{TryStreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use object_store::signer::{Method, SignedUrlOptions, Signer};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, buffered::BufWriter, memory::InMemory, path::Path as ObjectPath,
+};
+use tokio::io::AsyncWriteExt;
+
+use crate::clock::from_millis;
+pub use key::BlobKey;
+pub use open::{Storage, StorageError};
+
+/// What is sent at once: larger objects go in parts of this size, the smallest that S3 takes.
+const PART: usize = 5 * 1024 * 1024;
+/// Parts of one object on their way at once: what bounds memory.
+const PARTS: usize = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    #[error("no object at {0}")]
+    NotFound(BlobKey),
+    #[error("object storage: {0}")]
+    Unavailable(#[source] object_store::Error),
+    #[error("reading a file to store it: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A stored object as it is read: its size and its bytes (of the asked range) in pieces.
+pub struct BlobStream {
+    pub size: u64,
+    pub body: BoxStream<'static, Result<Bytes, object_store::Error>>,
+}
+
+/// The object store of this service.
+#[derive(Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    signer: Option<Arc<dyn Signer>>,
+}
+
+impl Blobs {
+    pub fn in_memory() -> Self {
+        Self { store: Arc::new(InMemory::new()), signer: None }
+    }
+
+    /// Objects as files under `folder`, which is made when missing. Writes are durable before they are acknowledged.
+    pub fn in_folder(folder: &Path) -> Result<Self, StorageError> {
+        Ok(Self { store: Arc::new(folder::open(folder)?), signer: None })
+    }
+
+    /// Streams the file at `source` to `key`: visible whole, or not at all.
+    pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
+        let mut file = tokio::fs::File::open(source).await?;
+        let mut writer =
+            BufWriter::with_capacity(Arc::clone(&self.store), key.path(), PART).with_max_concurrency(PARTS);
+        let copied = async {
+            tokio::io::copy(&mut file, &mut writer).await?;
+            writer.shutdown().await
+        };
+        if let Err(error) = copied.await {
+            // Fails when nothing was begun, which leaves nothing behind either.
+            let _ = writer.abort().await;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// The whole object in memory.
+    pub async fn get(&self, key: BlobKey) -> Result<Bytes, BlobError> {
+        let got = self.store.get(&key.path()).await.map_err(|error| at(key, error))?;
+        got.bytes().await.map_err(|error| at(key, error))
+    }
+
+    /// The object's bytes in pieces; `range` is of bytes, end exclusive.
+    pub async fn stream(&self, key: BlobKey, range: Option<std::ops::Range<u64>>) -> Result<BlobStream, BlobError> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let got = self.store.get_opts(&key.path(), options).await.map_err(|error| at(key, error))?;
+        Ok(BlobStream { size: got.meta.size, body: got.into_stream() })
+    }
+
+    /// Deletes the object; one that is not there is as good as deleted.
+    pub async fn delete(&self, key: BlobKey) -> Result<(), BlobError> {
+        match self.store.delete(&key.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(BlobError::Unavailable(error)),
+        }
+    }
+
+    /// Keys last written before `before`; objects that are not ours are passed over.
+    pub async fn older_than(&self, before: Timestamp) -> Result<Vec<BlobKey>, BlobError> {
+        let listed: Vec<_> = self.store.list(None).try_collect().await.map_err(BlobError::Unavailable)?;
+        let old = listed.into_iter().filter(|meta| from_millis(meta.last_modified.timestamp_millis()) < before);
+        Ok(old.filter_map(|meta| meta.location.as_ref().parse().ok()).collect())
+    }
+
+    /// A URL at which anybody gets the object for `time`, to be saved as `name` (plain ASCII); `None` where this storage
+    /// does not sign.
+    pub async fn signed(&self, key: BlobKey, name: &str, time: Duration) -> Result<Option<String>, BlobError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let disposition = format!("inline; filename=\"{name}\"");
+        let named = SignedUrlOptions::new().with_query([("response-content-disposition", disposition)]);
+        let signed = match signer.signed_url_opts(Method::GET, &key.path(), time, &named).await {
+            // Azure signs no query of ours: the name is a comfort.
+            Err(object_store::Error::NotSupported { .. }) => signer.signed_url(Method::GET, &key.path(), time).await,
+            signed => signed,
+        };
+        signed.map(|url| Some(url.into())).map_err(BlobError::Unavailable)
+    }
+
+    /// Whether the storage answers and the bucket is there.
+    pub async fn ping(&self) -> Result<(), BlobError> {
+        let nothing = ObjectPath::from("ping");
+        self.store.list(Some(&nothing)).try_next().await.map(drop).map_err(BlobError::Unavailable)
+    }
+}
+
+fn at(key: BlobKey, error: object_store::Error) -> BlobError {
+    match error {
+        object_store::Error::NotFound { .. } => BlobError::NotFound(key),
+        other => BlobError::Unavailable(other),
+    }
+}
