@@ -12,14 +12,14 @@ mod tests;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, buffered::BufWriter, memory::InMemory, path::Path as ObjectPath,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, memory::InMemory, path::Path as ObjectPath,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::AsyncReadExt;
 
 use crate::clock::from_millis;
 pub use key::BlobKey;
@@ -27,6 +27,8 @@ pub use open::{Storage, StorageError};
 
 /// What is sent at once: larger objects go in parts of this size, the smallest that S3 takes.
 const PART: usize = 5 * 1024 * 1024;
+/// What is read of a file at once.
+const PIECE: usize = 256 * 1024;
 /// Parts of one object on their way at once: what bounds memory.
 const PARTS: usize = 2;
 
@@ -66,18 +68,22 @@ impl Blobs {
     /// Streams the file at `source` to `key`: visible whole, or not at all.
     pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
         let mut file = tokio::fs::File::open(source).await?;
-        let mut writer =
-            BufWriter::with_capacity(Arc::clone(&self.store), key.path(), PART).with_max_concurrency(PARTS);
-        let copied = async {
-            tokio::io::copy(&mut file, &mut writer).await?;
-            writer.shutdown().await
-        };
-        if let Err(error) = copied.await {
-            // Fails when nothing was begun, which leaves nothing behind either.
-            let _ = writer.abort().await;
-            return Err(error.into());
+        if file.metadata().await?.len() <= PART as u64 {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).await?;
+            self.store.put(&key.path(), content.into()).await.map_err(BlobError::Unavailable)?;
+            return Ok(());
         }
-        Ok(())
+        let upload = self.store.put_multipart(&key.path()).await.map_err(BlobError::Unavailable)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        match send(&mut file, &mut writer).await {
+            Ok(()) => writer.finish().await.map(drop).map_err(BlobError::Unavailable),
+            Err(error) => {
+                let aborted = writer.abort().await;
+                tracing::debug!(%key, ?aborted, "an upload was cut short");
+                Err(error)
+            }
+        }
     }
 
     /// The whole object in memory.
@@ -127,6 +133,17 @@ impl Blobs {
         let nothing = ObjectPath::from("ping");
         self.store.list(Some(&nothing)).try_next().await.map(drop).map_err(BlobError::Unavailable)
     }
+}
+
+/// Sends the file in parts, a bounded number at once.
+async fn send(file: &mut tokio::fs::File, writer: &mut WriteMultipart) -> Result<(), BlobError> {
+    let mut piece = BytesMut::with_capacity(PIECE);
+    while file.read_buf(&mut piece).await? > 0 {
+        writer.wait_for_capacity(PARTS).await.map_err(BlobError::Unavailable)?;
+        writer.put(piece.split().freeze());
+        piece.reserve(PIECE);
+    }
+    Ok(())
 }
 
 fn at(key: BlobKey, error: object_store::Error) -> BlobError {
