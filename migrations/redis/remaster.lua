@@ -14,14 +14,14 @@
 --   {rm}:done         zset    finished jobs -> when they finished
 --   {rm}:trash        zset    blobs without a use -> order
 --   {rm}:n            hash    status -> jobs
---   {rm}:w            zset    workers -> when they were last heard of
+--   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum
 -- Channels: {rm}:ev names a job that changed, {rm}:wake says that work may have become available.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 1
+local VERSION = 2
 local P = '{rm}:'
 -- Between clients of equal virtual start the one with the shortest line goes first; so many are compared.
 local TIES = 16
@@ -221,7 +221,6 @@ end
 -- now, worker, lease, attempts
 local function claim(_, a)
   local now, worker = time(a[1]), a[2]
-  redis.call('ZADD', P .. 'w', now, worker)
   promote(now)
   reclaim(now, tonumber(a[4]))
   local client, start = whose_turn()
@@ -254,10 +253,9 @@ end
 -- cjson is not there yet while the library is loaded.
 local LOST = '{"lost":true}'
 
--- now, job, token, lease, worker
+-- now, job, token, lease
 local function heartbeat(_, a)
   local now = time(a[1])
-  redis.call('ZADD', P .. 'w', now, a[5])
   local job = held(a[2], a[3])
   if not job then return LOST end
   redis.call('ZADD', P .. 'leases', now + tonumber(a[4]), job.id)
@@ -398,7 +396,6 @@ local function reap(_, a)
   end
   -- An idle client whose turn lies in the past is the same as one never seen.
   redis.call('ZREMRANGEBYSCORE', P .. 'idle', '-inf', exact(virtual_now()))
-  redis.call('ZREMRANGEBYSCORE', P .. 'w', '-inf', now - 3600000)
   return cjson.encode({ requeued = requeued, poisoned = poisoned, expired = expired, forgotten = forgotten })
 end
 
@@ -418,15 +415,36 @@ local function collected(_, a)
   return cjson.encode({})
 end
 
--- now, day, how long a worker counts as there
+-- now, worker, what it says of itself
+local function announce(_, a)
+  redis.call('ZADD', P .. 'w', time(a[1]), a[2])
+  redis.call('HSET', P .. 'wi', a[2], a[3])
+  return cjson.encode({})
+end
+
+-- now, how long one is remembered. Pairs of what a worker said and when, by name.
+local function workers(_, a)
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'w', '-inf', time(a[1]) - tonumber(a[2]))) do
+    redis.call('ZREM', P .. 'w', name)
+    redis.call('HDEL', P .. 'wi', name)
+  end
+  local found, seen = {}, redis.call('ZRANGE', P .. 'w', 0, -1, 'WITHSCORES')
+  for i = 1, #seen, 2 do table.insert(found, { name = seen[i], at = seen[i + 1] }) end
+  table.sort(found, function(one, other) return one.name < other.name end)
+  local said = {}
+  for i, worker in ipairs(found) do said[i] = { redis.call('HGET', P .. 'wi', worker.name), worker.at } end
+  -- An empty table would be an object.
+  if #said == 0 then return '{"workers":[]}' end
+  return cjson.encode({ workers = said })
+end
+
+-- now, day
 local function stats(_, a)
-  local now = time(a[1])
   return cjson.encode({
     clients = redis.call('HLEN', P .. 'quota:' .. a[2]),
     used = tonumber(redis.call('GET', P .. 'used:' .. a[2]) or '0'),
     queued = tonumber(redis.call('HGET', P .. 'n', 'queued') or '0'),
     processing = tonumber(redis.call('HGET', P .. 'n', 'processing') or '0'),
-    workers = redis.call('ZCOUNT', P .. 'w', '(' .. (now - tonumber(a[3])), '+inf'),
   })
 end
 
@@ -447,6 +465,8 @@ redis.register_function('rm_cancel', cancel)
 redis.register_function('rm_get', get)
 redis.register_function('rm_reap', reap)
 redis.register_function('rm_collected', collected)
+redis.register_function('rm_announce', announce)
+redis.register_function('rm_workers', workers)
 redis.register_function('rm_stats', stats)
 redis.register_function('rm_legal', legal)
 redis.register_function('rm_version', function() return VERSION end)

@@ -19,7 +19,7 @@ pub struct ModelInfo {
     pub installed: bool,
 }
 
-/// What is installed for the workers that serve this process's jobs.
+/// The models of this machine, installed and known.
 pub trait Catalogue: Send + Sync + 'static {
     fn models(&self) -> Vec<ModelInfo>;
 }
@@ -49,10 +49,10 @@ pub fn resolve(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> Option<Mo
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn model(id: &str, installed: bool) -> ModelInfo {
+    pub fn model(id: &str, installed: bool) -> ModelInfo {
         ModelInfo {
             id: id.into(),
             kind: "upscaler".into(),

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod client;
 pub mod clock;
 pub mod error;
+pub mod fleet;
 pub mod job;
 pub mod picture;
 pub mod quota;

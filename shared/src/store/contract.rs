@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::clock::ManualClock;
 use crate::error::ErrorCode;
+use crate::fleet::{WORKER_REMEMBERED, WORKER_SEEN};
 use crate::job::{FaceMode, FaceReport, FaceStatus, MetadataPolicy, ModelId, PictureFormat, Scale, Status};
 
 pub fn start() -> Timestamp {
@@ -427,10 +428,37 @@ pub async fn stats_count_today(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     submit(&*store, 2, 1).await;
     claim(&*store).await;
     let stats = store.stats().await.unwrap();
-    assert_eq!(stats, Stats { clients_today: 2, requests_today: 4, queued: 3, processing: 1, workers: 1 });
+    assert_eq!(stats, Stats { clients_today: 2, requests_today: 4, queued: 3, processing: 1 });
     clock.advance(Duration::from_secs(86_400));
     let stats = store.stats().await.unwrap();
-    assert_eq!((stats.clients_today, stats.requests_today, stats.workers), (0, 0, 0));
+    assert_eq!((stats.clients_today, stats.requests_today), (0, 0));
+}
+
+pub async fn workers_are_known_by_what_they_said_last(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let worker = |name: &str, in_flight| Announcement {
+        name: name.into(),
+        version: "1.2.3".into(),
+        device: "cuda:0".into(),
+        models: vec![crate::catalogue::tests::model("realesrgan-x4plus", true)],
+        jobs: 2,
+        in_flight,
+        stopping: false,
+    };
+    assert!(store.workers().await.unwrap().is_empty());
+    for said in [worker("b", 0), worker("a", 0), worker("b", 1)] {
+        store.announce(&said).await.unwrap();
+    }
+    let seen = store.workers().await.unwrap();
+    assert_eq!(seen.iter().map(|seen| &seen.said).collect::<Vec<_>>(), [&worker("a", 0), &worker("b", 1)]);
+    assert!(seen.iter().all(|seen| seen.at == start() && seen.is_live(store.now())));
+
+    clock.advance(WORKER_SEEN);
+    store.announce(&Announcement { stopping: true, ..worker("b", 0) }).await.unwrap();
+    let seen = store.workers().await.unwrap();
+    assert_eq!((seen.len(), seen.iter().filter(|seen| seen.is_live(store.now())).count()), (2, 0));
+    clock.advance(WORKER_REMEMBERED - WORKER_SEEN);
+    let seen = store.workers().await.unwrap();
+    assert_eq!(seen.iter().map(|seen| seen.said.name.as_str()).collect::<Vec<_>>(), ["b"]);
 }
 
 /// Many workers, many clients, random ends: every job ends once, and the quota adds up.
@@ -537,6 +565,7 @@ macro_rules! contract_tests {
             watchers_hear_of_each_change
             a_submit_wakes_a_waiting_worker
             stats_count_today
+            workers_are_known_by_what_they_said_last
             nothing_is_lost_under_contention
         );
     };

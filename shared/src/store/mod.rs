@@ -11,6 +11,7 @@ use rand::RngExt;
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::error::JobError;
+use crate::fleet::{Announcement, WorkerSeen};
 use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult, Status};
 use crate::quota::Quota;
 
@@ -197,12 +198,7 @@ pub struct Stats {
     /// Jobs waiting, delayed ones included.
     pub queued: u64,
     pub processing: u64,
-    /// Workers heard of within [`WORKER_SEEN`].
-    pub workers: u64,
 }
-
-/// A worker that neither claimed nor sent a heartbeat for so long counts as gone.
-pub const WORKER_SEEN: Duration = Duration::from_secs(60);
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -250,6 +246,12 @@ pub trait Store: Send + Sync + 'static {
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError>;
 
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError>;
+
+    /// What a worker says of itself; it replaces what it said before.
+    async fn announce(&self, worker: &Announcement) -> Result<(), StoreError>;
+
+    /// The workers that are remembered, by name.
+    async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError>;
 
     async fn stats(&self) -> Result<Stats, StoreError>;
 

@@ -20,12 +20,13 @@ use jiff::Timestamp;
 
 use super::{
     Beat, CancelError, Claim, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store, StoreError,
-    SubmitError, Submitted, WORKER_SEEN, Watch, backoff, hub::Hub,
+    SubmitError, Submitted, Watch, backoff, hub::Hub,
 };
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::clock::{Clock, SharedClock, SystemClock, from_millis};
 use crate::error::Fault;
+use crate::fleet::{Announcement, WORKER_REMEMBERED, WorkerSeen};
 use crate::job::{JobId, JobRecord, JobResult};
 use crate::quota::{Quota, UtcDay};
 use wire::{Reply, record};
@@ -180,7 +181,7 @@ impl Store for RedisStore {
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
         let mut args = self.fenced(lease);
-        args.extend([millis(self.policy.lease), lease.worker.clone()]);
+        args.push(millis(self.policy.lease));
         let reply = self.held("rm_heartbeat", args).await?;
         Ok(if reply.cancel { Beat::Cancel } else { Beat::GoOn })
     }
@@ -260,15 +261,24 @@ impl Store for RedisStore {
         self.call("rm_collected", gone.into_iter().map(to_trash).collect()).await.map(drop)
     }
 
+    async fn announce(&self, worker: &Announcement) -> Result<(), StoreError> {
+        let args = vec![self.time(), worker.name.clone(), json(worker)?];
+        self.call("rm_announce", args).await.map(drop)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
+        let reply = self.call("rm_workers", vec![self.time(), millis(WORKER_REMEMBERED)]).await?;
+        reply.workers.iter().map(|(said, at)| wire::worker(said, at)).collect()
+    }
+
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now()).0.to_string();
-        let reply = self.call("rm_stats", vec![self.time(), day, millis(WORKER_SEEN)]).await?;
+        let reply = self.call("rm_stats", vec![self.time(), day]).await?;
         Ok(Stats {
             clients_today: reply.clients,
             requests_today: reply.used,
             queued: reply.queued,
             processing: reply.processing,
-            workers: reply.workers,
         })
     }
 

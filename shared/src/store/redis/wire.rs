@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::ClientKey;
 use crate::clock::from_millis;
+use crate::fleet::WorkerSeen;
 use crate::job::{JobRecord, Status};
 use crate::store::StoreError;
 
@@ -34,7 +35,8 @@ pub struct Reply {
     pub clients: u64,
     pub queued: u64,
     pub processing: u64,
-    pub workers: u64,
+    /// What each said, and when.
+    pub workers: Vec<(String, String)>,
 }
 
 fn field<'a>(job: &'a Hash, name: &str) -> Result<&'a str, StoreError> {
@@ -92,4 +94,12 @@ pub fn record(job: &Hash, position: Option<u64>) -> Result<JobRecord, StoreError
         result: optional(job, "result", json)?,
         error: optional(job, "error", json)?,
     })
+}
+
+/// A worker's announcement and the time of it, as the library keeps them.
+pub fn worker(said: &str, at: &str) -> Result<WorkerSeen, StoreError> {
+    let unreadable = || StoreError("a worker's announcement cannot be read".into());
+    let said = serde_json::from_str(said).map_err(|_| unreadable())?;
+    let at: f64 = at.parse().map_err(|_| unreadable())?;
+    Ok(WorkerSeen { said, at: from_millis(at as i64) })
 }

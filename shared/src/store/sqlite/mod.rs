@@ -14,7 +14,7 @@ mod tests;
 mod writer;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -30,11 +30,12 @@ pub use open::OpenError;
 
 use super::{
     Beat, CancelError, Claim, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store, StoreError,
-    SubmitError, Submitted, WORKER_SEEN, Watch, hub::Hub,
+    SubmitError, Submitted, Watch, hub::Hub,
 };
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::clock::SharedClock;
+use crate::fleet::{Announcement, WorkerSeen};
 use crate::job::{JobId, JobRecord, Status};
 use crate::quota::{Quota, UtcDay};
 use writer::Writer;
@@ -50,8 +51,8 @@ pub struct SqliteStore {
     hasher: ClientHasher,
     policy: Policy,
     clock: SharedClock,
-    /// When each of this process's workers was last heard of.
-    workers: Mutex<HashMap<String, Timestamp>>,
+    /// This process's workers.
+    workers: Mutex<BTreeMap<String, WorkerSeen>>,
     /// Keeps other processes out of the folder. Last, so that it outlives the connections.
     _lock: File,
 }
@@ -82,18 +83,6 @@ impl SqliteStore {
             workers: Mutex::default(),
             _lock: lock,
         })
-    }
-
-    fn seen(&self, worker: &str) {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.insert(worker.to_owned(), self.now());
-    }
-
-    fn workers_seen(&self) -> u64 {
-        let now = self.now();
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.retain(|_, seen| now.duration_since(*seen).unsigned_abs() < WORKER_SEEN);
-        workers.len() as u64
     }
 
     async fn read<T: Send + 'static>(
@@ -132,7 +121,6 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
-        self.seen(worker);
         let (policy, now, worker) = (self.policy.clone(), self.now(), worker.to_owned());
         self.writer.write(move |db, effects| claim::claim(db, effects, &policy, now, &worker)).await
     }
@@ -142,7 +130,6 @@ impl Store for SqliteStore {
     }
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
-        self.seen(&lease.worker);
         let (policy, now, lease) = (self.policy.clone(), self.now(), lease.clone());
         self.writer.write(move |db, _| settle::heartbeat(db, &policy, now, &lease)).await
     }
@@ -200,9 +187,21 @@ impl Store for SqliteStore {
         self.writer.write(move |db, _| reap::collected(db, &gone).map_err(StoreError::from)).await
     }
 
+    async fn announce(&self, worker: &Announcement) -> Result<(), StoreError> {
+        let seen = WorkerSeen { said: worker.clone(), at: self.now() };
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).insert(worker.name.clone(), seen);
+        Ok(())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
+        let now = self.now();
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|_, worker| worker.is_remembered(now));
+        Ok(workers.values().cloned().collect())
+    }
+
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now()).0;
-        let workers = self.workers_seen();
         self.read(move |db| {
             let (clients_today, requests_today) = db.query_row(
                 "SELECT count(*), coalesce(sum(used), 0) FROM quota WHERE day = :day AND used > 0",
@@ -214,7 +213,6 @@ impl Store for SqliteStore {
                 requests_today,
                 queued: submit::count(db, Status::Queued)?,
                 processing: submit::count(db, Status::Processing)?,
-                workers,
             })
         })
         .await
