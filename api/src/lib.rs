@@ -2,8 +2,10 @@
 //!
 //! Knows no inference and decodes no picture past its header. [`router`] is the whole service; [`serve`] runs it.
 
+mod admin;
 mod client;
 mod etag;
+mod fleet;
 mod links;
 mod openapi;
 mod options;
@@ -15,6 +17,9 @@ mod state;
 mod upload;
 mod wait;
 
+pub use admin::admin_router;
+pub use axum::Router;
+pub use fleet::FleetView;
 pub use openapi::document;
 pub use routes::router;
 pub use server::serve;

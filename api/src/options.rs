@@ -6,8 +6,8 @@ use remaster_shared::catalogue::{AUTO, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 
+use crate::fleet::Fleet;
 use crate::problem::{Answer, Problem};
-use crate::state::Api;
 
 /// Names in the order they are documented.
 const KNOWN: [&str; 6] = ["scale", "model", "faces", "face_strength", "background", "metadata"];
@@ -34,8 +34,8 @@ impl Options {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The job's parameters, with `auto` resolved to what is installed.
-    pub fn resolve(&self, api: &Api) -> Answer<EnhanceParams> {
+    /// The job's parameters, with `auto` resolved to what workers have.
+    pub fn resolve(&self, fleet: &Fleet, use_networks: bool) -> Answer<EnhanceParams> {
         let parse_or = |name: &str, default: &'static str| self.get(name).unwrap_or(default).to_owned();
         let scale: Scale = parse_or("scale", "2").parse()?;
         let faces: FaceMode = parse_or("faces", "auto").parse()?;
@@ -43,17 +43,15 @@ impl Options {
         let asked = ModelId::parse(&parse_or("model", AUTO))?;
         let face_strength = strength(&parse_or("face_strength", "1"))?;
         let background = match parse_or("background", "true").as_str() {
-            "true" => api.settings.use_realesrgan,
+            "true" => use_networks,
             "false" => false,
             other => return Err(Problem::parameter("background", other, "true or false")),
         };
-        let models = api.catalogue.models();
-        let installed = |kind| models.iter().any(|model| model.installed && model.kind == kind);
-        if faces == FaceMode::Require && !(installed("detector") && installed("face_restorer")) {
+        if faces == FaceMode::Require && !(fleet.has_kind("detector") && fleet.has_kind("face_restorer")) {
             let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
             return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
         }
-        let model = if background { upscaler(&models, &asked, scale)? } else { asked };
+        let model = if background { upscaler(&fleet.models, &asked, scale)? } else { asked };
         Ok(EnhanceParams { scale, model, faces, face_strength, background, metadata })
     }
 }
@@ -65,7 +63,7 @@ fn upscaler(models: &[remaster_shared::catalogue::ModelInfo], asked: &ModelId, s
     let listed =
         asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
     if listed {
-        let detail = format!("The model {asked} is not installed here; GET /models lists what is.");
+        let detail = format!("The model {asked} is on no worker now; GET /models lists what is there.");
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))
     } else {
         Err(Problem::parameter("model", asked.as_str(), "auto or the id of an upscaler (GET /models lists them)"))

@@ -1,14 +1,15 @@
 //! Around all routes: request ids, problems for what no route answers, logs, panics; and the server itself.
 
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, time::Instant};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use remaster_shared::error::ErrorCode;
+use remaster_shared::metrics::Metrics;
 use tokio::net::TcpListener;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -16,13 +17,13 @@ use uuid::Uuid;
 use crate::problem::Problem;
 
 /// Wraps `routes` in what every answer has.
-pub(crate) fn middleware(routes: Router) -> Router {
+pub(crate) fn middleware(routes: Router, metrics: Arc<Metrics>) -> Router {
     let unknown = || async { Problem::new(ErrorCode::NotFound, "No such path; GET /docs lists what there is.") };
-    routes.fallback(unknown).layer(from_fn(each_request))
+    routes.fallback(unknown).layer(from_fn_with_state(metrics, each_request))
 }
 
 /// Gives the request an id, and turns whatever comes of it into an answer that carries it.
-async fn each_request(request: Request, next: Next) -> Response {
+async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = Uuid::new_v4().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -33,6 +34,7 @@ async fn each_request(request: Request, next: Next) -> Response {
         Problem::new(ErrorCode::Internal, "Something went wrong on our side.").into_response()
     });
     let mut response = as_problem(response, &id);
+    metrics.answered(response.status().as_u16());
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?began.elapsed(), "answered"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);

@@ -3,12 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use remaster_shared::blob::Blobs;
-use remaster_shared::catalogue::Catalogue;
 use remaster_shared::job::UrlBase;
+use remaster_shared::metrics::Metrics;
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::store::SharedStore;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use crate::fleet::FleetView;
 
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
@@ -23,18 +25,21 @@ pub struct ApiSettings {
     pub spool: PathBuf,
     /// Whether networks are used at all; without, every picture is enlarged by Lanczos.
     pub use_realesrgan: bool,
+    /// Whether `GET /metrics` is answered here, on the public port.
+    pub metrics: bool,
 }
 
 /// The service behind the routes.
 pub struct Api {
     pub store: SharedStore,
     pub blobs: Blobs,
-    pub catalogue: Arc<dyn Catalogue>,
+    pub fleet: FleetView,
     pub settings: ApiSettings,
     /// Cancelled when the server is about to stop: nobody is held any longer.
     pub stopping: CancellationToken,
     /// Uploads being received at once.
     pub uploads: Semaphore,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Api {

@@ -26,11 +26,17 @@ pub struct Cli {
 pub enum Command {
     /// Run everything in one process: API, worker, embedded store
     Serve(Box<ServeArgs>),
+    /// Run an API node: no models, no worker; needs REDIS_URL and STORAGE_URL
+    Api(Box<ApiNodeArgs>),
+    /// Run a worker node: no HTTP but health and metrics; needs REDIS_URL and STORAGE_URL
+    Worker(Box<WorkerNodeArgs>),
     /// Enhance files here, without a server
     Enhance(Box<EnhanceArgs>),
     /// List, fetch, import and check models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Ask a running node whether it lives; exits with 0 if it does
+    Healthcheck(HealthcheckArgs),
     /// Print every setting with its default and what it does
     Config,
     /// Print the OpenAPI document
@@ -42,9 +48,45 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub api: ApiArgs,
     #[command(flatten)]
+    pub admin: AdminArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub networks: NetworkArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Args)]
+pub struct ApiNodeArgs {
+    #[command(flatten)]
+    pub api: ApiArgs,
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub networks: NetworkArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Args)]
+pub struct WorkerNodeArgs {
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub networks: NetworkArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
@@ -77,9 +119,21 @@ pub struct ApiArgs {
     /// How long POST /enhance holds its caller before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
     pub sync_timeout: Duration,
-    /// 0: enlarge by Lanczos only, without networks
-    #[arg(long, env = "USE_REALESRGAN", default_value = "1", value_parser = parse::switch)]
-    pub use_realesrgan: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Administration")]
+pub struct AdminArgs {
+    /// Address and port for health and metrics, apart from the public port; a worker node has no other
+    #[arg(long, env = "ADMIN_BIND", value_parser = parse::address)]
+    pub admin_bind: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub struct HealthcheckArgs {
+    /// What to ask
+    #[arg(long, default_value = "http://127.0.0.1:8000/health", value_parser = parse::public_url)]
+    pub url: String,
 }
 
 #[derive(Args)]
@@ -92,9 +146,17 @@ pub struct StoreArgs {
     /// Folder of the embedded store, and of results by default
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
-    /// Where inputs and results lie: file:///some/folder or memory:///; by default the folder blobs in DATA_DIR
+    /// Where inputs and results lie: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or
+    /// memory:///; by default the folder blobs in DATA_DIR. Credentials and endpoints are those of the cloud's own
+    /// variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL
     #[arg(long, env = "STORAGE_URL")]
     pub storage_url: Option<String>,
+    /// Address under which callers reach an S3 endpoint, when it is another than this process uses
+    #[arg(long, env = "STORAGE_PUBLIC_ENDPOINT", value_parser = parse::public_url)]
+    pub storage_public_endpoint: Option<String>,
+    /// 0: results go through the API even where the storage could hand them out by signed URLs
+    #[arg(long, env = "SIGNED_URLS", default_value = "1", value_parser = parse::switch)]
+    pub signed_urls: bool,
     /// Jobs waiting, over all clients, past which submits are refused
     #[arg(long, env = "MAX_QUEUE", default_value = "100000", value_parser = parse::count)]
     pub max_queue: u64,
@@ -115,6 +177,14 @@ pub struct WorkerArgs {
     /// Jobs at once: while one is decoded or encoded, another has the device
     #[arg(long, env = "WORKER_JOBS", default_value = "2", value_parser = parse::small_count)]
     pub worker_jobs: u32,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Engine")]
+pub struct NetworkArgs {
+    /// 0: enlarge by Lanczos only, without networks
+    #[arg(long, env = "USE_REALESRGAN", default_value = "1", value_parser = parse::switch)]
+    pub use_realesrgan: bool,
 }
 
 #[derive(Args)]

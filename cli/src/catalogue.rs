@@ -1,11 +1,12 @@
 //! The models folder as the API's catalogue.
 
 use std::{
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use remaster_models::{Kind, Library, Manifest, status};
+use remaster_models::{Asset, AssetStatus, Kind, Library, Manifest, status};
 use remaster_shared::catalogue::{Catalogue, ModelInfo};
 
 /// The folder is looked at no more often than this: models come and go by hand, submits by the thousand.
@@ -14,12 +15,14 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct Folder {
     manifest: Manifest,
     library: Library,
+    /// A runtime that was named, instead of the pulled one.
+    runtime: Option<PathBuf>,
     seen: Mutex<Option<(Instant, Vec<ModelInfo>)>>,
 }
 
 impl Folder {
-    pub fn new(manifest: Manifest, library: Library) -> Self {
-        Self { manifest, library, seen: Mutex::default() }
+    pub fn new(manifest: Manifest, library: Library, runtime: Option<PathBuf>) -> Self {
+        Self { manifest, library, runtime, seen: Mutex::default() }
     }
 
     fn look(&self) -> Vec<ModelInfo> {
@@ -27,20 +30,35 @@ impl Folder {
             tracing::error!(%error, "the models folder cannot be read");
             Vec::new()
         });
-        assets
-            .into_iter()
-            .filter(|asset| asset.kind != Kind::Photo)
-            .map(|asset| ModelInfo {
-                id: asset.id,
-                kind: asset.kind.as_str().to_owned(),
-                architecture: asset.architecture.unwrap_or_default(),
-                scale: asset.scale,
-                licence: asset.licence.unwrap_or_else(|| "unknown (imported)".into()),
-                licence_note: asset.licence_note,
-                installed: asset.installed,
-            })
-            .collect()
+        // Without the runtime no model is any use.
+        let runs = self.library.runtime_path(&self.manifest, self.runtime.as_deref()).is_ok();
+        let shown = assets.into_iter().filter(|asset| asset.kind != Kind::Photo);
+        let info = |asset: AssetStatus| ModelInfo {
+            id: asset.id,
+            kind: asset.kind.as_str().to_owned(),
+            architecture: asset.architecture.unwrap_or_default(),
+            scale: asset.scale,
+            licence: asset.licence.unwrap_or_else(|| "unknown (imported)".into()),
+            licence_note: asset.licence_note,
+            installed: asset.installed && (runs || asset.kind == Kind::Runtime),
+        };
+        shown.map(info).collect()
     }
+}
+
+/// Every model that this release knows, none of them installed.
+pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
+    let shown = manifest.here().filter(|asset| asset.kind != Kind::Photo);
+    let info = |asset: &Asset| ModelInfo {
+        id: asset.id.clone(),
+        kind: asset.kind.as_str().to_owned(),
+        architecture: asset.architecture.clone().unwrap_or_default(),
+        scale: asset.scale,
+        licence: asset.licence.clone(),
+        licence_note: asset.licence_note.clone(),
+        installed: false,
+    };
+    shown.map(info).collect()
 }
 
 impl Catalogue for Folder {

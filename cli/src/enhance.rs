@@ -16,7 +16,7 @@ use crate::args::EnhanceArgs;
 use crate::catalogue::Folder;
 use crate::files::{Pair, pair};
 use crate::models::Models;
-use crate::serve::{log_to_stderr, start_engine};
+use crate::{log, provision};
 
 /// What `auto` fetches when nothing is installed.
 const FIRST_MODEL: &str = "realesrgan-x4plus";
@@ -29,7 +29,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         // A person watches: the bar says what the log would.
         args.log.log_level = "warn".into();
     }
-    log_to_stderr(&args.log);
+    log::to_stderr(&args.log);
     let pairs = pair(&args.inputs, &args.output)?;
     if args.faces == FaceMode::Require {
         bail!("--faces is require, and no face restoration model is installed");
@@ -37,11 +37,11 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     let models = Models::open(args.models)?;
     let engine: SharedEngine = if args.background {
         fetch_missing(&models, &args.model, args.engine.ort_dylib_path.is_none())?;
-        start_engine(&models, &args.engine)?
+        provision::engine(&models, &args.engine)?
     } else {
         Arc::new(Absent)
     };
-    let catalogue = Folder::new(models.manifest, models.library).models();
+    let catalogue = Folder::new(models.manifest, models.library, provision::named_runtime(&args.engine)).models();
     let model = match resolve(&catalogue, &args.model, args.scale) {
         Some(model) => model,
         None if !args.background => args.model,

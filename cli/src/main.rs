@@ -3,14 +3,20 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 mod args;
+mod backing;
 mod catalogue;
 mod config;
 mod enhance;
 mod files;
+mod healthcheck;
+mod log;
 mod models;
+mod node;
 mod parse;
 mod progress;
+mod provision;
 mod serve;
+mod spool;
 mod usage;
 
 use std::{process::ExitCode, time::Duration};
@@ -46,9 +52,12 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     match command {
-        Command::Serve(args) => block_on(serve::run(*args)),
+        Command::Serve(args) => block_on(serve::serve(*args)),
+        Command::Api(args) => block_on(serve::api(*args)),
+        Command::Worker(args) => block_on(serve::worker(*args)),
         Command::Enhance(args) => block_on(enhance::run(*args)),
         Command::Models(command) => models::run(command),
+        Command::Healthcheck(args) => block_on(healthcheck::run(args)),
         Command::Config => {
             print!("{}", config::page());
             Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod error;
 pub mod fleet;
 pub mod job;
+pub mod metrics;
 pub mod picture;
 pub mod quota;
 pub mod store;

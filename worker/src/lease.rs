@@ -3,17 +3,20 @@
 //! Outermost around every job, so it sees every end: success, failure, panic, cancel, a lost lease, shutdown.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::prelude::{BoxDynError, Task};
 use futures::future::BoxFuture;
 use remaster_shared::error::JobError;
+use remaster_shared::metrics::Metrics;
 use remaster_shared::store::{Beat, Lease, LeaseError, Outcome, SharedStore};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
+use crate::announce::InFlight;
 use crate::queue::Assignment;
 
 /// How a worker is asked to stop: no new jobs from then on, and a grace for those that run.
@@ -37,6 +40,8 @@ pub struct LeaseLayer {
     /// Heartbeats come three times as often as the lease is long.
     pub lease: Duration,
     pub shutdown: Shutdown,
+    pub in_flight: InFlight,
+    pub metrics: Arc<Metrics>,
 }
 
 impl<S> Layer<S> for LeaseLayer {
@@ -77,7 +82,9 @@ where
     fn call(&mut self, task: Task<Assignment>) -> Self::Future {
         let layer = self.layer.clone();
         let lease = task.args.lease.clone();
+        let counted = layer.in_flight.enter();
         let work = self.inner.call(task);
+        let began = Instant::now();
         Box::pin(async move {
             let ended = tokio::select! {
                 done = work => Ok(done.map_err(Into::into)),
@@ -86,15 +93,16 @@ where
             };
             // The work's future is dropped by now: whatever it ran has been told to stop.
             match ended {
-                Ok(Ok(outcome)) => layer.settle(&lease, outcome).await,
+                Ok(Ok(outcome)) => layer.settle(&lease, outcome, began).await,
                 Ok(Err(error)) => {
                     tracing::error!(job = %lease.job, attempt = lease.attempt, %error, "the job panicked");
-                    layer.settle(&lease, Outcome::Failed(JobError::internal())).await;
+                    layer.settle(&lease, Outcome::Failed(JobError::internal()), began).await;
                 }
-                Err(Stop::Canceled) => layer.settle(&lease, Outcome::Canceled).await,
+                Err(Stop::Canceled) => layer.settle(&lease, Outcome::Canceled, began).await,
                 Err(Stop::Lost) => tracing::warn!(job = %lease.job, attempt = lease.attempt, "lease lost; job dropped"),
                 Err(Stop::Shutdown) => layer.give_back(&lease).await,
             }
+            drop(counted);
             Ok(())
         })
     }
@@ -128,7 +136,7 @@ impl LeaseLayer {
     }
 
     /// Tries until the store answers: the picture is made, and nothing is gained by forgetting it.
-    async fn settle(&self, lease: &Lease, outcome: Outcome) {
+    async fn settle(&self, lease: &Lease, outcome: Outcome, began: Instant) {
         let mut wait = Duration::from_millis(100);
         let settled = loop {
             match self.store.finish(lease, outcome.clone()).await {
@@ -142,7 +150,10 @@ impl LeaseLayer {
         };
         // A picture that is not wanted any more is the store's garbage, or an orphan: the janitor finds it.
         match settled {
-            Ok(job) => tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled"),
+            Ok(job) => {
+                self.metrics.settled(job.status, began.elapsed().as_secs_f64());
+                tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled");
+            }
             Err(error) => tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped"),
         }
     }

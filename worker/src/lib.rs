@@ -1,9 +1,10 @@
 //! The worker: claims a job, makes its picture, settles it.
 //!
-//! Top to bottom: [`run`] starts an apalis worker over the store ([`queue`]); each job is held by a lease ([`lease`])
+//! Top to bottom: [`start`] begins an apalis worker over the store ([`queue`]); each job is held by a lease ([`lease`])
 //! while [`job`] fetches its input, [`enhance`] turns it into a PNG, and the result is stored and settled.
 //! Only [`engine`] knows the inference runtime.
 
+mod announce;
 pub mod engine;
 pub mod enhance;
 mod janitor;
@@ -14,4 +15,4 @@ mod queue;
 mod run;
 pub mod upscale;
 
-pub use run::{Shutdown, WorkerSettings, run};
+pub use run::{Shutdown, WorkerSettings, start};

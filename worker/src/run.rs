@@ -3,10 +3,13 @@
 use std::{io, sync::Arc, time::Duration};
 
 use apalis::layers::WorkerBuilderExt;
-use apalis::prelude::{Monitor, WorkerBuilder};
+use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
 use remaster_shared::blob::Blobs;
+use remaster_shared::catalogue::Catalogue;
+use remaster_shared::metrics::Metrics;
 use remaster_shared::store::SharedStore;
 
+use crate::announce::{Announcer, InFlight};
 use crate::enhance::Enhancer;
 use crate::janitor;
 use crate::job::{RunJob, Workshop};
@@ -25,39 +28,54 @@ pub struct WorkerSettings {
     /// The store's lease.
     pub lease: Duration,
     pub shutdown: Shutdown,
+    /// What the engine runs on, for the announcement.
+    pub device: String,
+    /// The models of this machine.
+    pub catalogue: Arc<dyn Catalogue>,
+    pub metrics: Arc<Metrics>,
 }
 
-/// Works until shutdown is requested; running jobs then finish within the grace or are given back.
-pub async fn run(
+/// Announces the worker and gives its work, which goes on until shutdown is requested; running jobs then finish within the
+/// grace or are given back.
+pub async fn start(
     store: SharedStore,
     blobs: Blobs,
     enhancer: Enhancer,
     settings: WorkerSettings,
-) -> Result<(), apalis::prelude::MonitorError> {
-    let WorkerSettings { name, jobs, lease, shutdown } = settings;
-    let layer = LeaseLayer { store: store.clone(), lease, shutdown: shutdown.clone() };
-    let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer });
-    let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
+) -> impl Future<Output = Result<(), MonitorError>> {
+    let WorkerSettings { name, jobs, lease, shutdown, device, catalogue, metrics } = settings;
+    let in_flight = InFlight::default();
+    let layer =
+        LeaseLayer { store: store.clone(), lease, shutdown: shutdown.clone(), in_flight: in_flight.clone(), metrics };
+    let announcer =
+        Announcer { store: store.clone(), catalogue, in_flight, name: name.clone(), device, jobs: jobs as u32 };
+    announcer.first().await;
+    async move {
+        let stop = shutdown.requested.clone();
+        let announcing = tokio::spawn(async move { announcer.run(stop).await });
+        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer });
+        let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
 
-    let requested = shutdown.requested.clone();
-    let signal = async move {
-        requested.cancelled().await;
-        Ok::<(), io::Error>(())
-    };
-    let built = shutdown.clone();
-    let worked = Monitor::new()
-        .shutdown_timeout(shutdown.grace + WIND_UP)
-        .register(move |_| {
-            let queue = Queue::new(store.clone(), name.clone(), layer.clone(), &built);
-            WorkerBuilder::new(name.as_str())
-                .backend(queue)
-                .concurrency(jobs)
-                .catch_panic()
-                .build(RunJob(Arc::clone(&workshop)))
-        })
-        .run_with_signal(signal)
-        .await;
-    shutdown.requested.cancel();
-    let _ = housekeeping.await;
-    worked
+        let requested = shutdown.requested.clone();
+        let signal = async move {
+            requested.cancelled().await;
+            Ok::<(), io::Error>(())
+        };
+        let built = shutdown.clone();
+        let worked = Monitor::new()
+            .shutdown_timeout(shutdown.grace + WIND_UP)
+            .register(move |_| {
+                let queue = Queue::new(store.clone(), name.clone(), layer.clone(), &built);
+                WorkerBuilder::new(name.as_str())
+                    .backend(queue)
+                    .concurrency(jobs)
+                    .catch_panic()
+                    .build(RunJob(Arc::clone(&workshop)))
+            })
+            .run_with_signal(signal)
+            .await;
+        shutdown.requested.cancel();
+        let _ = tokio::join!(housekeeping, announcing);
+        worked
+    }
 }

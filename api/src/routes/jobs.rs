@@ -114,7 +114,8 @@ pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request:
     }
     quota::precheck(api, client).await?;
     let (upload, options) = receive(api, request, options).await?;
-    let params = options.resolve(api)?;
+    let fleet = api.fleet.now().await?;
+    let params = options.resolve(&fleet, api.settings.use_realesrgan)?;
     api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
 
     let input = BlobKey::Input(id);

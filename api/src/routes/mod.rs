@@ -27,6 +27,7 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(system::health))
         .routes(routes!(system::ready))
         .routes(routes!(system::stats))
+        .routes(routes!(system::metrics))
 }
 
 /// The whole service.
@@ -37,6 +38,7 @@ pub fn router(api: Shared) -> Router {
         SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
     // Of a whole form; the file in it has a cap of its own, counted as it streams.
     let form = usize::try_from(api.settings.max_upload_bytes + ENVELOPE).unwrap_or(usize::MAX);
+    let metrics = api.metrics.clone();
     let routes = routes.layer(DefaultBodyLimit::max(form)).with_state(api);
-    middleware(routes.merge(swagger))
+    middleware(routes.merge(swagger), metrics)
 }

@@ -1,8 +1,10 @@
 //! A job's picture.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_range_header::{ParsedRanges, parse_range_header};
 use remaster_shared::blob::{BlobError, BlobKey};
@@ -16,13 +18,15 @@ use crate::state::{Api, Shared};
 
 /// The finished PNG
 ///
-/// Supports `Range` and `If-None-Match`.
+/// Where the object storage signs URLs the answer is 307 to one that works for a quarter of an hour. Else it is the picture,
+/// with `Range` and `If-None-Match`.
 #[utoipa::path(
     get, path = "/jobs/{id}/result", tag = "jobs", params(("id" = JobId, Path)),
     responses(
         (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png", headers(("ETag" = String))),
         (status = 206, description = "The asked range of it", body = Vec<u8>, content_type = "image/png"),
         (status = 304, description = "Not changed"),
+        (status = 307, description = "It lies there", headers(("Location" = String))),
         (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`not_finished`, or the job failed or was canceled", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "`result_expired`", body = ProblemBody, content_type = "application/problem+json"),
@@ -30,12 +34,19 @@ use crate::state::{Api, Shared};
         (status = 503, description = "`store_unavailable`, `storage_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub async fn result(State(api): State<Shared>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+pub async fn result(State(api): State<Shared>, method: Method, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let job = api.store.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
     let result = finished(&job)?;
     let tag = etag(result);
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    // Signed for a GET, such a URL is of no use to a HEAD.
+    if method == Method::GET
+        && let Some(url) = api.blobs.signed(output(&job), &download_name(&job), SIGNED_FOR).await?
+    {
+        let redirect = [(header::LOCATION, url), (header::ETAG, tag), (header::CACHE_CONTROL, "no-store".into())];
+        return Ok((StatusCode::TEMPORARY_REDIRECT, redirect).into_response());
     }
     // A range of another version is no use: the whole picture is.
     let same = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
@@ -43,6 +54,13 @@ pub async fn result(State(api): State<Shared>, Path(id): Path<String>, headers: 
         None => whole(&api, &job, result).await,
         Some(range) => part(&api, &job, result, &range).await,
     }
+}
+
+/// How long a signed URL works.
+const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
+
+fn output(job: &JobRecord) -> BlobKey {
+    BlobKey::Output(job.id, job.attempt)
 }
 
 /// The result of a job that has one.
@@ -65,7 +83,7 @@ fn etag(result: &JobResult) -> String {
 
 /// 200 with all of it.
 pub async fn whole(api: &Api, job: &JobRecord, result: &JobResult) -> Answer {
-    let stream = api.blobs.stream(BlobKey::Output(job.id, job.attempt), None).await.map_err(gone)?;
+    let stream = api.blobs.stream(output(job), None).await.map_err(gone)?;
     let length = [(header::CONTENT_LENGTH, stream.size.to_string())];
     Ok((about(job, result), length, Body::from_stream(stream.body)).into_response())
 }
@@ -79,7 +97,7 @@ async fn part(api: &Api, job: &JobRecord, result: &JobResult, range: &ParsedRang
         let bounds = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
         return Ok((StatusCode::RANGE_NOT_SATISFIABLE, bounds).into_response());
     };
-    let stream = api.blobs.stream(BlobKey::Output(job.id, job.attempt), Some(start..end + 1)).await.map_err(gone)?;
+    let stream = api.blobs.stream(output(job), Some(start..end + 1)).await.map_err(gone)?;
     let bounds = [
         (header::CONTENT_RANGE, format!("bytes {start}-{end}/{size}")),
         (header::CONTENT_LENGTH, (end + 1 - start).to_string()),

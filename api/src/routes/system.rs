@@ -6,12 +6,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::error::ErrorCode;
+use remaster_shared::fleet::WorkerSeen;
 use remaster_shared::quota::Quota;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::exposition;
 use crate::client::Client;
-use crate::problem::{Answer, ProblemBody};
+use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::Shared;
 
 /// The caller's quota
@@ -28,13 +31,31 @@ pub async fn quota(State(api): State<Shared>, client: Client) -> Answer<Json<Quo
 
 #[derive(Serialize, ToSchema)]
 pub struct ModelList {
-    models: Vec<ModelInfo>,
+    models: Vec<ModelView>,
+}
+
+/// A model, and how many workers have it now.
+#[derive(Serialize, ToSchema)]
+pub struct ModelView {
+    #[serde(flatten)]
+    model: ModelInfo,
+    workers: u64,
 }
 
 /// Models, installed and missing
-#[utoipa::path(get, path = "/models", tag = "service", responses((status = 200, description = "Every known model", body = ModelList)))]
-pub async fn models(State(api): State<Shared>) -> Json<ModelList> {
-    Json(ModelList { models: api.catalogue.models() })
+///
+/// Installed is what some worker has.
+#[utoipa::path(
+    get, path = "/models", tag = "service",
+    responses(
+        (status = 200, description = "Every known model", body = ModelList),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn models(State(api): State<Shared>) -> Answer<Json<ModelList>> {
+    let fleet = api.fleet.now().await?;
+    let view = |model: &ModelInfo| ModelView { model: model.clone(), workers: fleet.workers_with(&model.id) };
+    Ok(Json(ModelList { models: fleet.models.iter().map(view).collect() }))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -45,10 +66,16 @@ pub struct Health {
     service: &'static str,
 }
 
+impl Health {
+    pub fn at(timestamp: Timestamp) -> Self {
+        Self { status: "ok", timestamp, service: "remaster" }
+    }
+}
+
 /// Whether the process lives
 #[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "It does", body = Health)))]
 pub async fn health(State(api): State<Shared>) -> Json<Health> {
-    Json(Health { status: "ok", timestamp: api.store.now(), service: "remaster" })
+    Json(Health::at(api.store.now()))
 }
 
 /// Each dependency, `ok` or what is wrong with it.
@@ -70,15 +97,15 @@ pub struct Readiness {
     ),
 )]
 pub async fn ready(State(api): State<Shared>) -> Response {
-    let stats = api.store.stats().await;
+    let (store, storage, fleet) = tokio::join!(api.store.stats(), api.blobs.ping(), api.fleet.now());
+    let fleet = fleet.unwrap_or_default();
     let either = |ok, no| if ok { "ok" } else { no };
-    let upscaler = api.catalogue.models().iter().any(|model| model.installed && model.kind == "upscaler");
     let mut readiness = Readiness {
         status: "ok",
-        store: either(stats.is_ok(), "unreachable"),
-        storage: either(api.blobs.ping().await.is_ok(), "unreachable"),
-        models: either(upscaler || !api.settings.use_realesrgan, "no upscaler installed"),
-        workers: either(stats.is_ok_and(|stats| stats.workers > 0), "none seen"),
+        store: either(store.is_ok(), "unreachable"),
+        storage: either(storage.is_ok(), "unreachable"),
+        models: either(fleet.has_kind("upscaler") || !api.settings.use_realesrgan, "no upscaler on any worker"),
+        workers: either(!fleet.workers.is_empty(), "none seen"),
     };
     let ready =
         [readiness.store, readiness.storage, readiness.models, readiness.workers].iter().all(|part| *part == "ok");
@@ -102,7 +129,39 @@ pub struct StatsView {
     queue_depth: u64,
     /// Jobs being worked on.
     processing: u64,
+    /// Workers that are there now.
     workers: u64,
+    /// What each of them says of itself.
+    fleet: Vec<WorkerView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct WorkerView {
+    name: String,
+    version: String,
+    /// `cpu`, `cuda:0`, …
+    device: String,
+    /// Ids of the models it has.
+    models: Vec<String>,
+    /// Jobs at once.
+    jobs: u32,
+    in_flight: u32,
+    #[schema(value_type = String, format = DateTime)]
+    last_seen: Timestamp,
+}
+
+impl From<&WorkerSeen> for WorkerView {
+    fn from(WorkerSeen { said, at }: &WorkerSeen) -> Self {
+        Self {
+            name: said.name.clone(),
+            version: said.version.clone(),
+            device: said.device.clone(),
+            models: said.models.iter().map(|model| model.id.clone()).collect(),
+            jobs: said.jobs,
+            in_flight: said.in_flight,
+            last_seen: *at,
+        }
+    }
 }
 
 /// Today's numbers
@@ -114,7 +173,7 @@ pub struct StatsView {
     ),
 )]
 pub async fn stats(State(api): State<Shared>) -> Answer<Json<StatsView>> {
-    let stats = api.store.stats().await?;
+    let (stats, fleet) = (api.store.stats().await?, api.fleet.now().await?);
     Ok(Json(StatsView {
         total_ips_today: stats.clients_today,
         total_requests_today: stats.requests_today,
@@ -123,6 +182,24 @@ pub async fn stats(State(api): State<Shared>) -> Answer<Json<StatsView>> {
         store: api.store.name(),
         queue_depth: stats.queued,
         processing: stats.processing,
-        workers: stats.workers,
+        workers: fleet.workers.len() as u64,
+        fleet: fleet.workers.iter().map(WorkerView::from).collect(),
     }))
+}
+
+/// What this process counts, for Prometheus
+///
+/// Not here when the service has a port of its own for it (`ADMIN_BIND`).
+#[utoipa::path(
+    get, path = "/metrics", tag = "service",
+    responses(
+        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn metrics(State(api): State<Shared>) -> Answer {
+    if !api.settings.metrics {
+        return Err(Problem::new(ErrorCode::NotFound, "Metrics are answered on the port for administration."));
+    }
+    Ok(exposition(&api.store, &api.metrics).await)
 }

@@ -2,31 +2,24 @@
 
 use std::io::Cursor;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use remaster_api::{Api, ApiSettings, router, serve};
+use remaster_api::{Api, ApiSettings, FleetView, router, serve};
 use remaster_shared::blob::{BlobKey, Blobs};
-use remaster_shared::catalogue::{Catalogue, ModelInfo};
+use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::SystemClock;
+use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
 use remaster_shared::picture::PixelLimits;
-use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore};
+use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore, Store};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-
-pub struct Models(pub Mutex<Vec<ModelInfo>>);
-
-impl Catalogue for Models {
-    fn models(&self) -> Vec<ModelInfo> {
-        self.0.lock().unwrap().clone()
-    }
-}
 
 pub fn model(id: &str, installed: bool) -> ModelInfo {
     ModelInfo {
@@ -40,12 +33,25 @@ pub fn model(id: &str, installed: bool) -> ModelInfo {
     }
 }
 
+/// A worker named `w` with `models` says so.
+pub async fn announce(store: &dyn Store, models: Vec<ModelInfo>) {
+    let worker = Announcement {
+        name: "w".into(),
+        version: "0".into(),
+        device: "cpu".into(),
+        models,
+        jobs: 2,
+        in_flight: 1,
+        stopping: false,
+    };
+    store.announce(&worker).await.unwrap();
+}
+
 pub struct Harness {
     pub store: SharedStore,
     pub blobs: Blobs,
     pub base: String,
     pub http: Client,
-    pub models: Arc<Models>,
     folder: tempfile::TempDir,
 }
 
@@ -55,6 +61,7 @@ impl Harness {
     }
 
     pub async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        remaster_shared::tls::choose();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
         std::fs::create_dir(&spool).unwrap();
@@ -66,25 +73,28 @@ impl Harness {
             sync_timeout: Duration::from_secs(20),
             spool,
             use_realesrgan: true,
+            metrics: true,
         };
         change(&mut settings);
         let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };
         let store: SharedStore =
             Arc::new(SqliteStore::open(&folder.path().join("data"), policy, Arc::new(SystemClock)).unwrap());
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
-        let models = Arc::new(Models(Mutex::new(vec![model("realesrgan-x4plus", true), model("absent", false)])));
+        let known = vec![model("realesrgan-x4plus", false), model("absent", false)];
+        announce(&*store, vec![model("realesrgan-x4plus", true)]).await;
         let api = Api {
             store: store.clone(),
             blobs: blobs.clone(),
-            catalogue: models.clone(),
+            fleet: FleetView::new(store.clone(), known),
             settings,
             stopping: CancellationToken::new(),
             uploads: Semaphore::new(Api::UPLOADS),
+            metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(Arc::new(api)), std::future::pending()));
-        Self { store, blobs, base: format!("http://{address}"), http: Client::new(), models, folder }
+        Self { store, blobs, base: format!("http://{address}"), http: Client::new(), folder }
     }
 
     pub fn url(&self, path: &str) -> String {

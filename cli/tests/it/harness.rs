@@ -60,14 +60,29 @@ impl Server {
     /// The same with further settings.
     pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = with_models(folder);
-        command.envs(settings.iter().copied());
-        command.arg("serve").env("BIND", "127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
+        command.envs(settings.iter().copied()).env("BIND", "127.0.0.1:0");
+        Self::spawn(command.arg("serve"))
+    }
+
+    /// A node of one role, `api` or `worker`, with its data in `folder`.
+    pub fn node(role: &str, folder: &Path, settings: &[(String, String)]) -> Self {
+        let mut command = with_models(folder);
+        command.env(if role == "worker" { "ADMIN_BIND" } else { "BIND" }, "127.0.0.1:0");
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
+        Self::spawn(command.arg(role))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        remaster_shared::tls::choose();
+        let http = Client::new();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = String::new();
         let base = loop {
             let line = log.next().unwrap_or_else(|| panic!("the server ended: {seen}")).unwrap();
-            if let Some((_, rest)) = line.split_once("listening on ") {
+            let told = ["listening on ", "health and metrics on "].iter().find_map(|words| line.split_once(words));
+            if let Some((_, rest)) = told {
                 break rest.split([',', ' ']).next().unwrap().to_owned();
             }
             seen.push_str(&line);
@@ -75,7 +90,7 @@ impl Server {
         };
         // The pipe is read on, so that the server never waits for it.
         std::thread::spawn(move || log.for_each(drop));
-        Self { child, base, http: Client::new() }
+        Self { child, base, http }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -102,6 +117,11 @@ impl Server {
             }
         };
         tokio::time::timeout(Duration::from_secs(120), look).await.expect("the job ends")
+    }
+
+    /// Libraries that the process has loaded.
+    pub fn maps(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap()
     }
 
     pub fn signal(&self, name: &str) {

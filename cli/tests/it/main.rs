@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chaos;
 mod crash;
 mod enhance;
 mod harness;
 mod layout;
 mod models;
+mod nodes;
 mod page;
 mod redis;
 mod serve;

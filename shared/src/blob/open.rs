@@ -35,7 +35,9 @@ pub enum StorageError {
         "it takes a URL: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:///"
     )]
     NotAUrl,
-    #[error("{0} is not supported; it takes file://, s3://, gs://, az:// or memory://")]
+    #[error(
+        "{0} is not supported; it takes file:///some/folder, s3://bucket, gs://bucket, az://container or memory:///"
+    )]
     Scheme(String),
     #[error("it names no bucket; it takes {0}://bucket or {0}://bucket/prefix")]
     NoBucket(String),

@@ -6,6 +6,7 @@
 mod device;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
+mod lazy;
 mod onnx;
 mod session;
 
@@ -16,6 +17,7 @@ use ndarray::Array4;
 use remaster_shared::job::ModelId;
 
 pub use device::{Device, DeviceError};
+pub use lazy::Lazy;
 pub use onnx::{EngineSettings, OnnxEngine, StartError};
 
 /// A tensor of `[batch, channels, height, width]`, samples 0..=1.

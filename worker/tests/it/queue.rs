@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_shared::catalogue::{Catalogue, ModelInfo};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::error::ErrorCode;
@@ -22,6 +23,14 @@ use tokio_util::sync::CancellationToken;
 use crate::real::{encoded, params};
 
 const CLIENT: ClientKey = ClientKey([1; 16]);
+
+struct NoModels;
+
+impl Catalogue for NoModels {
+    fn models(&self) -> Vec<ModelInfo> {
+        Vec::new()
+    }
+}
 
 struct Bench {
     store: SharedStore,
@@ -52,10 +61,13 @@ impl Bench {
             jobs,
             lease: Policy::default().lease,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
+            device: "cpu".into(),
+            catalogue: Arc::new(NoModels),
+            metrics: Arc::default(),
         };
         let enhancer = Enhancer { engine, tiles: TileSettings::new(192).unwrap(), spool: std::env::temp_dir() };
-        let run = remaster_worker::run(self.store.clone(), self.blobs.clone(), enhancer, settings);
-        self.worker = Some(tokio::spawn(async move { run.await.unwrap() }));
+        let start = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings);
+        self.worker = Some(tokio::spawn(async move { start.await.await.unwrap() }));
     }
 
     async fn shut_down(&mut self) {

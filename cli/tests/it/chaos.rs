@@ -1,0 +1,159 @@
+//! Workers killed and Redis restarted under load: every accepted job ends once, and the quotas add up.
+//!
+//! `CHAOS_JOBS=5000 cargo nextest run --release -p remaster-cli chaos --no-capture` is the long form of it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use remaster_testkit::RedisServer;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+use crate::harness::{Server, photo};
+
+const CLIENTS: u8 = 50;
+const WORKERS: usize = 3;
+const RESTARTS: u32 = 3;
+
+/// One of the callers, by an address of its own.
+struct Caller {
+    http: Client,
+    bases: [String; 2],
+    rng: SmallRng,
+}
+
+impl Caller {
+    fn new(number: u8, bases: [String; 2]) -> Self {
+        let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number));
+        let http = Client::builder().local_address(address).timeout(Duration::from_secs(30)).build().unwrap();
+        Self { http, bases, rng: SmallRng::seed_from_u64(number.into()) }
+    }
+
+    fn base(&mut self) -> String {
+        self.bases[self.rng.random_range(0..2)].clone()
+    }
+
+    /// Submits until `jobs` are accepted; what is refused for want of Redis is submitted again.
+    async fn submit(&mut self, jobs: usize, picture: &[u8]) -> Vec<String> {
+        let mut ids = Vec::new();
+        while ids.len() < jobs {
+            let form = Form::new().part("file", Part::bytes(picture.to_vec()));
+            let answer = self.http.post(format!("{}/jobs?background=false", self.base())).multipart(form).send().await;
+            let answer = answer.unwrap();
+            match answer.status() {
+                StatusCode::ACCEPTED => {
+                    let job: Value = answer.json().await.unwrap();
+                    ids.push(job["id"].as_str().unwrap().to_owned());
+                }
+                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(Duration::from_millis(100)).await,
+                other => panic!("{other}: {}", answer.text().await.unwrap()),
+            }
+        }
+        ids
+    }
+
+    async fn get(&mut self, path: &str) -> Value {
+        loop {
+            let answer = self.http.get(format!("{}{path}", self.base())).send().await.unwrap();
+            match answer.status() {
+                StatusCode::OK => return answer.json().await.unwrap(),
+                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(Duration::from_millis(100)).await,
+                other => panic!("{path}: {other}"),
+            }
+        }
+    }
+
+    /// How each job ended.
+    async fn ends(&mut self, ids: &[String]) -> HashMap<String, u64> {
+        let mut ends = HashMap::new();
+        for id in ids {
+            let job = loop {
+                let job = self.get(&format!("/jobs/{id}?wait=10")).await;
+                if !matches!(job["status"].as_str(), Some("queued" | "processing")) {
+                    break job;
+                }
+            };
+            *ends.entry(job["status"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        ends
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accepted_job_ends_once_whatever_dies() {
+    remaster_shared::tls::choose();
+    let jobs: usize = std::env::var("CHAOS_JOBS").map_or(400, |jobs| jobs.parse().unwrap());
+    let (folder, mut redis) = (tempfile::tempdir().unwrap(), RedisServer::start());
+    let storage = format!("file://{}/shared", folder.path().display());
+    let settings = [
+        ("REDIS_URL", redis.url().as_str()),
+        ("STORAGE_URL", &storage),
+        ("USE_REALESRGAN", "0"),
+        ("LEASE", "3s"),
+        // A job may be unlucky many times in a row here; poison has its own test.
+        ("MAX_ATTEMPTS", "50"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let node = |role: &str| Server::node(role, folder.path(), &settings);
+    let apis = [node("api"), node("api")];
+    let bases = [apis[0].base.clone(), apis[1].base.clone()];
+    let mut workers: Vec<_> = (0..WORKERS).map(|_| node("worker")).collect();
+
+    let picture = photo(24, 16);
+    let each = jobs / usize::from(CLIENTS);
+    let submitting = (1..=CLIENTS).map(|number| {
+        let (mut caller, picture) = (Caller::new(number, bases.clone()), picture.clone());
+        tokio::spawn(async move {
+            let ids = caller.submit(each, &picture).await;
+            let ends = caller.ends(&ids).await;
+            (caller, ids, ends)
+        })
+    });
+    let submitting: Vec<_> = submitting.collect();
+    let done = Arc::new(AtomicBool::new(false));
+    let mut kills = 0;
+    let began = Instant::now();
+    let finished = {
+        let done = done.clone();
+        tokio::spawn(async move {
+            let ended = futures::future::join_all(submitting).await;
+            done.store(true, Ordering::SeqCst);
+            ended
+        })
+    };
+    let mut rng = SmallRng::seed_from_u64(1);
+    let mut restarts = 0;
+    while !done.load(Ordering::SeqCst) {
+        assert!(began.elapsed() < Duration::from_secs(600), "it ends");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let victim = rng.random_range(0..WORKERS);
+        workers[victim].signal("KILL");
+        workers[victim] = node("worker");
+        kills += 1;
+        if restarts < RESTARTS && kills % 2 == 0 {
+            redis.restart();
+            restarts += 1;
+        }
+    }
+    println!("{jobs} jobs, {kills} workers killed, {restarts} restarts of Redis, {:?}", began.elapsed());
+    assert!(kills > 0 && restarts > 0, "something died");
+
+    let mut all = std::collections::HashSet::new();
+    for ended in finished.await.unwrap() {
+        let (mut caller, ids, ends) = ended.unwrap();
+        assert_eq!(ends, HashMap::from([("succeeded".to_owned(), each as u64)]));
+        all.extend(ids);
+        // A refusal charged nothing; an answer that was lost on its way may have been a job.
+        assert_eq!(caller.get("/quota").await["used"], each);
+    }
+    assert_eq!(all.len(), each * usize::from(CLIENTS));
+    let stats = apis[0].json("/stats").await;
+    assert_eq!((stats["queue_depth"].as_u64(), stats["processing"].as_u64()), (Some(0), Some(0)), "{stats}");
+    assert_eq!(stats["total_requests_today"], all.len());
+}

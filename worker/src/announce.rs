@@ -1,0 +1,99 @@
+//! The worker tells the store who it is, what it can run and how busy it is.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use remaster_shared::catalogue::Catalogue;
+use remaster_shared::fleet::{ANNOUNCE_EVERY, Announcement};
+use remaster_shared::store::SharedStore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A change is told no later than this.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Jobs being worked on.
+#[derive(Clone, Default)]
+pub struct InFlight(Arc<AtomicU32>);
+
+impl InFlight {
+    /// Counts one more until the guard is dropped.
+    pub fn enter(&self) -> impl Drop + use<> {
+        struct One(Arc<AtomicU32>);
+        impl Drop for One {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        One(Arc::clone(&self.0))
+    }
+
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub struct Announcer {
+    pub store: SharedStore,
+    /// What this machine has.
+    pub catalogue: Arc<dyn Catalogue>,
+    pub in_flight: InFlight,
+    pub name: String,
+    pub device: String,
+    pub jobs: u32,
+}
+
+impl Announcer {
+    /// Announces changes as they come, and itself now and then, until `stop`; then that it goes.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut last = None;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                _ = look.tick() => {}
+                () = stop.cancelled() => {}
+            }
+            let now = self.announcement(stop.is_cancelled());
+            let told = last.as_ref();
+            let told = told.is_some_and(|(at, said): &(Instant, _)| *said == now && at.elapsed() < ANNOUNCE_EVERY);
+            if told {
+                continue;
+            }
+            if self.tell(&now).await {
+                last = Some((Instant::now(), now));
+            }
+        }
+    }
+
+    /// Says that it is there, before anybody looks for it.
+    pub async fn first(&self) {
+        self.tell(&self.announcement(false)).await;
+    }
+
+    async fn tell(&self, now: &Announcement) -> bool {
+        let told = self.store.announce(now).await;
+        if let Err(error) = &told {
+            tracing::debug!(%error, "not announced yet");
+        }
+        told.is_ok()
+    }
+
+    fn announcement(&self, stopping: bool) -> Announcement {
+        let models = self.catalogue.models().into_iter().filter(|model| model.installed);
+        Announcement {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            device: self.device.clone(),
+            models: models.collect(),
+            jobs: self.jobs,
+            in_flight: self.in_flight.count(),
+            stopping,
+        }
+    }
+}
