@@ -14,6 +14,7 @@ mod quota;
 mod routes;
 mod server;
 mod state;
+mod undo;
 mod upload;
 mod wait;
 

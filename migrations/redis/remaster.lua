@@ -96,6 +96,9 @@ local function leave_line(job)
 end
 
 local function refund(job)
+  -- Once, whichever way the job goes on.
+  if job.refunded then return end
+  set(job, 'refunded', 1)
   local key = P .. 'quota:' .. job.day
   if tonumber(redis.call('HGET', key, job.client) or '0') > 0 then
     if redis.call('HINCRBY', key, job.client, -1) == 0 then redis.call('HDEL', key, job.client) end
@@ -333,6 +336,22 @@ local function release(_, a)
   return cjson.encode({})
 end
 
+-- now, job: an accepted job whose caller was told otherwise, for the answer was lost
+local function withdraw(_, a)
+  local now, job = time(a[1]), load(a[2])
+  if not job then return cjson.encode({}) end
+  refund(job)
+  if job.status == 'queued' then
+    leave_line(job)
+    redis.call('ZREM', P .. 'delayed', job.id)
+    finish(job, 'canceled', now)
+  elseif job.status == 'processing' then
+    set(job, 'cancel', 1)
+    changed(job)
+  end
+  return cjson.encode({})
+end
+
 -- now, job
 local function cancel(_, a)
   local now, job = time(a[1]), load(a[2])
@@ -462,6 +481,7 @@ redis.register_function('rm_canceled', canceled)
 redis.register_function('rm_failed', failed)
 redis.register_function('rm_release', release)
 redis.register_function('rm_cancel', cancel)
+redis.register_function('rm_withdraw', withdraw)
 redis.register_function('rm_get', get)
 redis.register_function('rm_reap', reap)
 redis.register_function('rm_collected', collected)

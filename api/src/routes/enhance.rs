@@ -15,7 +15,7 @@ use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
-use crate::state::{Api, Shared};
+use crate::state::Shared;
 use crate::wait;
 
 /// Enhance one image and wait for it
@@ -65,7 +65,7 @@ async fn run(api: &Shared, client: Client, base: &UrlBase, query: Pairs, request
     answer
 }
 
-async fn finish(api: &Api, client: Client, id: JobId, base: &UrlBase, query: Pairs, request: Request) -> Answer {
+async fn finish(api: &Shared, client: Client, id: JobId, base: &UrlBase, query: Pairs, request: Request) -> Answer {
     let job = accept(api, client, id, query, request).await?;
     // From here on the job is there, whatever happens: every answer names it.
     let job = wait::until(api, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await.unwrap_or(job);

@@ -21,7 +21,8 @@ use crate::openapi::{OptionFields, UploadForm};
 use crate::options::Options;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
-use crate::state::{Api, Shared};
+use crate::state::Shared;
+use crate::undo;
 use crate::upload::receive;
 use crate::wait;
 
@@ -70,7 +71,7 @@ pub async fn submit(
 }
 
 async fn submit_and_wait(
-    api: &Api,
+    api: &Shared,
     client: Client,
     base: &UrlBase,
     headers: &HeaderMap,
@@ -105,7 +106,7 @@ pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
 }
 
 /// Receives the upload and makes it the job `id`: what all submitting routes share.
-pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request: Request) -> Answer<JobRecord> {
+pub async fn accept(api: &Shared, client: Client, id: JobId, query: Pairs, request: Request) -> Answer<JobRecord> {
     let Query(pairs) =
         query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
     let mut options = Options::default();
@@ -128,9 +129,7 @@ pub async fn accept(api: &Api, client: Client, id: JobId, query: Pairs, request:
             Ok(api.store.get(id).await.ok().flatten().unwrap_or(job))
         }
         Err(refused) => {
-            if let Err(error) = api.blobs.delete(input).await {
-                tracing::warn!(key = %input, %error, "a refused upload is left for the sweep");
-            }
+            undo::forget(api, vec![id], &refused).await;
             Err(refused.into())
         }
     }

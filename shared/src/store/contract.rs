@@ -337,6 +337,17 @@ pub async fn a_queued_job_is_canceled_and_refunded(store: Arc<dyn Store>, _clock
     assert_eq!(used(&*store, 1).await, 1);
 }
 
+pub async fn a_submit_is_undone_when_its_answer_was_lost(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let ids = submit(&*store, 1, 2).await;
+    for job in [ids[0], ids[0], JobId::random()] {
+        store.withdraw(job).await.unwrap();
+    }
+    assert_eq!((status(&*store, ids[0]).await, used(&*store, 1).await), (Status::Canceled, 1));
+    assert_eq!(claim(&*store).await.0.id, ids[1]);
+    store.withdraw(ids[1]).await.unwrap();
+    assert!(store.get(ids[1]).await.unwrap().unwrap().cancel_requested);
+}
+
 pub async fn a_running_job_is_asked_to_stop(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let ids = submit(&*store, 1, 4).await;
     let (_, stops) = claim(&*store).await;
@@ -559,6 +570,7 @@ macro_rules! contract_tests {
             a_retry_costs_no_second_turn
             shutdown_gives_the_job_back
             a_queued_job_is_canceled_and_refunded
+            a_submit_is_undone_when_its_answer_was_lost
             a_running_job_is_asked_to_stop
             blobs_without_use_are_named_until_gone
             a_canceled_picture_is_garbage

@@ -232,6 +232,10 @@ pub trait Store: Send + Sync + 'static {
     /// Cancels at once and refunds when queued; when processing, asks its worker to stop.
     async fn cancel(&self, job: JobId) -> Result<JobRecord, CancelError>;
 
+    /// Undoes a submit that may have been carried out though it failed with a [`StoreError`]: the job, if it is there,
+    /// is canceled and refunded in whatever state it is.
+    async fn withdraw(&self, job: JobId) -> Result<(), StoreError>;
+
     async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError>;
 
     /// A subscription to the job's changes, from now on.

@@ -220,6 +220,10 @@ impl Store for RedisStore {
         if reply.finished { Err(CancelError::AlreadyFinished(Box::new(record))) } else { Ok(record) }
     }
 
+    async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
+        self.call("rm_withdraw", vec![self.time(), job.to_string()]).await.map(drop)
+    }
+
     async fn get(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
         let reply = self.call("rm_get", vec![id.to_string()]).await?;
         if reply.job.is_none() { Ok(None) } else { job(&reply).map(Some) }

@@ -154,6 +154,14 @@ impl Store for SqliteStore {
         self.writer.write(move |db, effects| settle::cancel(db, effects, now, job)).await
     }
 
+    /// A write that failed was not carried out, so there is hardly ever a job to find.
+    async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
+        match self.cancel(job).await {
+            Err(CancelError::Store(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError> {
         self.read(move |db| {
             let Some(mut row) = rows::job(db, job)? else { return Ok(None) };
