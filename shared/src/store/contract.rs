@@ -42,7 +42,7 @@ pub fn new_job() -> NewJob {
     }
 }
 
-fn result() -> JobResult {
+pub fn result() -> JobResult {
     JobResult {
         width: 2000,
         height: 1000,
@@ -472,6 +472,18 @@ pub async fn workers_are_known_by_what_they_said_last(store: Arc<dyn Store>, clo
     assert_eq!(seen.iter().map(|seen| seen.said.name.as_str()).collect::<Vec<_>>(), ["b"]);
 }
 
+pub async fn random_interleavings_follow_the_model_1(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    crate::store::model::interleave(store, clock, 1).await;
+}
+
+pub async fn random_interleavings_follow_the_model_2(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    crate::store::model::interleave(store, clock, 2).await;
+}
+
+pub async fn random_interleavings_follow_the_model_3(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    crate::store::model::interleave(store, clock, 3).await;
+}
+
 /// Many workers, many clients, random ends: every job ends once, and the quota adds up.
 pub async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     const CLIENTS: u8 = 5;
@@ -579,6 +591,9 @@ macro_rules! contract_tests {
             stats_count_today
             workers_are_known_by_what_they_said_last
             nothing_is_lost_under_contention
+            random_interleavings_follow_the_model_1
+            random_interleavings_follow_the_model_2
+            random_interleavings_follow_the_model_3
         );
     };
     ($make:path: $($name:ident)*) => { $(

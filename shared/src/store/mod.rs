@@ -18,6 +18,8 @@ use crate::quota::Quota;
 #[cfg(test)]
 mod contract;
 mod hub;
+#[cfg(test)]
+mod model;
 mod redis;
 mod sqlite;
 
