@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use image::RgbImage;
 use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull};
 
-pub use redis::RedisServer;
+pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 pub use s3::S3Server;
 
 /// The network that is fast enough for tests.

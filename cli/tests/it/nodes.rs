@@ -20,6 +20,15 @@ impl Site {
         Self { redis: RedisServer::start(), s3: S3Server::start(), folder: tempfile::tempdir().unwrap() }
     }
 
+    /// Commands that clients sent so far.
+    fn commands(&self) -> u64 {
+        let port = self.redis.port().to_string();
+        let info = std::process::Command::new("redis-cli").args(["-p", &port, "INFO", "stats"]).output().unwrap();
+        let text = String::from_utf8(info.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
+        line.trim().parse().unwrap()
+    }
+
     fn node(&self, role: &str) -> Server {
         let mut settings = self.s3.vars();
         settings.push(("REDIS_URL".into(), self.redis.url()));
@@ -137,4 +146,17 @@ async fn while_the_storage_is_down_nothing_is_charged_or_left() {
     assert_eq!(api.json("/quota").await["used"], 1);
     let unfinished = site.s3.files().into_iter().filter(|file| file.to_string_lossy().contains("upload"));
     assert_eq!(unfinished.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn an_idle_worker_asks_redis_less_than_twice_a_second() {
+    let site = Site::new();
+    let worker = site.node("worker");
+    assert_eq!(worker.json("/health").await["status"], "ok");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = site.commands();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    // The second INFO is not the worker's.
+    let asked = site.commands() - before - 1;
+    assert!(asked < 24, "{asked} commands in 12 s");
 }

@@ -1,6 +1,6 @@
 //! The contract on a real redis-server that each test starts on a port of its own, and what only this store promises.
 
-use remaster_testkit::RedisServer;
+use remaster_testkit::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 
 use super::*;
 use crate::clock::ManualClock;
@@ -93,4 +93,73 @@ async fn what_cannot_be_used_is_said_in_a_line() {
     let _: () = store.client.function_load(true, newer).await.unwrap();
     let refused = RedisStore::open(&server.url(), policy()).await.err().unwrap().to_string();
     assert!(refused.contains("newer remaster"), "{refused}");
+}
+
+/// The core of the contract where Redis is more than one plain server.
+mod cluster {
+    use super::*;
+
+    async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisCluster) {
+        let cluster = RedisCluster::start();
+        let store = RedisStore::with_clock(&cluster.url(), policy, Some(clock)).await.unwrap();
+        (Arc::new(store), cluster)
+    }
+
+    contract_tests!(make:
+        a_job_goes_its_way
+        one_photo_does_not_wait_for_a_batch
+        a_lost_lease_is_fenced
+        blobs_without_use_are_named_until_gone
+        watchers_hear_of_each_change
+        a_submit_wakes_a_waiting_worker
+        workers_are_known_by_what_they_said_last
+    );
+}
+
+mod sentinel {
+    use super::*;
+
+    async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisSentinel) {
+        let sentinel = RedisSentinel::start();
+        let store = RedisStore::with_clock(&sentinel.url(), policy, Some(clock)).await.unwrap();
+        (Arc::new(store), sentinel)
+    }
+
+    contract_tests!(make:
+        a_job_goes_its_way
+        watchers_hear_of_each_change
+        a_submit_wakes_a_waiting_worker
+    );
+}
+
+/// Over TLS. Which authorities are trusted is a setting of the process (`SSL_CERT_FILE`), so each test runs itself once
+/// more with that set.
+mod tls {
+    use super::*;
+
+    const URL: &str = "REMASTER_TEST_TLS_URL";
+
+    async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, ()) {
+        let Ok(url) = std::env::var(URL) else {
+            let untrusted = RedisTls::start();
+            let refused = RedisStore::with_clock(&untrusted.url(), policy, Some(clock)).await;
+            assert!(refused.is_err(), "a certificate of an unknown authority is refused");
+            let name = std::thread::current().name().unwrap().to_owned();
+            let again = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", &name])
+                .env("SSL_CERT_FILE", untrusted.authority())
+                .env(URL, untrusted.url())
+                .status();
+            drop(untrusted);
+            std::process::exit(again.unwrap().code().unwrap_or(1));
+        };
+        let store = RedisStore::with_clock(&url, policy, Some(clock)).await.unwrap();
+        (Arc::new(store), ())
+    }
+
+    contract_tests!(make:
+        a_job_goes_its_way
+        watchers_hear_of_each_change
+        a_submit_wakes_a_waiting_worker
+    );
 }
