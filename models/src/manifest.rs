@@ -21,6 +21,10 @@ pub enum Kind {
     Upscaler,
     /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the same, restored.
     FaceRestorer,
+    /// Finds faces and their landmarks in `[N,3,H,W]`.
+    Detector,
+    /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the logits of their parts, `[N,C,512,512]`.
+    FaceParser,
     /// The ONNX Runtime library.
     Runtime,
     /// A picture for tests and first steps.
@@ -34,6 +38,8 @@ impl Kind {
         match self {
             Self::Upscaler => "upscaler",
             Self::FaceRestorer => "face_restorer",
+            Self::Detector => "detector",
+            Self::FaceParser => "face_parser",
             Self::Runtime => "runtime",
             Self::Photo => "photo",
         }
@@ -42,13 +48,15 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Upscaler, Self::FaceRestorer, Self::Runtime, Self::Photo].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Upscaler, Self::FaceRestorer, Self::Detector, Self::FaceParser, Self::Runtime, Self::Photo]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 
     /// Whether such an asset is a network, installed as `ID.onnx`.
     #[must_use]
     pub fn is_model(self) -> bool {
-        matches!(self, Self::Upscaler | Self::FaceRestorer)
+        matches!(self, Self::Upscaler | Self::FaceRestorer | Self::Detector | Self::FaceParser)
     }
 }
 

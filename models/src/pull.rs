@@ -154,7 +154,7 @@ pub fn fetch_asset(
 /// Whether `asset` is in the models directory. Sizes are looked at, hashes are not: that is [`Library::verify`]'s.
 pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
     match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => library.get(&asset.id).is_some(),
+        Kind::Upscaler | Kind::FaceRestorer | Kind::Detector | Kind::FaceParser => library.get(&asset.id).is_some(),
         Kind::Runtime | Kind::Photo => {
             let dir = folder(asset, library);
             asset.files.iter().all(|file| fs::metadata(dir.join(&file.name)).is_ok_and(|meta| meta.len() == file.bytes))
@@ -177,7 +177,7 @@ fn install(
     progress: &dyn Progress,
 ) -> Result<Pulled, AssetError> {
     let dir = match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => scratch.join(&asset.id),
+        Kind::Upscaler | Kind::FaceRestorer | Kind::Detector | Kind::FaceParser => scratch.join(&asset.id),
         Kind::Runtime | Kind::Photo => folder(asset, library),
     };
     disk::make_dir(&dir).map_err(FetchError::Disk)?;
@@ -201,13 +201,13 @@ fn install(
 fn folder(asset: &Asset, library: &Library) -> PathBuf {
     match asset.kind {
         Kind::Runtime => library.dir().join(runtime::folder(asset)),
-        Kind::Upscaler | Kind::FaceRestorer | Kind::Photo => library.dir().to_path_buf(),
+        Kind::Upscaler | Kind::FaceRestorer | Kind::Detector | Kind::FaceParser | Kind::Photo => library.dir().to_path_buf(),
     }
 }
 
 fn installed_path(asset: &Asset, library: &Library) -> PathBuf {
     match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => library.model_path(&asset.id),
+        Kind::Upscaler | Kind::FaceRestorer | Kind::Detector | Kind::FaceParser => library.model_path(&asset.id),
         Kind::Runtime | Kind::Photo => {
             let name = asset.files.first().map_or("", |file| file.name.as_str());
             folder(asset, library).join(name)
