@@ -60,6 +60,8 @@ impl Server {
     /// The same with further settings.
     pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = with_models(folder);
+        // The models that tests need are there: the larger defaults are not fetched, and so are missing everywhere alike.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
         command.envs(settings.iter().copied());
         command.arg("serve").env("BIND", "127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();

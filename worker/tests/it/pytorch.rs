@@ -43,7 +43,15 @@ async fn imported_weights_equal_pytorch() {
     }
 }
 
-/// GFPGAN takes faces of one size in -1..1; the script's are each darker than the one before.
+/// The script's faces in -1..1, each darker than the one before.
+fn faces(batch: usize, side: usize) -> Tensor {
+    let mut faces = picture((batch, 3, side, side));
+    for (number, mut face) in faces.outer_iter_mut().enumerate() {
+        face.mapv_inplace(|value| value * (1.0 - 0.1 * number as f32) * 2.0 - 1.0);
+    }
+    faces
+}
+
 #[tokio::test]
 async fn imported_gfpgan_equals_pytorch() {
     const SIDE: usize = 64;
@@ -52,14 +60,28 @@ async fn imported_gfpgan_equals_pytorch() {
     let expected = std::fs::read(folder.join("gfpgan.f32")).unwrap();
     let mut expected = expected.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
     for batch in [1, 3] {
-        let mut faces = picture((batch, 3, SIDE, SIDE));
-        for (number, mut face) in faces.outer_iter_mut().enumerate() {
-            face.mapv_inplace(|value| value * (1.0 - 0.1 * number as f32) * 2.0 - 1.0);
-        }
-        let output = engine().run(&ModelId::parse("face").unwrap(), faces).await.unwrap();
+        let output = engine().run(&ModelId::parse("face").unwrap(), faces(batch, SIDE)).await.unwrap();
         assert_eq!(output.dim(), (batch, 3, SIDE, SIDE));
         let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-3, "{batch} faces: {worst}");
+    }
+    assert_eq!(expected.next(), None);
+}
+
+/// The script keeps every 73rd pixel of every 73rd row, the last ones included.
+#[tokio::test]
+async fn imported_parsenet_equals_pytorch() {
+    const STEP: usize = 73;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
+    import(&folder.join("parsenet.pth"), "parser", &library(), &ImportOptions::default()).unwrap();
+    let expected = std::fs::read(folder.join("parsenet.f32")).unwrap();
+    let mut expected = expected.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
+    for batch in [1, 3] {
+        let output = engine().run(&ModelId::parse("parser").unwrap(), faces(batch, 512)).await.unwrap();
+        assert_eq!(output.dim(), (batch, 19, 512, 512));
+        let kept = output.indexed_iter().filter(|((_, _, y, x), _)| y % STEP == 0 && x % STEP == 0);
+        let worst = kept.map(|(_, got)| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{batch} faces: {worst}");
     }
     assert_eq!(expected.next(), None);
 }

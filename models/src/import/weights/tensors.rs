@@ -152,6 +152,19 @@ impl<'a> Weights<'a> {
         self.tensors.remove(name).unwrap();
     }
 
+    /// Gives a tensor one more dimension.
+    #[cfg(test)]
+    pub(crate) fn misshape(&mut self, name: &str) {
+        self.tensors.get_mut(name).unwrap().dims.push(1);
+    }
+
+    /// Adds another of the same under a name of its own.
+    #[cfg(test)]
+    pub(crate) fn double(&mut self, name: &str) {
+        let copy = self.tensors[name].clone();
+        self.tensors.insert(format!("{name}.copy"), copy);
+    }
+
     fn remove(&mut self, name: &str, expected: &[usize]) -> Result<Tensor<'a>, WeightsError> {
         let tensor = self.tensors.remove(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
         if tensor.dims != expected {
