@@ -10,8 +10,9 @@ The networks are written down here by their papers, with the official names, and
 files, has to make the same of the same weights. Each NAME.f32 holds the outputs for the shapes in SHAPES,
 little-endian, one after the other; the input is `picture`, which the test computes as well. GFPGAN is spandrel's own
 copy of the authors' class; its input is moved to -1..1. At full size RetinaFace and ParseNet have to make the same as
-facexlib's classes. The files of these three are written as PyTorch did before 1.6, as the official ones are. Of
-ParseNet's output only every 73rd pixel of every 73rd row is kept.
+facexlib's classes; of ParseNet's output only every 73rd pixel of every 73rd row is kept. The files of these three are
+written as PyTorch did before 1.6, as the official ones are: with addresses for keys, so that their bytes differ from
+run to run, while their tensors do not.
 """
 
 import sys
@@ -153,6 +154,14 @@ def seeded_face(network: Face, seed: int, side: int) -> Face:
             nn.init.kaiming_normal_(tensor, a=0.2)
         elif tensor.dim() == 5:
             nn.init.normal_(tensor, std=(tensor.shape[2] * tensor.shape[3] ** 2) ** -0.5)
+    # Steering that multiplies by about 1: more would grow with every level, beyond what half precision can hold.
+    seen = {}
+    lasts = [parts[2] for parts in (*network.own.condition_scale, *network.own.condition_shift)]
+    hooks = [layer.register_forward_hook(lambda layer, _, out: seen.update({layer: out})) for layer in lasts]
+    network(faces(3, side))
+    for layer, hook in zip(lasts, hooks):
+        hook.remove()
+        layer.weight.mul_(0.2 / (seen[layer] - layer.bias.reshape(1, -1, 1, 1)).std())
     out = network(faces(3, side)).std()
     for name, tensor in network.own.named_parameters():
         if "to_rgb" in name and ("modulated_conv.weight" in name or name.endswith("bias") and "modulation" not in name):

@@ -38,7 +38,8 @@ pub fn options() -> PullOptions {
 pub fn library() -> Library {
     let (manifest, library) = (Manifest::embedded().unwrap(), Library::open(folder()).unwrap());
     // A pull waits for any other: one that has nothing to do is left out.
-    let there: Vec<String> = status(&manifest, &library).unwrap().into_iter().filter(|a| a.installed).map(|a| a.id).collect();
+    let there: Vec<String> =
+        status(&manifest, &library).unwrap().into_iter().filter(|a| a.installed).map(|a| a.id).collect();
     let runtime = manifest.runtime().map(|asset| asset.id.as_str());
     let ids: Vec<&str> = runtime.into_iter().chain(MODELS).filter(|id| !there.iter().any(|own| own == id)).collect();
     for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {

@@ -1,8 +1,6 @@
 //! The real assets, by way of the crate's own pull (`ASSET_MIRROR`, then the manifest's sources), kept between runs.
 
-use remaster_models::{
-    ImportOptions, Kind, Library, Manifest, Silent, Verdict, fetch_asset, import, missing_defaults,
-};
+use remaster_models::{ImportOptions, Kind, Library, Manifest, Silent, Verdict, fetch_asset, import, missing_defaults};
 use remaster_testkit::{MODELS, options};
 
 fn kept() -> Library {

@@ -7,8 +7,8 @@ use super::layers;
 use super::param::{self, Layer};
 use super::weights::Weights;
 use crate::onnx::build::Builder;
-use crate::onnx::ports::{INPUT, OUTPUT, Ports};
 use crate::onnx::meta::Description;
+use crate::onnx::ports::{INPUT, OUTPUT, Ports};
 use crate::onnx::proto::Model;
 
 /// Colours: red, green, blue.

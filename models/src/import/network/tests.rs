@@ -31,28 +31,37 @@ fn each(change: fn(&mut Weights<'_>, &str), expect: fn(&str, Result<(), WeightsE
 
 #[test]
 fn a_missing_tensor_is_named() {
-    each(|weights, name| weights.discard(name), |name, result| match result {
-        Err(WeightsError::Missing(missing)) => assert_eq!(missing, name),
-        Err(WeightsError::Unknown(_)) => assert!(TELLING.contains(&name), "{name}"),
-        // Files from before there were such counters do without.
-        Ok(()) => assert!(name.ends_with(".num_batches_tracked"), "{name}"),
-        Err(other) => panic!("without {name}: {other}"),
-    });
+    each(
+        |weights, name| weights.discard(name),
+        |name, result| match result {
+            Err(WeightsError::Missing(missing)) => assert_eq!(missing, name),
+            Err(WeightsError::Unknown(_)) => assert!(TELLING.contains(&name), "{name}"),
+            // Files from before there were such counters do without.
+            Ok(()) => assert!(name.ends_with(".num_batches_tracked"), "{name}"),
+            Err(other) => panic!("without {name}: {other}"),
+        },
+    );
 }
 
 #[test]
 fn a_misshaped_tensor_is_named() {
-    each(|weights, name| weights.misshape(name), |name, result| match result {
-        Err(WeightsError::Shape { name: shaped, .. } | WeightsError::Tensor { name: shaped, .. }) => {
-            assert_eq!(shaped, name);
-        }
-        other => panic!("{name} misshaped: {other:?}"),
-    });
+    each(
+        |weights, name| weights.misshape(name),
+        |name, result| match result {
+            Err(WeightsError::Shape { name: shaped, .. } | WeightsError::Tensor { name: shaped, .. }) => {
+                assert_eq!(shaped, name);
+            }
+            other => panic!("{name} misshaped: {other:?}"),
+        },
+    );
 }
 
 #[test]
 fn a_surplus_tensor_is_named() {
-    each(|weights, name| weights.double(name), |name, result| {
-        assert_eq!(result, Err(WeightsError::Surplus(format!("{name}.copy"))));
-    });
+    each(
+        |weights, name| weights.double(name),
+        |name, result| {
+            assert_eq!(result, Err(WeightsError::Surplus(format!("{name}.copy"))));
+        },
+    );
 }

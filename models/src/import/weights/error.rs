@@ -42,6 +42,8 @@ pub enum WeightsError {
         got: Vec<usize>,
     },
     /// No known architecture has tensors of these names.
-    #[error("not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN, RetinaFace-R50, ParseNet); its first tensor is {0:?}")]
+    #[error(
+        "not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN, RetinaFace-R50, ParseNet); its first tensor is {0:?}"
+    )]
     Unknown(String),
 }

@@ -20,12 +20,8 @@ impl Machine<'_> {
             return Err("a storage that is a part of another is not supported".into());
         }
         let described = [tag, kind, key, values].map(|part| self.objects.get(part));
-        let [
-            Value::Text("storage"),
-            &Value::Global(Global::Storage(element)),
-            &Value::Text(key),
-            &Value::Int(values),
-        ] = described
+        let [Value::Text("storage"), &Value::Global(Global::Storage(element)), &Value::Text(key), &Value::Int(values)] =
+            described
         else {
             return Err("a storage is not described as PyTorch does".into());
         };
