@@ -210,6 +210,9 @@ pub struct ModelsArgs {
     /// Folder or URL prefix tried first for every asset
     #[arg(long, env = "ASSET_MIRROR")]
     pub asset_mirror: Option<String>,
+    /// 0: fetch nothing unasked; only `remaster models pull` does
+    #[arg(long, env = "PULL_MODELS", default_value = "1", value_parser = parse::switch)]
+    pub pull_models: bool,
 }
 
 #[derive(Args)]

@@ -41,7 +41,8 @@ pub struct ImportOptions {
     pub architecture: Option<String>,
 }
 
-/// Imports `file` as the model `id`: an upscaler, or where the weights are GFPGAN's a face restorer. A model of that id that is there is replaced.
+/// Imports `file` as the model `id`, of the kind that its weights tell; otherwise an upscaler. A model of that id that
+/// is there is replaced.
 ///
 /// # Errors
 /// An invalid id, an unaccepted or broken file (the tensor or layer is named), an unknown or contradicting scale, a full disk.

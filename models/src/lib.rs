@@ -3,6 +3,7 @@
 //! - [`Manifest`]: every asset this release knows, with its hashes and its ordered sources.
 //! - [`pull`]: fetches what is missing (mirror first, then the sources in order), verifies it, installs it.
 //! - [`import`]: turns a weight file that a person already has into `MODELS_DIR/ID.onnx`.
+//! - [`half_precision`]: an installed model's bytes in float16, for GPUs.
 //! - [`Library`]: the models directory: what is installed, whether it is intact, where the runtime is.
 //!
 //! Invariants: no byte is used before its size and SHA-256 are verified; a file appears under its final name complete
@@ -20,6 +21,7 @@ mod import;
 mod library;
 mod manifest;
 mod onnx;
+mod precision;
 mod progress;
 mod pull;
 mod runtime;
@@ -31,6 +33,7 @@ pub use id::valid_id;
 pub use import::{ImportError, ImportOptions, NcnnError, WeightsError, import};
 pub use library::{Installed, Library, LibraryError, Verdict, default_dir};
 pub use manifest::{Asset, AssetFile, Kind, Manifest, ManifestError, PipSource, Source};
+pub use precision::{HalfError, half_precision};
 pub use progress::{Progress, Silent};
 pub use pull::{AssetError, PullError, PullOptions, PullOutcome, Pulled, fetch_asset, pull};
 pub use runtime::RuntimeError;

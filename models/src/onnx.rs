@@ -2,5 +2,6 @@
 
 pub(crate) mod build;
 pub(crate) mod meta;
+pub(crate) mod ports;
 pub(crate) mod proto;
 pub(crate) mod wire;

@@ -13,13 +13,16 @@ mod s3;
 use std::path::PathBuf;
 
 use image::RgbImage;
-use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull};
+use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull, status};
 
 pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 pub use s3::S3Server;
 
 /// The network that is fast enough for tests.
 pub const SMALL_MODEL: &str = "realesr-animevideov3";
+
+/// The models that tests use. Not every default: those in the authors' own releases only are hundreds of megabytes.
+pub const MODELS: [&str; 3] = ["realesrgan-x4plus", SMALL_MODEL, "realesrgan-x4plus-anime"];
 
 pub fn folder() -> PathBuf {
     let target = || {
@@ -33,10 +36,14 @@ pub fn options() -> PullOptions {
     PullOptions { mirror: std::env::var("ASSET_MIRROR").ok(), ..PullOptions::default() }
 }
 
-/// The folder with every default model and the runtime in it.
+/// The folder with the [`MODELS`] and the runtime in it.
 pub fn library() -> Library {
     let (manifest, library) = (Manifest::embedded().unwrap(), Library::open(folder()).unwrap());
-    let ids: Vec<&str> = manifest.here().filter(|asset| asset.default).map(|asset| asset.id.as_str()).collect();
+    // A pull waits for any other: one that has nothing to do is left out.
+    let there: Vec<String> =
+        status(&manifest, &library).unwrap().into_iter().filter(|a| a.installed).map(|a| a.id).collect();
+    let runtime = manifest.runtime().map(|asset| asset.id.as_str());
+    let ids: Vec<&str> = runtime.into_iter().chain(MODELS).filter(|id| !there.iter().any(|own| own == id)).collect();
     for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
         if let Err(error) = outcome.result {
             panic!("{}: {error}", outcome.id);

@@ -25,6 +25,8 @@ pub fn remaster(folder: &Path) -> Command {
 /// With the models that tests share.
 pub fn with_models(folder: &Path) -> Command {
     let mut command = remaster(folder);
+    // The models that tests need are there; the larger defaults are not fetched, so they are missing everywhere alike.
+    command.env("PULL_MODELS", "0");
     command.env("MODELS_DIR", remaster_testkit::library().dir());
     command
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod error;
+mod legacy;
 mod pickle;
 mod pth;
 mod safetensors;

@@ -3,14 +3,8 @@
 use std::collections::HashSet;
 
 use super::meta::Description;
-use super::proto::{
-    Attribute, Dim, DimValue, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
-};
-
-/// The image graph's only input: `[batch, 3, height, width]`, float32.
-pub(crate) const INPUT: &str = "input";
-/// The image graph's only output: `[batch, 3, S * height, S * width]`, float32.
-pub(crate) const OUTPUT: &str = "output";
+use super::ports::Ports;
+use super::proto::{Attribute, FLOAT, Graph, INT64, Model, Node, OperatorSet, Tensor};
 
 /// Opset 17 came with IR version 8; every ONNX Runtime since 1.12 reads both.
 const IR_VERSION: i64 = 8;
@@ -69,22 +63,11 @@ impl Builder {
         name
     }
 
-    /// The finished image model, for images of any size.
-    pub(crate) fn finish(self, description: &Description) -> Model {
-        let free = |sides: [&str; 2]| sides.map(|side| DimValue::Named(side.to_owned()));
-        self.model(description, free(["height", "width"]), free(["output_height", "output_width"]))
-    }
-
-    /// The finished image model, for images of `side` x `side` pixels.
-    pub(crate) fn finish_square(self, description: &Description, side: u32) -> Model {
-        let fixed = || [DimValue::Fixed(side.into()), DimValue::Fixed(side.into())];
-        self.model(description, fixed(), fixed())
-    }
-
-    fn model(mut self, description: &Description, input: [DimValue; 2], output: [DimValue; 2]) -> Model {
+    /// The finished model.
+    pub(crate) fn finish(mut self, description: &Description, ports: Ports) -> Model {
         self.graph.name = description.id.clone();
-        self.graph.input = vec![image(INPUT, input)];
-        self.graph.output = vec![image(OUTPUT, output)];
+        self.graph.input = vec![ports.input];
+        self.graph.output = ports.outputs;
         Model {
             ir_version: IR_VERSION,
             producer_name: "remaster".to_owned(),
@@ -113,11 +96,4 @@ pub(crate) fn text(name: &str, value: &str) -> Attribute {
 /// An attribute of several integers.
 pub(crate) fn ints(name: &str, values: &[i64]) -> Attribute {
     Attribute { name: name.to_owned(), ints: values.to_vec(), r#type: 7, ..Attribute::default() }
-}
-
-fn image(name: &str, [height, width]: [DimValue; 2]) -> ValueInfo {
-    let batch = DimValue::Named("batch".to_owned());
-    let dim = [batch, DimValue::Fixed(3), height, width].map(|value| Dim { value: Some(value) }).to_vec();
-    let tensor_type = Some(TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) });
-    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type }) }
 }

@@ -2,21 +2,26 @@
 //! compared in the worker's tests.
 
 use std::collections::HashMap;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use remaster_models::{
     ImportError, ImportOptions, Installed, Kind, Library, Manifest, PullOptions, WeightsError, import, pull,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::{Told, bare, library, names, sha256};
 
-const FIXTURES: [(&str, &str, u32); 5] = [
-    ("rrdbnet-x4.pth", "rrdbnet", 4),
-    ("rrdbnet-x2.pth", "rrdbnet", 2),
-    ("srvgg-x4.pth", "srvgg", 4),
-    ("srvgg-x2.safetensors", "srvgg", 2),
-    ("gfpgan.pth", "gfpgan", 1),
+const FIXTURES: [(&str, Kind, &str, u32); 7] = [
+    ("rrdbnet-x4.pth", Kind::Upscaler, "rrdbnet", 4),
+    ("rrdbnet-x2.pth", Kind::Upscaler, "rrdbnet", 2),
+    ("srvgg-x4.pth", Kind::Upscaler, "srvgg", 4),
+    ("srvgg-x2.safetensors", Kind::Upscaler, "srvgg", 2),
+    ("gfpgan.pth", Kind::FaceRestorer, "gfpgan", 1),
+    ("retinaface.pth", Kind::Detector, "retinaface", 1),
+    ("parsenet.pth", Kind::FaceParser, "parsenet", 1),
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -30,10 +35,9 @@ fn take(library: &Library, file: &Path) -> Result<Installed, ImportError> {
 #[test]
 fn the_architecture_and_the_scale_are_read_from_the_tensors() {
     let (_dir, library) = library();
-    for (name, architecture, scale) in FIXTURES {
+    for (name, kind, architecture, scale) in FIXTURES {
         let made = take(&library, &fixture(name)).unwrap();
-        assert_eq!((made.architecture.as_str(), made.scale), (architecture, scale), "{name}");
-        assert_eq!(made.kind == Kind::FaceRestorer, architecture == "gfpgan");
+        assert_eq!((made.kind, made.architecture.as_str(), made.scale), (kind, architecture, scale), "{name}");
         assert_eq!(made.source_sha256, sha256(&std::fs::read(fixture(name)).unwrap()));
         let bytes = std::fs::read(&made.path).unwrap();
         take(&library, &fixture(name)).unwrap();
@@ -107,6 +111,53 @@ fn a_missing_surplus_or_misshaped_tensor_is_named() {
     }
     let error = attempt(&|tensors| drop(tensors.insert("conv_first.weight".into(), (vec![1; 4], vec![0, 0]))));
     assert!(matches!(error, WeightsError::Missing(name) if name.starts_with("body.0.rdb1")));
+    assert!(names(library.dir()).is_empty());
+}
+
+#[test]
+fn a_cut_file_leaves_nothing() {
+    let (dir, library) = library();
+    for (name, ..) in FIXTURES {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        let cut = dir.path().join(name);
+        for part in 0..16 {
+            std::fs::write(&cut, &bytes[..bytes.len() * part / 16]).unwrap();
+            assert!(matches!(take(&library, &cut), Err(ImportError::Weights(_))), "{name} at {part}/16");
+        }
+        std::fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(take(&library, &cut), Err(ImportError::Weights(_))), "{name} but a byte");
+    }
+    assert!(names(library.dir()).is_empty());
+}
+
+/// A file that would run a command, as PyTorch writes it now and as before 1.6, and one that would inflate.
+#[test]
+fn a_hostile_file_leaves_nothing() {
+    let (dir, library) = library();
+    let told = dir.path().join("executed");
+    let command = format!("touch {}", told.display());
+    let length = (command.len() as u32).to_le_bytes();
+    let attack = [b"\x80\x02cposix\nsystem\nX", &length[..], command.as_bytes(), b"\x85R."].concat();
+    let zipped = |member: &str, bytes: &[u8], method| {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file(member, SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.write_all(bytes).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    let old = [b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", &attack[..]].concat();
+    let bomb = zipped("archive/data.pkl", &vec![0; 64 << 20], CompressionMethod::Deflated);
+    assert!(bomb.len() < 1 << 20);
+    let path = dir.path().join("hostile.pth");
+    for (file, named) in [
+        (zipped("archive/data.pkl", &attack, CompressionMethod::Stored), "posix.system"),
+        (old, "posix.system"),
+        (bomb, "is compressed"),
+    ] {
+        std::fs::write(&path, file).unwrap();
+        let error = take(&library, &path).unwrap_err().to_string();
+        assert!(error.contains(named) && error.lines().count() == 1, "{error}");
+    }
+    assert!(!told.exists());
     assert!(names(library.dir()).is_empty());
 }
 

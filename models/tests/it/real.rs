@@ -1,25 +1,21 @@
 //! The real assets, by way of the crate's own pull (`ASSET_MIRROR`, then the manifest's sources), kept between runs.
 
-use remaster_models::{
-    ImportOptions, Kind, Library, Manifest, Silent, Verdict, fetch_asset, import, missing_defaults, pull,
-};
-use remaster_testkit::options;
+use remaster_models::{ImportOptions, Kind, Library, Manifest, Silent, Verdict, fetch_asset, import, missing_defaults};
+use remaster_testkit::{MODELS, options};
 
 fn kept() -> Library {
     Library::open(remaster_testkit::folder()).unwrap()
 }
 
 #[test]
-fn the_defaults_install_and_verify() {
-    let (manifest, library) = (Manifest::embedded().unwrap(), kept());
-    let ids: Vec<&str> = manifest.here().filter(|asset| asset.default).map(|asset| asset.id.as_str()).collect();
-    for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
-        outcome.result.unwrap();
-    }
-    assert!(missing_defaults(&manifest, &library).is_empty());
+fn the_models_install_and_verify() {
+    let (manifest, library) = (Manifest::embedded().unwrap(), remaster_testkit::library());
+    let missing: Vec<&str> = missing_defaults(&manifest, &library).iter().map(|asset| asset.id.as_str()).collect();
+    assert!(!missing.iter().any(|id| MODELS.contains(id)), "{missing:?}");
     let verdicts = library.verify(&manifest).unwrap();
-    assert!(verdicts.len() >= ids.len() && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Intact));
-    for model in library.installed().unwrap() {
+    assert!(verdicts.len() >= MODELS.len() && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Intact));
+    for id in MODELS {
+        let model = library.get(id).unwrap();
         assert_eq!((model.kind, model.scale), (Kind::Upscaler, 4));
     }
     if manifest.runtime().is_some() {

@@ -6,8 +6,9 @@ use super::error::NcnnError;
 use super::layers;
 use super::param::{self, Layer};
 use super::weights::Weights;
-use crate::onnx::build::{Builder, INPUT, OUTPUT};
+use crate::onnx::build::Builder;
 use crate::onnx::meta::Description;
+use crate::onnx::ports::{INPUT, OUTPUT, Ports};
 use crate::onnx::proto::Model;
 
 /// Colours: red, green, blue.
@@ -25,7 +26,7 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn into_model(self, description: &Description) -> Model {
-        self.graph.finish(description)
+        self.graph.finish(description, Ports::images())
     }
 }
 

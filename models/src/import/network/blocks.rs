@@ -8,6 +8,13 @@ use crate::onnx::build::{Builder, float, int, ints, text};
 /// No known network has more blocks or layers in a row.
 const MAX_BLOCKS: usize = 1000;
 
+/// A feature map: its value's name and its channels.
+#[derive(Debug, Clone)]
+pub(super) struct Map {
+    pub value: String,
+    pub channels: usize,
+}
+
 /// The graph so far, and the weights nobody has taken yet.
 pub(super) struct Net<'a> {
     pub graph: Builder,
@@ -77,6 +84,12 @@ impl<'a> Net<'a> {
         let [start, end] = range.map(|at| self.graph.integers(&[at as i64]));
         let axis = self.graph.integers(&[1]);
         self.graph.node("Slice", name, &[from, &start, &end, &axis], name, Vec::new());
+    }
+
+    pub(super) fn relu(&mut self, from: &str) -> String {
+        let out = format!("{from}/relu");
+        self.graph.node("Relu", &out, &[from], &out, Vec::new());
+        out
     }
 
     /// LeakyReLU of slope 0.2.

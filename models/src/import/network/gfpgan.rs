@@ -1,4 +1,4 @@
-//! GFPGAN v1 "clean" (1.3, 1.4): a U-Net reads the damaged face and steers a StyleGAN2 decoder, which paints it anew.
+//! GFPGAN v1 "clean" (1.2, 1.3, 1.4): a U-Net reads the damaged face and steers a StyleGAN2 decoder, which paints it anew.
 //!
 //! The graph takes and gives `[N,3,S,S]` RGB in -1..1 (a little beyond on the way out), where S is 512 in the official
 //! files and N is free. Two things differ from the PyTorch source and compute the same:
@@ -9,8 +9,9 @@
 //! Parts that only training uses (the style MLP, the U-Net's own RGB outputs) have to be there, and are left out.
 
 use super::super::weights::WeightsError;
-use super::blocks::Net;
-use crate::onnx::build::{INPUT, OUTPUT, int, ints, text};
+use super::blocks::{Map, Net};
+use crate::onnx::build::{int, ints, text};
+use crate::onnx::ports::{INPUT, OUTPUT, Ports};
 
 pub(super) const NAME: &str = "gfpgan";
 
@@ -22,13 +23,6 @@ const MAX_LEVELS: usize = 8;
 const STYLE_MLP: [usize; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
 const DECODER: &str = "stylegan_decoder";
 
-/// A feature map: its value's name and its channels.
-#[derive(Debug, Clone)]
-struct Map {
-    value: String,
-    channels: usize,
-}
-
 /// What the decoder is steered with.
 struct Steering {
     /// The value `[N, latents * features]`.
@@ -38,8 +32,8 @@ struct Steering {
     conditions: Vec<(Map, Map)>,
 }
 
-/// Adds the network; returns its side in pixels.
-pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
+/// Adds the network.
+pub(super) fn build(net: &mut Net<'_>) -> Result<Ports, WeightsError> {
     let levels = net.length_of("conv_body_down.")?;
     if levels == 0 {
         return Err(WeightsError::Missing("conv_body_down.0.conv1.weight".to_owned()));
@@ -49,7 +43,7 @@ pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
     }
     let steering = encode(net, levels)?;
     decode(net, &steering)?;
-    Ok((SMALLEST << levels) as u32)
+    Ok(Ports::squares((SMALLEST << levels) as u32, CHANNELS))
 }
 
 /// The U-Net.

@@ -5,7 +5,8 @@
 
 use super::super::weights::WeightsError;
 use super::blocks::Net;
-use crate::onnx::build::{INPUT, OUTPUT, int, text};
+use crate::onnx::build::{int, text};
+use crate::onnx::ports::{INPUT, OUTPUT};
 
 pub(super) const NAME: &str = "rrdbnet";
 

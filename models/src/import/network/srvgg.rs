@@ -5,7 +5,7 @@
 
 use super::super::weights::WeightsError;
 use super::blocks::Net;
-use crate::onnx::build::{INPUT, OUTPUT};
+use crate::onnx::ports::{INPUT, OUTPUT};
 
 pub(super) const NAME: &str = "srvgg";
 

@@ -10,6 +10,9 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::WeightsError;
 
+/// Each storage's bytes where they lie in the file, by its key.
+pub(crate) type Storages<'a> = HashMap<String, &'a [u8]>;
+
 /// A `.pth` file's members, by their names without the folder.
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
@@ -20,7 +23,7 @@ impl<'a> Archive<'a> {
     /// Finds and checks every member, checksums included.
     pub(crate) fn open(file: &'a [u8]) -> Result<Self, WeightsError> {
         if file.first() == Some(&0x80) {
-            let what = "written by PyTorch before 1.6, or a bare pickle: load and save it again with a newer PyTorch";
+            let what = "a bare pickle, which is not what torch.save writes";
             return Err(WeightsError::File(what.to_owned()));
         }
         let broken = |what: String| WeightsError::File(format!("not a PyTorch file: {}", what.replace('\n', " ")));
@@ -55,13 +58,10 @@ impl<'a> Archive<'a> {
         Ok(archive)
     }
 
-    /// The pickle.
-    pub(crate) fn pickle(&self) -> &'a [u8] {
-        self.members.get("data.pkl").copied().unwrap_or_default()
-    }
-
-    /// The storage of that key.
-    pub(crate) fn storage(&self, key: &str) -> Option<&'a [u8]> {
-        self.members.get(&format!("data/{key}")).copied()
+    /// The pickle, and the storages by their keys.
+    pub(crate) fn into_parts(self) -> (&'a [u8], Storages<'a>) {
+        let pickle = self.members.get("data.pkl").copied().unwrap_or_default();
+        let storage = |(name, bytes): (String, &'a [u8])| Some((name.strip_prefix("data/")?.to_owned(), bytes));
+        (pickle, self.members.into_iter().filter_map(storage).collect())
     }
 }

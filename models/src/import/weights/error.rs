@@ -10,9 +10,9 @@ pub enum WeightsError {
     #[error("the file names the Python object {0:?}, which is not accepted; nothing of it was executed")]
     Foreign(String),
     /// The pickle is broken, or has something that `torch.save` does not write.
-    #[error("data.pkl at byte {at}: {what}")]
+    #[error("its pickle at byte {at}: {what}")]
     Pickle {
-        /// Counted from zero.
+        /// Counted from zero: in `data.pkl`, or in a file without members.
         at: usize,
         /// What is wrong.
         what: String,
@@ -42,6 +42,8 @@ pub enum WeightsError {
         got: Vec<usize>,
     },
     /// No known architecture has tensors of these names.
-    #[error("not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN 1.3 and 1.4); its first tensor is {0:?}")]
+    #[error(
+        "not a network that is known (RRDBNet, SRVGGNetCompact, GFPGAN, RetinaFace-R50, ParseNet); its first tensor is {0:?}"
+    )]
     Unknown(String),
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::WeightsError;
-use super::archive::Archive;
-use super::pickle::{self, Objects, Ref, Value};
+use super::archive::{Archive, Storages};
+use super::legacy;
+use super::pickle::{self, Objects, Pickle, Ref, Value};
 use super::tensors::{Tensor, Weights, count};
 
 /// Where the tensors lie, in the order of preference; else the file holds nothing but tensors.
@@ -13,8 +14,12 @@ const KEYS: [&str; 2] = ["params_ema", "params"];
 
 /// The tensors of `file`.
 pub(crate) fn read(file: &[u8]) -> Result<Weights<'_>, WeightsError> {
-    let archive = Archive::open(file)?;
-    let (objects, root) = pickle::read(archive.pickle())?;
+    let (Pickle { objects, root, .. }, storages) = if legacy::is(file) {
+        legacy::read(file)?
+    } else {
+        let (pickle, storages) = Archive::open(file)?.into_parts();
+        (pickle::read(pickle)?, storages)
+    };
     let Value::Dict(top) = objects.get(root) else {
         return Err(WeightsError::File("not a dictionary of tensors".to_owned()));
     };
@@ -30,7 +35,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Weights<'_>, WeightsError> {
         let Value::Text(name) = objects.get(name) else {
             return Err(WeightsError::File("a tensor's name is not text".to_owned()));
         };
-        let view = view(&objects, tensor, &archive, &mut claimed);
+        let view = view(&objects, tensor, &storages, &mut claimed);
         weights.insert(name, view.map_err(|what| WeightsError::Tensor { name: shortened(name), what })?)?;
     }
     Ok(weights)
@@ -41,7 +46,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Weights<'_>, WeightsError> {
 fn view<'a>(
     objects: &Objects<'a>,
     of: Ref,
-    archive: &Archive<'a>,
+    storages: &Storages<'a>,
     claimed: &mut HashMap<&'a str, usize>,
 ) -> Result<Tensor<'a>, String> {
     let Value::Tensor { storage, offset, dims, strides } = objects.get(of) else {
@@ -50,7 +55,7 @@ fn view<'a>(
     let Value::Storage { element, key, values } = objects.get(*storage) else {
         return Err("has no storage".to_owned());
     };
-    let stored = archive.storage(key).ok_or_else(|| format!("its storage {key:?} is not in the file"))?;
+    let stored = storages.get(*key).ok_or_else(|| format!("its storage {key:?} is not in the file"))?;
     if values.checked_mul(element.size()) != Some(stored.len()) {
         return Err(format!("its storage {key:?} has {} bytes, not {values} values", stored.len()));
     }

@@ -132,9 +132,37 @@ impl<'a> Weights<'a> {
         self.remove(name, expected).map(drop)
     }
 
+    /// Leaves out a tensor that some files have: a counter, of no use but in training.
+    pub(crate) fn pass_over_counter(&mut self, name: &str) -> Result<(), WeightsError> {
+        if self.has(name) { self.pass_over(name, &[]) } else { Ok(()) }
+    }
+
+    /// Takes off the `module.` that training on several devices puts before every name.
+    pub(crate) fn without_module(mut self) -> Self {
+        const MODULE: &str = "module.";
+        if self.names().all(|name| name.starts_with(MODULE)) {
+            let short = |(name, tensor): (String, _)| (name[MODULE.len()..].to_owned(), tensor);
+            self.tensors = self.tensors.into_iter().map(short).collect();
+        }
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn discard(&mut self, name: &str) {
         self.tensors.remove(name).unwrap();
+    }
+
+    /// Gives a tensor one more dimension.
+    #[cfg(test)]
+    pub(crate) fn misshape(&mut self, name: &str) {
+        self.tensors.get_mut(name).unwrap().dims.push(1);
+    }
+
+    /// Adds another of the same under a name of its own.
+    #[cfg(test)]
+    pub(crate) fn double(&mut self, name: &str) {
+        let copy = self.tensors[name].clone();
+        self.tensors.insert(format!("{name}.copy"), copy);
     }
 
     fn remove(&mut self, name: &str, expected: &[usize]) -> Result<Tensor<'a>, WeightsError> {

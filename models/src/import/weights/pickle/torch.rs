@@ -1,0 +1,67 @@
+//! What PyTorch adds to plain pickles: storages, and the three calls that `torch.save` writes.
+
+use super::machine::{Machine, Stop};
+use super::{Global, Ref, Value};
+
+/// A convolution has 4 dimensions.
+const MAX_RANK: usize = 8;
+/// Storages are counted, or before 1.6 named by their address.
+const MAX_KEY: usize = 32;
+
+impl Machine<'_> {
+    /// `("storage", torch.FloatStorage, key, device, values)`, PyTorch's name for a storage; before 1.6 a view into
+    /// another storage could follow, which newer files never have.
+    pub(super) fn storage(&mut self) -> Result<(), Stop> {
+        let id = self.pop_tuple()?;
+        let ([tag, kind, key, _device, values] | [tag, kind, key, _device, values, _]) = id[..] else {
+            return Err("a storage is not described by five values".into());
+        };
+        if id.get(5).is_some_and(|&view| *self.objects.get(view) != Value::Ignored) {
+            return Err("a storage that is a part of another is not supported".into());
+        }
+        let described = [tag, kind, key, values].map(|part| self.objects.get(part));
+        let [Value::Text("storage"), &Value::Global(Global::Storage(element)), &Value::Text(key), &Value::Int(values)] =
+            described
+        else {
+            return Err("a storage is not described as PyTorch does".into());
+        };
+        let values = usize::try_from(values).map_err(|_| "a storage of a negative size")?;
+        if key.len() > MAX_KEY {
+            return Err("a storage of an absurd name".into());
+        }
+        self.push(Value::Storage { element, key, values });
+        Ok(())
+    }
+
+    /// What Python would do by a call: an empty dictionary, a tensor, or a parameter, which is a tensor.
+    pub(super) fn rebuild(&mut self) -> Result<(), Stop> {
+        let (arguments, function) = (self.pop_tuple()?, self.pop()?);
+        match (self.objects.get(function), &arguments[..]) {
+            (Value::Global(Global::OrderedDict), []) => self.push(Value::Dict(Vec::new())),
+            (Value::Global(Global::RebuildParameter), &[tensor, _, _]) => self.stack.push(tensor),
+            (Value::Global(Global::RebuildTensor), &[storage, offset, dims, strides, _, _])
+            | (Value::Global(Global::RebuildTensor), &[storage, offset, dims, strides, _, _, _]) => {
+                let (dims, strides) = (self.sizes(dims)?, self.sizes(strides)?);
+                let offset = self.size(offset)?;
+                self.push(Value::Tensor { storage, offset, dims, strides });
+            }
+            _ => return Err("a call that torch.save does not write is not accepted".into()),
+        }
+        Ok(())
+    }
+
+    fn sizes(&self, tuple: Ref) -> Result<Vec<usize>, Stop> {
+        match self.objects.get(tuple) {
+            Value::Tuple(items) if items.len() <= MAX_RANK => items.iter().map(|&item| self.size(item)).collect(),
+            Value::Tuple(_) => Err("a shape of too many dimensions".into()),
+            _ => Err("a shape is no tuple".into()),
+        }
+    }
+
+    fn size(&self, at: Ref) -> Result<usize, Stop> {
+        match self.objects.get(at) {
+            Value::Int(value) => usize::try_from(*value).map_err(|_| "a size is negative".into()),
+            _ => Err("a size is no number".into()),
+        }
+    }
+}
