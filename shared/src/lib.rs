@@ -1,8 +1,8 @@
 //! The domain of Remaster and the ports that the API and the worker share.
 //!
 //! Names neither a web framework nor an inference runtime. Everything here is either a plain value
-//! ([`job`], [`error`], [`quota`], [`client`], [`proxies`], [`idempotency`]) or a port with its implementation ([`store`], [`blob`], [`clock`],
-//! [`catalogue`]); [`webhook`] is what a delivery is made of.
+//! ([`job`], [`error`], [`quota`], [`client`], [`proxies`], [`idempotency`]) or a port with its implementation
+//! ([`store`], [`blob`], [`clock`], [`catalogue`]). [`webhook`] holds both: what is sent, and the guarded client.
 
 pub mod blob;
 pub mod catalogue;

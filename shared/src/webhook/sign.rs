@@ -178,6 +178,8 @@ mod tests {
         assert_eq!(error("secret"), SigningKeyError::Prefix(1));
         assert_eq!(error(&format!("{KEY_1} whsk_*")), SigningKeyError::Base64(2));
         assert_eq!(error("whsk_AQEB"), SigningKeyError::Length { place: 1, length: 3 });
-        assert_eq!(error(&PAIR_1.replace("qKiOP", "qKiOQ").replace("QGKi", "QGKj")), SigningKeyError::Mismatch(1));
+        let public_2 = Signer::from_seed([2; 32]).0[0].verifying_key().to_bytes();
+        let mixed = format!("whsk_{}", STANDARD.encode([[1; 32], public_2].concat()));
+        assert_eq!(error(&mixed), SigningKeyError::Mismatch(1));
     }
 }
