@@ -80,7 +80,8 @@ fn nobody_is_trusted_unless_named() {
 #[test]
 fn the_setting_takes_ranges_addresses_and_words() {
     let proxies: TrustedProxies = "Private,LOOPBACK\n192.0.2.7 ::ffff:198.51.100.0/120".parse().unwrap();
-    for address in ["10.1.1.1", "172.20.0.1", "192.168.0.1", "fd00::1", "127.9.9.9", "::1", "192.0.2.7", "198.51.100.9"] {
+    for address in ["10.1.1.1", "172.20.0.1", "192.168.0.1", "fd00::1", "127.9.9.9", "::1", "192.0.2.7", "198.51.100.9"]
+    {
         assert!(proxies.trusts(address.parse().unwrap()), "{address}");
     }
     for address in ["192.0.2.8", "172.32.0.1", "2001:db8::1", "169.254.0.1"] {

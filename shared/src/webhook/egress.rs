@@ -111,9 +111,9 @@ impl EgressPolicy {
         if plain.is_empty() {
             return Err(EgressError::NoHost);
         }
-        let is_local = LOCAL_NAMES.iter().any(|local| {
-            plain.strip_suffix(local).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        });
+        let is_local = LOCAL_NAMES
+            .iter()
+            .any(|local| plain.strip_suffix(local).is_some_and(|before| before.is_empty() || before.ends_with('.')));
         // Where the operator has opened local ranges, local names are how they are reached: their addresses decide.
         if is_local && self.allow.is_empty() { Err(EgressError::LocalName(plain)) } else { Ok(()) }
     }

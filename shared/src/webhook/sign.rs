@@ -93,11 +93,7 @@ impl std::fmt::Debug for Signer {
 }
 
 /// The three headers of an attempt. The HMAC comes first: some receivers look at nothing else.
-pub fn headers(
-    signer: &Signer,
-    secret: Option<&WebhookSecret>,
-    message: &Message<'_>,
-) -> [(&'static str, String); 3] {
+pub fn headers(signer: &Signer, secret: Option<&WebhookSecret>, message: &Message<'_>) -> [(&'static str, String); 3] {
     let signatures: Vec<String> =
         secret.map(|secret| secret.sign(message)).into_iter().chain(signer.sign(message)).collect();
     [
