@@ -1,4 +1,4 @@
-//! Who calls: the socket's peer, known further on only by its quota key.
+//! Who calls: the socket's peer, or whom a trusted proxy forwards for; known further on only by its quota key.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -20,6 +20,11 @@ impl FromRequestParts<Shared> for Client {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
-        Ok(Self(api.store.hasher().key(peer)))
+        let lines = |name: &str| -> Vec<&str> {
+            parts.headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok()).collect()
+        };
+        let (forwarded, x_forwarded_for) = (lines("forwarded"), lines("x-forwarded-for"));
+        let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);
+        Ok(Self(api.store.hasher().key(caller)))
     }
 }

@@ -6,6 +6,7 @@ use remaster_shared::blob::Blobs;
 use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
 use remaster_shared::picture::PixelLimits;
+use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::store::SharedStore;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ pub struct ApiSettings {
     /// Links start with this; when `None`, with the host that the request named.
     pub public_url: Option<UrlBase>,
     pub daily_limit: u64,
+    /// Whose word on whom they forward for is believed.
+    pub trusted_proxies: TrustedProxies,
     pub max_upload_bytes: u64,
     pub pixels: PixelLimits,
     /// How long `POST /enhance` holds its caller.

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_worker::engine::Device;
 use remaster_worker::upscale::TileSettings;
@@ -60,6 +61,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub models: ModelsArgs,
     #[command(flatten)]
+    pub pull: PullArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -92,6 +95,8 @@ pub struct WorkerNodeArgs {
     #[command(flatten)]
     pub models: ModelsArgs,
     #[command(flatten)]
+    pub pull: PullArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -104,6 +109,9 @@ pub struct ApiArgs {
     /// Prefix of every link in answers; by default the host that the request named
     #[arg(long, env = "PUBLIC_URL", value_parser = parse::public_url)]
     pub public_url: Option<String>,
+    /// Reverse proxies whose Forwarded or X-Forwarded-For is believed: networks, addresses, loopback, private
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "", value_parser = parse::typed::<TrustedProxies>, hide_default_value = true)]
+    pub trusted_proxies: TrustedProxies,
     /// Images per client and UTC day
     #[arg(long, env = "FREE_DAILY_LIMIT", default_value = "10000", value_parser = parse::count)]
     pub free_daily_limit: u64,
@@ -210,6 +218,11 @@ pub struct ModelsArgs {
     /// Folder or URL prefix tried first for every asset
     #[arg(long, env = "ASSET_MIRROR")]
     pub asset_mirror: Option<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Models")]
+pub struct PullArgs {
     /// 0: fetch nothing unasked; only `remaster models pull` does
     #[arg(long, env = "PULL_MODELS", default_value = "1", value_parser = parse::switch)]
     pub pull_models: bool,
@@ -262,6 +275,8 @@ pub struct EnhanceArgs {
     pub engine: EngineArgs,
     #[command(flatten)]
     pub models: ModelsArgs,
+    #[command(flatten)]
+    pub pull: PullArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

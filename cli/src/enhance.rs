@@ -34,7 +34,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     if args.faces == FaceMode::Require {
         bail!("--faces is require, and no face restoration model is installed");
     }
-    let models = Models::open(args.models)?;
+    let models = Models::open_to_use(args.models, &args.pull)?;
     let engine: SharedEngine = if args.background {
         fetch_missing(&models, &args.model, args.engine.ort_dylib_path.is_none())?;
         provision::engine(&models, &args.engine)?
@@ -83,6 +83,9 @@ fn fetch_missing(models: &Models, model: &ModelId, runtime: bool) -> anyhow::Res
         AUTO => wanted.push(FIRST_MODEL),
         id if models.manifest.find(id).is_some() => wanted.push(id),
         _ => {}
+    }
+    if !models.pulls {
+        return Ok(());
     }
     match models.pull(&wanted)? {
         0 => Ok(()),

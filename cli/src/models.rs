@@ -10,7 +10,7 @@ use remaster_models::{
 };
 
 use crate::FAILED;
-use crate::args::{ModelsArgs, ModelsCommand};
+use crate::args::{ModelsArgs, ModelsCommand, PullArgs};
 use crate::progress::Bars;
 
 /// The models folder, what may be in it, and how it is filled.
@@ -19,6 +19,8 @@ pub struct Models {
     pub manifest: Manifest,
     pub library: Library,
     options: PullOptions,
+    /// Whether anything is fetched unasked.
+    pub pulls: bool,
 }
 
 impl Models {
@@ -29,7 +31,13 @@ impl Models {
             manifest: Manifest::embedded()?,
             library: Library::open(folder)?,
             options: PullOptions { mirror, ..PullOptions::default() },
+            pulls: true,
         })
+    }
+
+    /// The same for a command that works with models, and fetches them where `args` lets it.
+    pub fn open_to_use(args: ModelsArgs, pull: &PullArgs) -> anyhow::Result<Self> {
+        Ok(Self { pulls: pull.pull_models, ..Self::open(args)? })
     }
 
     /// Fetches `ids`; says what fails, one line each, and returns how many did. Blocks.
@@ -52,7 +60,11 @@ impl Models {
         Ok(failed)
     }
 
+    /// What is to be fetched unasked.
     pub fn missing_defaults(&self) -> Vec<&Asset> {
+        if !self.pulls {
+            return Vec::new();
+        }
         missing_defaults(&self.manifest, &self.library)
     }
 

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, StoreArgs, WorkerArgs};
+use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, PullArgs, StoreArgs, WorkerArgs};
 use crate::catalogue::{Folder, known};
 use crate::models::Models;
 use crate::spool::Spool;
@@ -53,11 +53,11 @@ impl Node {
     pub async fn work(
         &mut self,
         (args, engine): (&WorkerArgs, &EngineArgs),
-        models: ModelsArgs,
+        (models, pull): (ModelsArgs, &PullArgs),
         lease: Duration,
         networks: bool,
     ) -> anyhow::Result<()> {
-        let models = Models::open(models)?;
+        let models = Models::open_to_use(models, pull)?;
         provision::begin(&models, networks).await?;
         let enhancer = Enhancer {
             engine: provision::engine(&models, engine)?,
@@ -118,6 +118,7 @@ impl Node {
         ApiSettings {
             public_url: args.public_url.as_deref().map(UrlBase::new),
             daily_limit: args.free_daily_limit,
+            trusted_proxies: args.trusted_proxies.clone(),
             max_upload_bytes: args.max_upload_bytes,
             pixels: PixelLimits { input: args.max_input_pixels, output: args.max_output_pixels },
             sync_timeout: args.sync_timeout,

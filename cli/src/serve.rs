@@ -16,7 +16,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     let networks = args.networks.use_realesrgan;
     node.administer(&args.admin).await?;
-    node.work((&args.worker, &args.engine), args.models, args.store.lease, networks).await?;
+    node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.answer(listener, node.api_settings(&args.api, &args.admin, networks))?;
     node.until_stopped().await
 }
@@ -44,7 +44,7 @@ pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     let mut node = Node::open(&args.store, u64::MAX).await?;
     node.administer(&args.admin).await?;
     let networks = args.networks.use_realesrgan;
-    node.work((&args.worker, &args.engine), args.models, args.store.lease, networks).await?;
+    node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.until_stopped().await
 }
 

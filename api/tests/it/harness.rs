@@ -13,6 +13,7 @@ use remaster_shared::clock::SystemClock;
 use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
 use remaster_shared::picture::PixelLimits;
+use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore, Store};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
@@ -68,6 +69,7 @@ impl Harness {
         let mut settings = ApiSettings {
             public_url: None,
             daily_limit: 100,
+            trusted_proxies: TrustedProxies::default(),
             max_upload_bytes: 50_000_000,
             pixels: PixelLimits { input: 40_000_000, output: 200_000_000 },
             sync_timeout: Duration::from_secs(20),

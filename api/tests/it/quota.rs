@@ -42,3 +42,21 @@ async fn a_thousand_at_once_against_a_limit_of_a_hundred() {
     // Of the refused uploads nothing is left.
     assert_eq!(harness.files(), (100, 0));
 }
+
+#[tokio::test]
+async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+    let used = async |harness: &Harness, header: &str, value: &str| {
+        let answer = harness.http.get(harness.url("/quota")).header(header, value).send().await.unwrap();
+        answer.json::<serde_json::Value>().await.unwrap()["used"].as_u64().unwrap()
+    };
+    let untrusting = Harness::new().await;
+    untrusting.submit().await;
+    for (header, value) in [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")] {
+        assert_eq!(used(&untrusting, header, value).await, 1, "a spoofed {header} changes nothing");
+    }
+    let trusting = Harness::with(|settings| settings.trusted_proxies = "loopback".parse().unwrap()).await;
+    trusting.submit().await;
+    assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7").await, 0);
+    assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7, 127.0.0.1").await, 0);
+    assert_eq!(used(&trusting, "x-forwarded-for", "127.0.0.1").await, 1);
+}

@@ -1,0 +1,96 @@
+//! The secret that a submitter shares with us (`whsec_…`): signs with HMAC-SHA256, never shows itself.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::sign::Message;
+
+const PREFIX: &str = "whsec_";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error("a webhook secret starts with whsec_")]
+    Prefix,
+    #[error("after whsec_ a webhook secret is base64 (standard alphabet, padded)")]
+    Base64,
+    #[error("a webhook secret is base64 of 24 to 64 bytes; this one has {0}")]
+    Length(usize),
+}
+
+/// 24 to 64 bytes, written as `whsec_` and base64. Serialised as that text, for the store only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WebhookSecret(Vec<u8>);
+
+impl WebhookSecret {
+    /// `v1,` and the base64 of the HMAC.
+    pub fn sign(&self, message: &Message<'_>) -> String {
+        // HMAC takes a key of any length, so this cannot fail; an empty key would be the only other way on.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        mac.update(&message.signed_content());
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl std::str::FromStr for WebhookSecret {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        let encoded = text.trim().strip_prefix(PREFIX).ok_or(SecretError::Prefix)?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| SecretError::Base64)?;
+        if !(24..=64).contains(&bytes.len()) {
+            return Err(SecretError::Length(bytes.len()));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for WebhookSecret {
+    type Error = SecretError;
+
+    fn try_from(text: String) -> Result<Self, SecretError> {
+        text.parse()
+    }
+}
+
+impl From<WebhookSecret> for String {
+    fn from(secret: WebhookSecret) -> Self {
+        format!("{PREFIX}{}", STANDARD.encode(secret.0))
+    }
+}
+
+impl std::fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebhookSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    #[test]
+    fn is_stored_as_its_text_and_never_printed() {
+        let secret: WebhookSecret = TEXT.parse().unwrap();
+        let json = serde_json::to_string(&secret).unwrap();
+        assert_eq!(json, format!("{TEXT:?}"));
+        assert_eq!(serde_json::from_str::<WebhookSecret>(&json).unwrap(), secret);
+        assert!(!format!("{secret:?}").contains("AAEC"));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let of = |length: usize| format!("whsec_{}", STANDARD.encode(vec![7; length]));
+        assert_eq!("hunter2".parse::<WebhookSecret>(), Err(SecretError::Prefix));
+        assert_eq!("whsec_%%%".parse::<WebhookSecret>(), Err(SecretError::Base64));
+        assert_eq!("whsec_".parse::<WebhookSecret>(), Err(SecretError::Length(0)));
+        assert_eq!(of(23).parse::<WebhookSecret>(), Err(SecretError::Length(23)));
+        assert_eq!(of(65).parse::<WebhookSecret>(), Err(SecretError::Length(65)));
+        assert!(of(24).parse::<WebhookSecret>().is_ok());
+        assert!(of(64).parse::<WebhookSecret>().is_ok());
+    }
+}
