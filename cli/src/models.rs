@@ -57,7 +57,12 @@ impl Models {
     }
 
     pub fn has_upscaler(&self) -> bool {
-        self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == Kind::Upscaler))
+        self.has(Kind::Upscaler)
+    }
+
+    /// Whether a model of that kind is installed.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == kind))
     }
 }
 
@@ -89,7 +94,7 @@ fn of(id: &str, error: &AssetError) -> String {
 }
 
 fn list(models: &Models) -> anyhow::Result<ExitCode> {
-    println!("{:28} {:10} {:5} {:10} {:>10}  LICENCE", "ID", "KIND", "SCALE", "STATE", "SIZE");
+    println!("{:28} {:13} {:5} {:10} {:>10}  LICENCE", "ID", "KIND", "SCALE", "STATE", "SIZE");
     for asset in status(&models.manifest, &models.library)? {
         if asset.kind == Kind::Photo {
             continue;
@@ -99,7 +104,7 @@ fn list(models: &Models) -> anyhow::Result<ExitCode> {
         let licence = asset.licence.as_deref().unwrap_or("unknown (imported)");
         let note = asset.licence_note.map(|note| format!(" ({note})")).unwrap_or_default();
         let size = HumanBytes(asset.bytes).to_string();
-        println!("{:28} {:10} {scale:5} {state:10} {size:>10}  {licence}{note}", asset.id, asset.kind.as_str());
+        println!("{:28} {:13} {scale:5} {state:10} {size:>10}  {licence}{note}", asset.id, asset.kind.as_str());
     }
     println!("\nin {}", models.library.dir().display());
     Ok(ExitCode::SUCCESS)

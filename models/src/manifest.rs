@@ -21,6 +21,10 @@ pub enum Kind {
     Upscaler,
     /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the same, restored.
     FaceRestorer,
+    /// Finds faces: takes `[1,3,H,W]`, gives what its architecture gives.
+    Detector,
+    /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the likelihoods `[N,19,512,512]` of the parts of a face.
+    FaceParser,
     /// The ONNX Runtime library.
     Runtime,
     /// A picture for tests and first steps.
@@ -28,12 +32,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 6] =
+        [Self::Upscaler, Self::FaceRestorer, Self::Detector, Self::FaceParser, Self::Runtime, Self::Photo];
+
     /// The name used in the manifest, in model metadata and in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upscaler => "upscaler",
             Self::FaceRestorer => "face_restorer",
+            Self::Detector => "detector",
+            Self::FaceParser => "face_parser",
             Self::Runtime => "runtime",
             Self::Photo => "photo",
         }
@@ -42,13 +51,13 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Upscaler, Self::FaceRestorer, Self::Runtime, Self::Photo].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether such an asset is a network, installed as `ID.onnx`.
     #[must_use]
     pub fn is_model(self) -> bool {
-        matches!(self, Self::Upscaler | Self::FaceRestorer)
+        !matches!(self, Self::Runtime | Self::Photo)
     }
 }
 

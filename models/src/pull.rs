@@ -154,8 +154,8 @@ pub fn fetch_asset(
 /// Whether `asset` is in the models directory. Sizes are looked at, hashes are not: that is [`Library::verify`]'s.
 pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
     match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => library.get(&asset.id).is_some(),
-        Kind::Runtime | Kind::Photo => {
+        kind if kind.is_model() => library.get(&asset.id).is_some(),
+        _ => {
             let dir = folder(asset, library);
             asset.files.iter().all(|file| fs::metadata(dir.join(&file.name)).is_ok_and(|meta| meta.len() == file.bytes))
         }
@@ -176,10 +176,7 @@ fn install(
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Pulled, AssetError> {
-    let dir = match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => scratch.join(&asset.id),
-        Kind::Runtime | Kind::Photo => folder(asset, library),
-    };
+    let dir = if asset.kind.is_model() { scratch.join(&asset.id) } else { folder(asset, library) };
     disk::make_dir(&dir).map_err(FetchError::Disk)?;
     let mut meter = Meter::new(progress, &asset.id, asset.bytes());
     let fetched = asset.files.iter().try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
@@ -201,18 +198,16 @@ fn install(
 fn folder(asset: &Asset, library: &Library) -> PathBuf {
     match asset.kind {
         Kind::Runtime => library.dir().join(runtime::folder(asset)),
-        Kind::Upscaler | Kind::FaceRestorer | Kind::Photo => library.dir().to_path_buf(),
+        _ => library.dir().to_path_buf(),
     }
 }
 
 fn installed_path(asset: &Asset, library: &Library) -> PathBuf {
-    match asset.kind {
-        Kind::Upscaler | Kind::FaceRestorer => library.model_path(&asset.id),
-        Kind::Runtime | Kind::Photo => {
-            let name = asset.files.first().map_or("", |file| file.name.as_str());
-            folder(asset, library).join(name)
-        }
+    if asset.kind.is_model() {
+        return library.model_path(&asset.id);
     }
+    let name = asset.files.first().map_or("", |file| file.name.as_str());
+    folder(asset, library).join(name)
 }
 
 /// The lock is released when the file is closed, also by a process that dies.

@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod enhance;
+pub mod faces;
 mod janitor;
 mod job;
 mod lease;

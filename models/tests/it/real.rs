@@ -20,7 +20,8 @@ fn the_defaults_install_and_verify() {
     let verdicts = library.verify(&manifest).unwrap();
     assert!(verdicts.len() >= ids.len() && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Intact));
     for model in library.installed().unwrap() {
-        assert_eq!((model.kind, model.scale), (Kind::Upscaler, 4));
+        let expected = if model.id == "yunet-2026may" { (Kind::Detector, 1) } else { (Kind::Upscaler, 4) };
+        assert_eq!((model.kind, model.scale), expected, "{}", model.id);
     }
     if manifest.runtime().is_some() {
         assert!(library.runtime_path(&manifest, None).unwrap().is_file());
@@ -31,6 +32,22 @@ fn the_defaults_install_and_verify() {
 fn the_test_photo_is_fetched() {
     let path = fetch_asset(&Manifest::embedded().unwrap(), &kept(), "test-photo", &options(), &Silent).unwrap();
     assert_eq!(path.file_name().unwrap(), "astronaut.png");
+}
+
+/// A detector is no upscaler, and an upscaler no detector.
+#[test]
+fn a_detector_is_known_by_its_outputs() {
+    let yunet = kept().get("yunet-2026may").unwrap();
+    assert_eq!(yunet.architecture, "yunet");
+    let dir = tempfile::tempdir().unwrap();
+    let library = Library::open(dir.path().join("models")).unwrap();
+    let own = import(&yunet.path, "own", &library, &ImportOptions::default()).unwrap();
+    assert_eq!((own.kind, own.architecture.as_str()), (Kind::Detector, "yunet"));
+    let error = import(&yunet.path, "realesr-general-x4v3", &library, &ImportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("expected 4"), "{error}");
+    let upscaler = kept().get("realesr-animevideov3").unwrap().path;
+    let error = import(&upscaler, "yunet-2026may", &library, &ImportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("not those of YuNet"), "{error}");
 }
 
 /// The weight files themselves are pulled by listing them as plain files.
