@@ -37,6 +37,9 @@ fn the_test_photo_is_fetched() {
 /// A detector is no upscaler, and an upscaler no detector.
 #[test]
 fn a_detector_is_known_by_its_outputs() {
+    let pulled = |id| fetch_asset(&Manifest::embedded().unwrap(), &kept(), id, &options(), &Silent).unwrap();
+    let upscaler = pulled("realesr-animevideov3");
+    pulled("yunet-2026may");
     let yunet = kept().get("yunet-2026may").unwrap();
     assert_eq!(yunet.architecture, "yunet");
     let dir = tempfile::tempdir().unwrap();
@@ -45,7 +48,6 @@ fn a_detector_is_known_by_its_outputs() {
     assert_eq!((own.kind, own.architecture.as_str()), (Kind::Detector, "yunet"));
     let error = import(&yunet.path, "realesr-general-x4v3", &library, &ImportOptions::default()).unwrap_err();
     assert!(error.to_string().contains("expected 4"), "{error}");
-    let upscaler = kept().get("realesr-animevideov3").unwrap().path;
     let error = import(&upscaler, "yunet-2026may", &library, &ImportOptions::default()).unwrap_err();
     assert!(error.to_string().contains("not those of YuNet"), "{error}");
 }

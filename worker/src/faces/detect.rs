@@ -42,12 +42,12 @@ pub async fn detect(
         let largest = if index == last { f64::INFINITY } else { TRUSTED };
         let scale = Scale { engine, detector, picture: Arc::clone(&scaled), largest };
         let back = Back { x: picture.width as f64 / width as f64, y: picture.height as f64 / height as f64 };
-        found.extend(scale.faces().await?.iter().map(|face| back.face(face)));
+        found.extend(merge::surest(scale.faces().await?).iter().map(|face| back.face(face)));
         if width <= picture.width {
             smaller = scaled;
         }
     }
-    Ok(merge::merge(found))
+    Ok(merge::combined(found))
 }
 
 /// From a scale to the picture.
