@@ -5,8 +5,9 @@ use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
+use remaster_models::Kind;
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
-use remaster_shared::job::{EnhanceParams, FaceMode, ModelId};
+use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId};
 use remaster_shared::picture::inspect;
 use remaster_worker::engine::{Absent, SharedEngine};
 use remaster_worker::enhance::Enhancer;
@@ -31,12 +32,18 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     }
     log::to_stderr(&args.log);
     let pairs = pair(&args.inputs, &args.output)?;
-    if args.faces == FaceMode::Require {
-        bail!("--faces is require, and no face restoration model is installed");
-    }
     let models = Models::open_to_use(args.models, &args.pull)?;
-    let engine: SharedEngine = if args.background {
-        fetch_missing(&models, &args.model, args.engine.ort_dylib_path.is_none())?;
+    let faces = args.faces != FaceMode::Off && models.has(Kind::FaceRestorer);
+    if args.faces == FaceMode::Require && !faces {
+        bail!("--faces is require, and no face restorer is installed; `remaster models list` shows what there is");
+    }
+    let engine: SharedEngine = if args.background || faces {
+        let needed = Needed {
+            runtime: args.engine.ort_dylib_path.is_none(),
+            upscaler: args.background.then_some(&args.model),
+            detector: faces,
+        };
+        fetch_missing(&models, &needed)?;
         provision::engine(&models, &args.engine)?
     } else {
         Arc::new(Absent)
@@ -72,17 +79,29 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     Ok(FAILED.into())
 }
 
-/// Fetches the runtime and the model that was asked for, if they are missing.
-fn fetch_missing(models: &Models, model: &ModelId, runtime: bool) -> anyhow::Result<()> {
+/// What these pictures need of what can be fetched.
+struct Needed<'a> {
+    runtime: bool,
+    upscaler: Option<&'a ModelId>,
+    detector: bool,
+}
+
+/// Fetches what is needed and missing.
+fn fetch_missing(models: &Models, needed: &Needed<'_>) -> anyhow::Result<()> {
     let mut wanted = Vec::new();
-    if runtime {
+    if needed.runtime {
         wanted.extend(models.manifest.runtime().map(|asset| asset.id.as_str()));
     }
-    match model.as_str() {
-        AUTO if models.has_upscaler() => {}
-        AUTO => wanted.push(FIRST_MODEL),
-        id if models.manifest.find(id).is_some() => wanted.push(id),
-        _ => {}
+    match needed.upscaler.map(ModelId::as_str) {
+        None => {}
+        Some(AUTO) if models.has_upscaler() => {}
+        Some(AUTO) => wanted.push(FIRST_MODEL),
+        Some(id) if models.manifest.find(id).is_some() => wanted.push(id),
+        Some(_) => {}
+    }
+    if needed.detector && !models.has(Kind::Detector) {
+        let detectors = models.manifest.here().filter(|asset| asset.kind == Kind::Detector && asset.default);
+        wanted.extend(detectors.map(|asset| asset.id.as_str()));
     }
     if !models.pulls {
         return Ok(());
@@ -111,7 +130,11 @@ async fn one(enhancer: &Enhancer, params: &EnhanceParams, input: &Path, output: 
     io::copy(&mut made.png.file.reopen()?, &mut beside)?;
     readable(beside.as_file())?;
     beside.persist(output)?;
-    println!("{} ({}x{})", output.display(), made.width, made.height);
+    let faces = match made.faces {
+        FaceReport { restored: 0, .. } => String::new(),
+        FaceReport { found, restored, .. } => format!(", {restored} of {found} faces restored"),
+    };
+    println!("{} ({}x{}{faces})", output.display(), made.width, made.height);
     Ok(())
 }
 

@@ -69,7 +69,12 @@ impl Models {
     }
 
     pub fn has_upscaler(&self) -> bool {
-        self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == Kind::Upscaler))
+        self.has(Kind::Upscaler)
+    }
+
+    /// Whether a model of that kind is installed.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == kind))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Import: a weight file that somebody has becomes `MODELS_DIR/ID.onnx`.
 //!
 //! Accepted are PyTorch weights of a known architecture (`.pth`, `.safetensors`), ncnn networks (`.param` with its
-//! `.bin` beside it; either may be named) and `.onnx` files. The result takes `[N,3,H,W]` float32 in 0..1 and gives `[N,3,S*H,S*W]`, with N, H and W free. Import is deterministic, and a
+//! `.bin` beside it; either may be named) and `.onnx` files, YuNet among them. The result takes `[N,3,H,W]` float32 in 0..1 and gives `[N,3,S*H,S*W]`, with N, H and W free. Import is deterministic, and a
 //! file it does not fully understand is refused by naming the tensor, the layer or the input: it never guesses.
 
 mod error;
@@ -121,7 +121,20 @@ fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) ->
                 agree(options.scale, found)?;
             }
             let scale = checked.scale.or(options.scale).ok_or(ImportError::ScaleUnknown)?;
-            let added = describe(scale, digest::of_bytes(&[&bytes])).encode();
+            if let (Some(expected), Some(got)) = (family, checked.architecture)
+                && expected != got
+            {
+                return Err(ImportError::ArchitectureDiffers { expected: expected.to_owned(), got });
+            }
+            if checked.architecture.is_none() && family == Some(onnx_file::YUNET) {
+                return Err(ImportError::Onnx("the outputs are not those of YuNet".to_owned()));
+            }
+            let mut description = describe(scale, digest::of_bytes(&[&bytes]));
+            description.kind = checked.kind;
+            if let Some(architecture) = checked.architecture {
+                description.architecture = architecture.to_owned();
+            }
+            let added = description.encode();
             let mut parts: Vec<&[u8]> = checked.kept.iter().map(|range| &bytes[range.clone()]).collect();
             parts.push(&added);
             library.install(id, &parts)?;

@@ -22,7 +22,7 @@ pub use s3::S3Server;
 pub const SMALL_MODEL: &str = "realesr-animevideov3";
 
 /// The models that tests use. Not every default: those in the authors' own releases only are hundreds of megabytes.
-pub const MODELS: [&str; 3] = ["realesrgan-x4plus", SMALL_MODEL, "realesrgan-x4plus-anime"];
+pub const MODELS: [&str; 4] = ["realesrgan-x4plus", SMALL_MODEL, "realesrgan-x4plus-anime", "yunet-2026may"];
 
 pub fn folder() -> PathBuf {
     let target = || {

@@ -42,10 +42,10 @@ async fn main() {
     let trying = Arc::new(Trying { engine, overlap: AtomicUsize::new(16) });
     let engine: SharedEngine = trying.clone();
 
-    let picture = photo(300, 200);
+    let picture = Arc::new(photo(300, 200));
     let run = async |tiles: TileSettings| {
         let began = Instant::now();
-        let made = upscale(&engine, tiles, picture.clone(), &model, Scale::X4, &|_| ()).await.unwrap();
+        let made = upscale(&engine, tiles, Arc::clone(&picture), &model, Scale::X4, &|_| ()).await.unwrap();
         (made, began.elapsed().as_secs_f64())
     };
     // The first run loads the model.

@@ -7,6 +7,7 @@
 mod announce;
 pub mod engine;
 pub mod enhance;
+pub mod faces;
 mod janitor;
 mod job;
 mod lease;

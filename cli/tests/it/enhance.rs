@@ -48,3 +48,29 @@ fn without_the_network_nothing_is_fetched() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(image::open(folder.path().join("b.png")).unwrap().width(), 80);
 }
+
+#[test]
+fn required_faces_without_a_restorer_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.jpg"), photo(40, 30)).unwrap();
+    let output = run(with_models(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--faces", "require"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no face restorer is installed"), "{}", stderr(&output));
+    assert!(!folder.path().join("b.png").exists());
+}
+
+/// With a network of a restorer's shape.
+#[test]
+fn faces_are_restored_also_without_the_upscaler() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/gfpgan-1.4.onnx");
+    std::fs::copy(fixture, models.join("gfpgan-1.4.onnx")).unwrap();
+    std::fs::write(folder.path().join("a.jpg"), photo(200, 200)).unwrap();
+    let mut command = remaster(folder.path());
+    let given = ["enhance", "a.jpg", "-o", "b.png", "--background", "false", "--faces", "require"];
+    let output = run(command.env("MODELS_DIR", &models).args(given));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "b.png (400x400, 1 of 1 faces restored)\n");
+}

@@ -1,4 +1,4 @@
-//! `.onnx` files: taken as they are when they take and give one RGB image batch.
+//! `.onnx` files: taken as they are when they take and give one RGB image batch, or are a known detector.
 //!
 //! The bytes are kept; only metadata entries of ours are cut out, since fresh ones are appended.
 
@@ -8,6 +8,7 @@ use std::ops::Range;
 use prost::Message;
 
 use super::ImportError;
+use crate::manifest::Kind;
 use crate::onnx::meta::{self, PREFIX};
 use crate::onnx::proto::{Dim, DimValue, Entry, FLOAT, ValueInfo};
 use crate::onnx::wire::{self, Field};
@@ -30,7 +31,15 @@ pub(crate) struct Checked {
     pub kept: Vec<Range<usize>>,
     /// The scale, where the file tells.
     pub scale: Option<u32>,
+    pub kind: Kind,
+    /// The network's family, where its outputs tell.
+    pub architecture: Option<&'static str>,
 }
+
+/// YuNet's family, and its outputs at each of its strides.
+pub(crate) const YUNET: &str = "yunet";
+const YUNET_OUTPUTS: [&str; 4] = ["cls", "obj", "bbox", "kps"];
+const YUNET_STRIDES: [u32; 3] = [8, 16, 32];
 
 /// Checks the file's inputs and outputs.
 pub(crate) fn check(bytes: &[u8]) -> Result<Checked, ImportError> {
@@ -51,20 +60,31 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Checked, ImportError> {
     inputs.retain(|input| !weights.contains(&input.name));
     let outputs = values(bytes, &graph, OUTPUT)?;
     let input = image(&inputs, "input")?;
-    let output = image(&outputs, "output")?;
-    if !matches!(input, [dynamic, Some(3), height, width] if [dynamic, height, width].iter().all(|dim| dim.is_none())) {
+    let yunet = is_yunet(&outputs);
+    let batch = if yunet { input[0].is_none_or(|batch| batch == 1) } else { input[0].is_none() };
+    if !batch || !matches!(input, [_, Some(3), None, None]) {
         return Err(ImportError::Onnx(format!(
             "the input has the shape {}, expected [N,3,H,W] with N, H and W free",
             shown(input)
         )));
     }
+    let kept = fields.iter().filter(|field| !is_ours(field, bytes)).filter_map(|field| slice(&field.whole)).collect();
+    if yunet {
+        return Ok(Checked { kept, scale: Some(1), kind: Kind::Detector, architecture: Some(YUNET) });
+    }
+    let output = image(&outputs, "output")?;
     if output[1].is_some_and(|channels| channels != 3) {
         return Err(ImportError::Onnx(format!("the output has the shape {}, expected 3 channels", shown(output))));
     }
     let entries = meta::entries_of(bytes).map_err(fail)?;
     let scale = entries.iter().rev().find(|entry| matches!(entry.key.as_str(), "remaster.scale" | "scale"));
-    let kept = fields.iter().filter(|field| !is_ours(field, bytes)).filter_map(|field| slice(&field.whole)).collect();
-    Ok(Checked { kept, scale: scale.and_then(|entry| entry.value.trim().parse().ok()).filter(|&scale| scale > 0) })
+    let scale = scale.and_then(|entry| entry.value.trim().parse().ok()).filter(|&scale| scale > 0);
+    Ok(Checked { kept, scale, kind: Kind::Upscaler, architecture: None })
+}
+
+fn is_yunet(outputs: &[ValueInfo]) -> bool {
+    let mut names = YUNET_STRIDES.iter().flat_map(|stride| YUNET_OUTPUTS.map(|name| format!("{name}_{stride}")));
+    outputs.len() == 12 && names.all(|name| outputs.iter().any(|output| output.name == name))
 }
 
 /// The names of the weights; weights in another file cannot be installed.

@@ -16,7 +16,8 @@ fn the_models_install_and_verify() {
     assert!(verdicts.len() >= MODELS.len() && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Intact));
     for id in MODELS {
         let model = library.get(id).unwrap();
-        assert_eq!((model.kind, model.scale), (Kind::Upscaler, 4));
+        let expected = if id == "yunet-2026may" { (Kind::Detector, 1) } else { (Kind::Upscaler, 4) };
+        assert_eq!((model.kind, model.scale), expected, "{id}");
     }
     if manifest.runtime().is_some() {
         assert!(library.runtime_path(&manifest, None).unwrap().is_file());
@@ -27,6 +28,24 @@ fn the_models_install_and_verify() {
 fn the_test_photo_is_fetched() {
     let path = fetch_asset(&Manifest::embedded().unwrap(), &kept(), "test-photo", &options(), &Silent).unwrap();
     assert_eq!(path.file_name().unwrap(), "astronaut.png");
+}
+
+/// A detector is no upscaler, and an upscaler no detector.
+#[test]
+fn a_detector_is_known_by_its_outputs() {
+    let pulled = |id| fetch_asset(&Manifest::embedded().unwrap(), &kept(), id, &options(), &Silent).unwrap();
+    let upscaler = pulled("realesr-animevideov3");
+    pulled("yunet-2026may");
+    let yunet = kept().get("yunet-2026may").unwrap();
+    assert_eq!(yunet.architecture, "yunet");
+    let dir = tempfile::tempdir().unwrap();
+    let library = Library::open(dir.path().join("models")).unwrap();
+    let own = import(&yunet.path, "own", &library, &ImportOptions::default()).unwrap();
+    assert_eq!((own.kind, own.architecture.as_str()), (Kind::Detector, "yunet"));
+    let error = import(&yunet.path, "realesr-general-x4v3", &library, &ImportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("expected 4"), "{error}");
+    let error = import(&upscaler, "yunet-2026may", &library, &ImportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("not those of YuNet"), "{error}");
 }
 
 /// The weight files themselves are pulled by listing them as plain files.

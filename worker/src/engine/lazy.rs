@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use remaster_shared::job::ModelId;
 
-use super::{Engine, EngineError, Network, SharedEngine, Tensor};
+use super::{Available, Engine, EngineError, Kind, Network, Output, SharedEngine, Tensor};
 
 type Start = Box<dyn Fn() -> Result<SharedEngine, String> + Send + Sync>;
 
@@ -20,26 +20,40 @@ impl Lazy {
         Self { start: Box::new(start), started: Mutex::default() }
     }
 
-    fn engine(&self, model: &ModelId) -> Result<SharedEngine, EngineError> {
+    fn engine(&self) -> Option<SharedEngine> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*started {
-            return Ok(engine.clone());
+        if started.is_none() {
+            match (self.start)() {
+                Ok(engine) => *started = Some(engine),
+                Err(reason) => tracing::warn!(reason, "the engine cannot start"),
+            }
         }
-        let engine = (self.start)().map_err(|reason| {
-            tracing::warn!(reason, "the engine cannot start");
-            EngineError::NotInstalled(model.clone())
-        })?;
-        Ok(started.insert(engine).clone())
+        started.clone()
+    }
+
+    fn engine_for(&self, model: &ModelId) -> Result<SharedEngine, EngineError> {
+        self.engine().ok_or_else(|| EngineError::NotInstalled(model.clone()))
     }
 }
 
 #[async_trait]
 impl Engine for Lazy {
     async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
-        self.engine(model)?.network(model).await
+        self.engine_for(model)?.network(model).await
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
-        self.engine(model)?.run(model, input).await
+        self.engine_for(model)?.run(model, input).await
+    }
+
+    async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
+        self.engine_for(model)?.outputs(model, input).await
+    }
+
+    async fn installed(&self, kind: Kind) -> Vec<Available> {
+        match self.engine() {
+            Some(engine) => engine.installed(kind).await,
+            None => Vec::new(),
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Networks as a port: a tile in, an enlarged tile out.
+//! Networks as a port: a picture in, a picture or several outputs out.
 //!
 //! The implementation over ONNX Runtime lives below; nothing outside this module names `ort`. Tensors are `f32` in
-//! N x C x H x W order, samples 0..=1.
+//! N x C x H x W order; the range of their samples is the network's: 0..=1 for upscalers.
 
 mod device;
 #[cfg(any(test, feature = "testing"))]
@@ -13,15 +13,38 @@ mod session;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ndarray::Array4;
+use ndarray::{Array4, ArrayD, Ix4};
+pub use remaster_models::Kind;
 use remaster_shared::job::ModelId;
 
 pub use device::{Device, DeviceError};
 pub use lazy::Lazy;
 pub use onnx::{EngineSettings, OnnxEngine, StartError};
 
-/// A tensor of `[batch, channels, height, width]`, samples 0..=1.
+/// A tensor of `[batch, channels, height, width]`.
 pub type Tensor = Array4<f32>;
+
+/// One of a network's outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Its name in the graph.
+    pub name: String,
+    pub values: ArrayD<f32>,
+}
+
+/// The first output, which has to be a tensor of four dimensions.
+fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
+    let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
+    output.values.into_dimensionality::<Ix4>().map_err(|error| EngineError::Run(error.to_string()))
+}
+
+/// An installed model, as far as choosing one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Available {
+    pub id: ModelId,
+    /// The network's family, such as `yunet`.
+    pub architecture: String,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -52,8 +75,19 @@ pub struct Network {
 pub trait Engine: Send + Sync + 'static {
     async fn network(&self, model: &ModelId) -> Result<Network, EngineError>;
 
-    /// Runs `model` on `[1, 3, h, w]`; the answer is `[1, 3, scale * h, scale * w]`.
+    /// Runs `model` on `[n, 3, h, w]`; the answer is `[n, 3, scale * h, scale * w]`.
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError>;
+
+    /// Runs `model` and gives all that comes out, in the graph's order.
+    async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
+        let values = self.run(model, input).await?.into_dyn();
+        Ok(vec![Output { name: "output".into(), values }])
+    }
+
+    /// The models of `kind` that can be run now, by id. Asked per job: models come and go while the process runs.
+    async fn installed(&self, _kind: Kind) -> Vec<Available> {
+        Vec::new()
+    }
 }
 
 /// No engine: where networks are not used at all.

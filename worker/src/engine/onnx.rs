@@ -18,7 +18,7 @@ use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
 use super::session::{Sessions, Slot};
-use super::{Device, Engine, EngineError, Network, Tensor};
+use super::{Available, Device, Engine, EngineError, Kind, Network, Output, Tensor, first};
 
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -42,7 +42,7 @@ pub enum StartError {
 struct Work {
     model: ModelId,
     input: Tensor,
-    reply: oneshot::Sender<Result<Tensor, EngineError>>,
+    reply: oneshot::Sender<Result<Vec<Output>, EngineError>>,
     running: Running,
 }
 
@@ -100,7 +100,7 @@ fn run(
     model: ModelId,
     input: Tensor,
     running: &Running,
-) -> Result<Tensor, EngineError> {
+) -> Result<Vec<Output>, EngineError> {
     let options = Arc::new(RunOptions::new().map_err(|error| EngineError::Run(error.to_string()))?);
     *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
     let path = || library.get(model.as_str()).map(|found| found.path).ok_or(EngineError::NotInstalled(model.clone()));
@@ -147,11 +147,33 @@ impl Engine for OnnxEngine {
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
+        first(self.outputs(model, input).await?)
+    }
+
+    async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
         let running = Running::default();
         let _stop = StopOnDrop(Arc::clone(&running));
         let (reply, answer) = oneshot::channel();
         let work = Work { model: model.clone(), input, reply, running };
         self.work.send(work).await.map_err(|_| EngineError::Stopped)?;
         answer.await.map_err(|_| EngineError::Stopped)?
+    }
+    async fn installed(&self, kind: Kind) -> Vec<Available> {
+        let library = self.library.clone();
+        let look = tokio::task::spawn_blocking(move || library.installed());
+        let models = match look.await {
+            Ok(Ok(models)) => models,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the models folder cannot be read");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        let of_kind = models.into_iter().filter(|model| model.kind == kind);
+        of_kind
+            .filter_map(|model| {
+                Some(Available { id: ModelId::parse(&model.id).ok()?, architecture: model.architecture })
+            })
+            .collect()
     }
 }

@@ -10,10 +10,12 @@ use ort::{
 };
 use remaster_shared::job::ModelId;
 
-use super::{Device, EngineError, Tensor};
+use super::{Device, EngineError, Output, Tensor};
 
-/// Models kept loaded. Weights are tens of megabytes; what a session holds besides is its largest tile's activations.
-const LOADED: usize = 3;
+/// Models kept loaded: what one job may need, which is a detector, an upscaler, a face restorer and a face parser.
+/// Weights are tens of megabytes, a face restorer's hundreds; what a session holds besides is its largest run's
+/// activations.
+const LOADED: usize = 4;
 
 /// One execution device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +70,15 @@ impl Sessions {
         path: impl FnOnce() -> Result<PathBuf, EngineError>,
         input: Tensor,
         options: &RunOptions<NoSelectedOutputs>,
-    ) -> Result<Tensor, EngineError> {
+    ) -> Result<Vec<Output>, EngineError> {
         let session = self.session(model, path)?;
         let input = OrtTensor::from_array(input).map_err(run_error)?;
         let outputs = session.run_with_options(ort::inputs![input], options).map_err(run_error)?;
-        let (_, output) = outputs.iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
-        let view = output.try_extract_array::<f32>().map_err(run_error)?;
-        view.into_dimensionality().map(|view| view.to_owned()).map_err(|error| EngineError::Run(error.to_string()))
+        let own = |(name, value): (&str, ort::value::ValueRef<'_>)| {
+            let values = value.try_extract_array::<f32>().map_err(run_error)?.to_owned();
+            Ok(Output { name: name.to_owned(), values })
+        };
+        outputs.iter().map(own).collect()
     }
 
     /// Drops the model's session; it is loaded anew when asked for.

@@ -4,10 +4,13 @@
 
 mod decode;
 mod encode;
+mod mix;
+mod sample;
 mod tensor;
 
 pub use decode::decode;
 pub use encode::{Encoded, encode};
+pub use mix::Over;
 pub use tensor::{Band, Window};
 
 /// Channels of a picture, in the order of its samples.
@@ -70,7 +73,11 @@ pub struct Picture {
 impl Picture {
     /// A black (and transparent) picture of `scale` times this one's size, in its layout and depth.
     pub fn canvas(&self, scale: usize) -> Picture {
-        let (width, height) = (self.width * scale, self.height * scale);
+        self.blank(self.width * scale, self.height * scale)
+    }
+
+    /// A black (and transparent) picture of that size, in this one's layout and depth.
+    pub fn blank(&self, width: usize, height: usize) -> Picture {
         let length = width * height * self.layout.channels();
         let samples = match self.samples {
             Samples::U8(_) => Samples::U8(vec![0; length]),

@@ -2,6 +2,7 @@
 
 use ndarray::Array4;
 
+use super::sample::Sample;
 use super::{Picture, Samples};
 use crate::engine::Tensor;
 
@@ -21,35 +22,11 @@ pub struct Window {
     pub height: usize,
 }
 
-/// A sample type: `MAX` is white.
-trait Sample: Copy {
-    const MAX: f32;
-    fn to_f32(self) -> f32;
-    fn from_f32(value: f32) -> Self;
-}
-
-impl Sample for u8 {
-    const MAX: f32 = 255.0;
-
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-
-    // The cast saturates; it also keeps the loop free of a call, so that it vectorises.
-    fn from_f32(value: f32) -> Self {
-        value as u8
-    }
-}
-
-impl Sample for u16 {
-    const MAX: f32 = 65535.0;
-
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-
-    fn from_f32(value: f32) -> Self {
-        value as u16
+impl Window {
+    /// Whether the two have a pixel in common.
+    pub fn meets(self, other: Window) -> bool {
+        let meet = |a: (isize, usize), b: (isize, usize)| a.0 < b.0 + b.1 as isize && b.0 < a.0 + a.1 as isize;
+        meet((self.x, self.width), (other.x, other.width)) && meet((self.y, self.height), (other.y, other.height))
     }
 }
 
@@ -76,7 +53,7 @@ impl Picture {
     }
 
     /// The sample offset of each tensor channel's source within a pixel.
-    fn channels_of(&self, band: Band) -> [usize; 3] {
+    pub(super) fn channels_of(&self, band: Band) -> [usize; 3] {
         match (band, self.layout.colors()) {
             (Band::Color, 3) => [0, 1, 2],
             (Band::Color, _) => [0; 3],

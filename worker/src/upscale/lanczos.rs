@@ -40,8 +40,13 @@ pub(super) fn resize(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
 
 /// The whole picture `factor` times as large, in its own depth, without a network.
 pub fn enlarge(picture: &Picture, factor: usize) -> Result<Picture, EngineError> {
+    resized(picture, picture.width * factor, picture.height * factor)
+}
+
+/// The whole picture at another size, in its own depth.
+pub(crate) fn resized(picture: &Picture, width: usize, height: usize) -> Result<Picture, EngineError> {
     let failed = |error: &dyn std::fmt::Display| EngineError::Run(format!("resizing a picture: {error}"));
-    let mut canvas = picture.canvas(factor);
+    let mut canvas = picture.blank(width, height);
     let (bytes, wide): (&[u8], bool) = match &picture.samples {
         Samples::U8(samples) => (samples, false),
         Samples::U16(samples) => (bytemuck::cast_slice(samples), true),

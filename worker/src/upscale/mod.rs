@@ -12,6 +12,7 @@ use crate::engine::{EngineError, SharedEngine, Tensor};
 use crate::enhance::EnhanceError;
 use crate::picture::{Band, Picture, Window};
 pub use lanczos::enlarge;
+pub(crate) use lanczos::resized;
 pub use tiles::{Cell, Grid, SettingsError, TileSettings};
 
 /// Tiles in preparation per picture: one in the engine, one ready behind it.
@@ -26,13 +27,12 @@ const AHEAD: usize = 2;
 pub async fn upscale(
     engine: &SharedEngine,
     settings: TileSettings,
-    picture: Picture,
+    picture: Arc<Picture>,
     model: &ModelId,
     scale: Scale,
     progress: &(dyn Fn(f64) + Send + Sync),
 ) -> Result<Picture, EnhanceError> {
     let factor = scale.factor() as usize;
-    let picture = Arc::new(picture);
     let constant_alpha = picture.constant_alpha();
     let mut bands = vec![Band::Color];
     if picture.layout.has_alpha() && constant_alpha.is_none() {
@@ -192,7 +192,7 @@ mod tests {
 
     async fn run(engine: FakeEngine, tile: usize, source: Picture, scale: Scale) -> Result<Picture, EnhanceError> {
         let settings = TileSettings::new(tile).unwrap();
-        upscale(&(Arc::new(engine) as SharedEngine), settings, source, &model(), scale, &|_| ()).await
+        upscale(&(Arc::new(engine) as SharedEngine), settings, Arc::new(source), &model(), scale, &|_| ()).await
     }
 
     #[tokio::test]
@@ -241,7 +241,7 @@ mod tests {
         let mut source = picture(20, 20, Layout::Rgba);
         source.fill_alpha(200);
         let settings = TileSettings::new(512).unwrap();
-        let result = upscale(&shared, settings, source, &model(), Scale::X2, &|_| ()).await.unwrap();
+        let result = upscale(&shared, settings, Arc::new(source), &model(), Scale::X2, &|_| ()).await.unwrap();
         assert_eq!(engine.runs.load(Ordering::SeqCst), 1);
         assert_eq!(result.constant_alpha(), Some(200));
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod faces;
+mod faces_found;
 mod formats;
 mod ncnn;
 mod pytorch;

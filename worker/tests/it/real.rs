@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, ErrorKind};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use image::{DynamicImage, ImageFormat};
@@ -21,7 +22,8 @@ pub fn engine() -> SharedEngine {
     Arc::clone(ENGINE.get_or_init(start))
 }
 
-/// The engine's models: links to the real ones, and whatever tests import. Apart, since others count the real ones.
+/// The engine's models: links to the real ones, networks that stand for those of faces (`models/reference/faces.py`),
+/// and whatever tests import. Apart, since others count the real ones.
 pub fn library() -> Library {
     let library = Library::open(remaster_testkit::folder().join("worker-tests")).unwrap();
     for model in remaster_testkit::library().installed().unwrap() {
@@ -29,6 +31,13 @@ pub fn library() -> Library {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
             _ => {}
         }
+    }
+    for id in ["gfpgan-1.4", "parsenet"] {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/reference/faces/{id}.onnx"));
+        // Beside its place first: other tests may be reading.
+        let beside = tempfile::NamedTempFile::new_in(library.dir()).unwrap();
+        std::fs::copy(fixture, beside.path()).unwrap();
+        beside.persist(library.model_path(id)).unwrap();
     }
     library
 }

@@ -1,0 +1,248 @@
+//! Pictures with faces through the whole pipeline, with the real detector and a network of a restorer's shape
+//! (`models/reference/faces.py`: 0.8 x + a tint).
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, ModelId, Scale};
+use remaster_shared::picture::inspect;
+use remaster_worker::engine::{
+    Absent, Available, Engine, EngineError, Kind, Network, Output, SharedEngine, Tensor, fake::FakeEngine,
+};
+use remaster_worker::enhance::{EnhanceError, Enhancer};
+use remaster_worker::upscale::TileSettings;
+
+use crate::faces_found::face;
+use crate::real::{encoded, engine, params};
+
+/// The engine, as if models of some kinds were not installed.
+struct Without(SharedEngine, Vec<Kind>);
+
+#[async_trait]
+impl Engine for Without {
+    async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
+        self.0.network(model).await
+    }
+
+    async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
+        self.0.run(model, input).await
+    }
+
+    async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
+        self.0.outputs(model, input).await
+    }
+
+    async fn installed(&self, kind: Kind) -> Vec<Available> {
+        if self.1.contains(&kind) { Vec::new() } else { self.0.installed(kind).await }
+    }
+}
+
+fn without(kinds: &[Kind]) -> SharedEngine {
+    Arc::new(Without(engine(), kinds.to_vec()))
+}
+
+/// Detector and restorer, no parser.
+fn plain() -> SharedEngine {
+    without(&[Kind::FaceParser])
+}
+
+/// Faces as they are found, everything else by Lanczos.
+fn lanczos(faces: FaceMode) -> EnhanceParams {
+    EnhanceParams { faces, background: false, ..params("not-installed", Scale::X2) }
+}
+
+struct Made {
+    image: DynamicImage,
+    png: Vec<u8>,
+    faces: FaceReport,
+}
+
+async fn made(engine: &SharedEngine, input: &DynamicImage, params: &EnhanceParams) -> Result<Made, EnhanceError> {
+    let input = encoded(input, ImageFormat::Png);
+    let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
+    let enhancer = Enhancer { engine: engine.clone(), tiles: TileSettings::default(), spool: std::env::temp_dir() };
+    let heard = std::sync::Mutex::new(vec![0.0]);
+    let made = enhancer.enhance(input.into(), &info, params, &|at| heard.lock().unwrap().push(at)).await?;
+    let heard = heard.into_inner().unwrap();
+    assert!(heard.is_sorted() && heard.iter().all(|at| *at <= 1.0), "{heard:?}");
+    let png = std::fs::read(made.png.file.path()).unwrap();
+    Ok(Made { image: image::load_from_memory(&png).unwrap(), png, faces: made.faces })
+}
+
+fn photo() -> DynamicImage {
+    DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(80, 0, 300, 260)
+}
+
+fn report(found: u32, restored: u32, status: FaceStatus) -> FaceReport {
+    FaceReport { found, restored, status }
+}
+
+/// The mean of red less blue in a square of 40 pixels about (`x`, `y`).
+fn warmth(image: &DynamicImage, x: u32, y: u32) -> f64 {
+    let square = image.crop_imm(x - 20, y - 20, 40, 40).into_rgb8();
+    square.pixels().map(|pixel| f64::from(pixel.0[0]) - f64::from(pixel.0[2])).sum::<f64>() / 1600.0
+}
+
+#[tokio::test]
+async fn a_face_is_restored_where_it_is_and_the_rest_stays() {
+    let (with, off) = (lanczos(FaceMode::Auto), lanczos(FaceMode::Off));
+    let restored = made(&plain(), &photo(), &with).await.unwrap();
+    let plain_picture = made(&plain(), &photo(), &off).await.unwrap();
+    assert_eq!(restored.faces, report(1, 1, FaceStatus::Restored));
+    assert_eq!(plain_picture.faces, report(0, 0, FaceStatus::Off));
+    // The face's middle is at (143, 120) of the crop: a tint of 0.2 between red and blue there, in -1..1.
+    let cheek = |image: &DynamicImage| warmth(image, 286, 240);
+    let expected = 0.8 * cheek(&plain_picture.image) + 0.1 * 255.0;
+    assert!((cheek(&restored.image) - expected).abs() < 4.0, "{} {expected}", cheek(&restored.image));
+    let (restored, plain_picture) = (restored.image.into_rgb8(), plain_picture.image.into_rgb8());
+    for (x, y) in [(2, 2), (590, 10), (5, 515), (595, 515), (560, 300)] {
+        assert_eq!(restored.get_pixel(x, y), plain_picture.get_pixel(x, y));
+    }
+}
+
+#[tokio::test]
+async fn behind_a_network_too_and_twice_the_same() {
+    let picture = DynamicImage::ImageRgb8(face(48.0, 10.0));
+    let params = EnhanceParams { background: true, ..lanczos(FaceMode::Require) };
+    for scale in [Scale::X2, Scale::X4] {
+        let params =
+            EnhanceParams { scale, model: ModelId::parse(remaster_testkit::SMALL_MODEL).unwrap(), ..params.clone() };
+        let first = made(&plain(), &picture, &params).await.unwrap();
+        assert_eq!(first.faces, report(1, 1, FaceStatus::Restored));
+        assert_eq!(first.image.width(), picture.width() * scale.factor());
+        assert!(first.png == made(&plain(), &picture, &params).await.unwrap().png);
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_and_the_picture_made_all_the_same() {
+    let picture = photo();
+    let missing = report(0, 0, FaceStatus::ModelNotInstalled);
+    let absent: SharedEngine = Arc::new(Absent);
+    for engine in [without(&[Kind::Detector]), without(&[Kind::FaceRestorer]), absent] {
+        let without = made(&engine, &picture, &lanczos(FaceMode::Auto)).await.unwrap();
+        assert_eq!(without.faces, missing);
+        let off = made(&engine, &picture, &lanczos(FaceMode::Off)).await.unwrap();
+        assert!(without.png == off.png);
+        let error = made(&engine, &picture, &lanczos(FaceMode::Require)).await.err().unwrap();
+        assert!(matches!(error, EnhanceError::NoFaceModel));
+        assert_eq!(error.public().code, ErrorCode::ModelUnavailable);
+    }
+    let faceless = DynamicImage::ImageRgb8(RgbImage::from_fn(200, 90, |x, y| Rgb([x as u8, y as u8, 40])));
+    let none = made(&plain(), &faceless, &lanczos(FaceMode::Require)).await.unwrap();
+    assert_eq!(none.faces, report(0, 0, FaceStatus::NoneFound));
+}
+
+#[tokio::test]
+async fn every_depth_and_layout() {
+    let rgb = photo().into_rgb8();
+    let mut rgba = DynamicImage::ImageRgb8(rgb.clone()).into_rgba8();
+    rgba.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel.0[3] = (x / 2) as u8 + 60);
+    let mut wide = DynamicImage::ImageRgb8(rgb.clone()).into_rgb16();
+    // The lower quarter of the range, with every step of 16 bits in it.
+    wide.iter_mut().for_each(|sample| *sample = *sample / 4 + 3);
+    let gray = DynamicImage::ImageRgb8(rgb).into_luma8();
+    let cases = [
+        (DynamicImage::ImageRgba8(rgba.clone()), ColorType::Rgba8),
+        (DynamicImage::ImageRgb16(wide), ColorType::Rgb16),
+        (DynamicImage::ImageLuma16(DynamicImage::ImageLuma8(gray.clone()).into_luma16()), ColorType::L16),
+        (DynamicImage::ImageLuma8(gray), ColorType::L8),
+    ];
+    for (picture, color) in cases {
+        let restored = made(&plain(), &picture, &lanczos(FaceMode::Auto)).await.unwrap();
+        assert_eq!((restored.image.color(), restored.faces.restored), (color, 1));
+        let plain = made(&plain(), &picture, &lanczos(FaceMode::Off)).await.unwrap().image;
+        let at = |image: &DynamicImage| image.crop_imm(266, 220, 40, 40).into_rgb16();
+        // 0.8 x + a tint, with x in -1..1 and the middle gray at 0.
+        for (got, own) in at(&restored.image).pixels().zip(at(&plain).pixels()) {
+            let change = |value: u16, tint: f64| {
+                let x = f64::from(value) / 32767.5 - 1.0;
+                ((0.8 * x + tint).clamp(-1.0, 1.0) + 1.0) * 32767.5
+            };
+            let tinted = [change(own.0[0], 0.1), change(own.0[1], 0.0), change(own.0[2], -0.1)];
+            let luma = 0.299 * tinted[0] + 0.587 * tinted[1] + 0.114 * tinted[2];
+            let expected = if color.has_color() { tinted } else { [luma; 3] };
+            // Bilinear is softer than Lanczos; that takes less than an eighth.
+            let near = (0..3).all(|channel| (f64::from(got.0[channel]) - expected[channel]).abs() < 8000.0);
+            assert!(near, "{color:?}: {got:?} {expected:?}");
+        }
+        if color == ColorType::Rgba8 {
+            let (got, own) = (restored.image.into_rgba8(), plain.into_rgba8());
+            assert!(got.pixels().zip(own.pixels()).all(|(got, own)| got.0[3] == own.0[3]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parser_keeps_the_restored_face_to_the_face() {
+    let off = made(&plain(), &photo(), &lanczos(FaceMode::Off)).await.unwrap().image.into_rgb8();
+    let mut changed = Vec::new();
+    for engine in [plain(), engine()] {
+        let restored = made(&engine, &photo(), &lanczos(FaceMode::Auto)).await.unwrap().image.into_rgb8();
+        // The middle of the face is whole in both.
+        assert_ne!(restored.get_pixel(286, 240), off.get_pixel(286, 240));
+        changed.push(restored.pixels().zip(off.pixels()).filter(|(a, b)| a != b).count());
+    }
+    assert!(changed[1] * 3 < changed[0] * 2, "{changed:?}");
+}
+
+#[tokio::test]
+async fn a_broken_restorer_fails_the_job() {
+    struct Broken(SharedEngine, FakeEngine);
+
+    #[async_trait]
+    impl Engine for Broken {
+        async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
+            self.0.network(model).await
+        }
+
+        async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
+            self.1.run(model, input).await
+        }
+
+        async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
+            self.0.outputs(model, input).await
+        }
+
+        async fn installed(&self, kind: Kind) -> Vec<Available> {
+            self.0.installed(kind).await
+        }
+    }
+
+    let engine: SharedEngine =
+        Arc::new(Broken(plain(), FakeEngine { scale: 1, broken: true, ..FakeEngine::default() }));
+    let error = made(&engine, &photo(), &lanczos(FaceMode::Auto)).await.err().unwrap();
+    assert!(matches!(error, EnhanceError::Engine(EngineError::Run(_))), "{error}");
+}
+
+/// Each job's face has a colour and a place of its own; what it comes to alone, it has to come to in the crowd.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_jobs_at_once_keep_their_faces_apart() {
+    let face = face(44.0, 0.0);
+    let picture = |job: u32| {
+        let share = |at: u32| f64::from(job * at % 17) / 16.0 * 0.5 + 0.5;
+        let (left, top) = (job % 9 * 3, job % 7 * 3);
+        DynamicImage::ImageRgb8(RgbImage::from_fn(124, 120, |x, y| {
+            let inside = x >= left && y >= top && x < left + face.width() && y < top + face.height();
+            let pixel = if inside { *face.get_pixel(x - left, y - top) } else { Rgb([x as u8, y as u8, job as u8]) };
+            Rgb([0, 1, 2].map(|channel| (f64::from(pixel.0[channel]) * share([3, 5, 7][channel])) as u8))
+        }))
+    };
+    let engine = plain();
+    let run = |job: u32| {
+        let (engine, picture) = (engine.clone(), picture(job));
+        tokio::spawn(async move { made(&engine, &picture, &lanczos(FaceMode::Auto)).await.unwrap() })
+    };
+    let together = join_all((0..100).map(run)).await;
+    let mut restored = 0;
+    for (job, together) in together.into_iter().enumerate() {
+        let (alone, together) = (run(job as u32).await.unwrap(), together.unwrap());
+        restored += together.faces.restored;
+        assert!(alone.png == together.png && alone.faces == together.faces, "job {job}");
+    }
+    assert!(restored >= 95, "{restored}");
+}
