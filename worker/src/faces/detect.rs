@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::models::Detector;
+use super::detector::Detector;
 use super::pyramid::{TRUSTED, scales, tiles};
-use super::{Area, Face, merge, yunet};
+use super::{Area, Face, merge};
 use crate::engine::SharedEngine;
 use crate::enhance::EnhanceError;
 use crate::picture::{Band, Picture, Window};
@@ -89,12 +89,11 @@ impl Scale<'_> {
 
     /// The faces that are whole in the tile, in pixels of the scale.
     async fn tile(&self, tile: Window) -> Result<Vec<Face>, EnhanceError> {
-        let Detector::Yunet(model) = self.detector;
-        let picture = Arc::clone(&self.picture);
-        let input = blocking(move || yunet::input(&picture.cut(Band::Color, tile))).await?;
+        let (picture, detector) = (Arc::clone(&self.picture), self.detector.clone());
+        let input = blocking(move || detector.input(&picture.cut(Band::Color, tile))).await?;
         let (_, _, height, width) = input.dim();
-        let outputs = self.engine.outputs(model, input).await?;
-        let mut faces = yunet::faces(&outputs, width, height)?;
+        let outputs = self.engine.outputs(self.detector.model(), input).await?;
+        let mut faces = self.detector.faces(&outputs, [width, height])?;
         faces.retain(|face| face.area.width.max(face.area.height) <= self.largest && self.is_whole(tile, &face.area));
         let (x, y) = (tile.x as f64, tile.y as f64);
         for face in &mut faces {

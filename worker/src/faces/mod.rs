@@ -10,12 +10,14 @@ mod align;
 mod blend;
 mod crop;
 mod detect;
+mod detector;
 mod mask;
 mod merge;
 mod models;
 mod parse;
 mod pyramid;
 mod restore;
+mod retinaface;
 #[cfg(test)]
 mod tests;
 mod yunet;
@@ -23,7 +25,8 @@ mod yunet;
 pub use align::{SIDE, Similarity, TEMPLATE};
 pub use crop::crop;
 pub use detect::detect;
-pub use models::{Detector, FaceModels};
+pub use detector::Detector;
+pub use models::FaceModels;
 pub use restore::{Restoration, restore};
 
 /// x to the right, y down.

@@ -2,6 +2,7 @@
 
 use remaster_shared::job::ModelId;
 
+use super::detector::Detector;
 use crate::engine::{Available, Kind, SharedEngine};
 
 /// In order of preference; others of the kind come after them.
@@ -16,21 +17,6 @@ pub struct FaceModels {
     pub restorer: ModelId,
     /// Tells hair and background from the face, for a closer mask.
     pub parser: Option<ModelId>,
-}
-
-/// A detector, and how it speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Detector {
-    Yunet(ModelId),
-}
-
-impl Detector {
-    fn new(model: Available) -> Option<Self> {
-        match model.architecture.as_str() {
-            "yunet" => Some(Detector::Yunet(model.id)),
-            _ => None,
-        }
-    }
 }
 
 impl FaceModels {
