@@ -1,7 +1,13 @@
-//! `If-None-Match`: whether the caller has this version already.
+//! Versions of what is shown, and `If-None-Match`: whether the caller has this one already.
 
 use axum::http::HeaderMap;
 use axum_extra::headers::{ETag, HeaderMapExt, IfNoneMatch};
+use sha2::{Digest, Sha256};
+
+/// The version of what is shown as `body`: a name for just these bytes.
+pub fn version(body: &[u8]) -> String {
+    Sha256::digest(body).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Whether `tag` is among the versions the caller knows; weak tags, as proxies make them, count too.
 pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Knows no inference and decodes no picture past its header. [`router`] is the whole service; [`serve`] runs it.
 
+mod accept;
 mod admin;
 mod client;
 mod etag;

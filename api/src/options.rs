@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use remaster_shared::catalogue::{AUTO, resolve};
 use remaster_shared::error::ErrorCode;
+use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 
 use crate::fleet::Fleet;
@@ -28,6 +29,11 @@ impl Options {
             None => Ok(()),
             Some(_) => Err(Problem::new(ErrorCode::InvalidParameter, format!("{known} is given more than once."))),
         }
+    }
+
+    /// Adds what was asked for, as it was asked, to a request's fingerprint.
+    pub fn mark(&self, fingerprint: FingerprintBuilder) -> FingerprintBuilder {
+        self.0.iter().fold(fingerprint, |so_far, (name, value)| so_far.part(name, value.as_bytes()))
     }
 
     fn get(&self, name: &str) -> Option<&str> {

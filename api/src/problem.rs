@@ -123,6 +123,10 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::QuotaExceeded(quota) => over_quota(quota),
+            SubmitError::KeyReused => Self::new(
+                ErrorCode::IdempotencyKeyReused,
+                "This Idempotency-Key came with another request within the last 24 hours; nothing was charged. Use a new key.",
+            ),
             SubmitError::QueueFull { waiting, limit } => Self::new(
                 ErrorCode::QueueFull,
                 format!("{waiting} jobs are waiting, the limit is {limit}; nothing was charged. Try again later."),

@@ -43,7 +43,8 @@ async fn withdraw(api: &Api, job: JobId) {
     tracing::warn!(%job, "whether a refused job was kept is not known; the store does not answer");
 }
 
-async fn delete(api: &Api, job: JobId) {
+/// Deletes the picture of a job that is not there.
+pub async fn delete(api: &Api, job: JobId) {
     let key = BlobKey::Input(job);
     if let Err(error) = api.blobs.delete(key).await {
         tracing::warn!(%key, %error, "a refused upload is left for the sweep");

@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::InputInfo;
 use remaster_shared::picture::inspect;
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
@@ -33,6 +34,8 @@ const FILENAME: usize = 255;
 pub struct Upload {
     pub file: NamedTempFile,
     pub info: InputInfo,
+    /// SHA-256 of its bytes.
+    pub hash: [u8; 32],
 }
 
 /// Takes the image and the options out of `request`; those in the query are already in `options`.
@@ -63,17 +66,21 @@ async fn receive_now(api: &Api, request: Request, mut options: Options) -> Answe
     };
     let missing =
         || Problem::new(ErrorCode::MissingFile, "There is no image: the part named file is missing or empty.");
-    let ((file, bytes), filename) = spooled.ok_or_else(missing)?;
+    let (Spooled { file, bytes, hash }, filename) = spooled.ok_or_else(missing)?;
     if bytes == 0 {
         return Err(missing());
     }
     let opened = file.reopen()?;
     let looked = tokio::task::spawn_blocking(move || inspect(BufReader::new(opened), bytes, filename));
     let info = looked.await.map_err(|error| std::io::Error::other(error.to_string()))??;
-    Ok((Upload { file, info }, options))
+    Ok((Upload { file, info, hash }, options))
 }
 
-type Spooled = (NamedTempFile, u64);
+struct Spooled {
+    file: NamedTempFile,
+    bytes: u64,
+    hash: [u8; 32],
+}
 
 async fn multipart(api: &Api, request: Request, options: &mut Options) -> Answer<Option<(Spooled, Option<String>)>> {
     let malformed = |error: MultipartError| {
@@ -140,7 +147,7 @@ async fn spool(api: &Api, mut chunks: impl Stream<Item = Answer<axum::body::Byte
     let limit = api.settings.max_upload_bytes;
     let file = NamedTempFile::new_in(&api.settings.spool)?;
     let mut writer = tokio::fs::File::from_std(file.reopen()?);
-    let mut bytes = 0_u64;
+    let (mut bytes, mut hash) = (0_u64, Sha256::new());
     let paused = |_| Problem::new(ErrorCode::RequestTimeout, "The upload paused for too long; nothing was charged.");
     while let Some(chunk) = tokio::time::timeout(PAUSE, chunks.next()).await.map_err(paused)? {
         let chunk = chunk?;
@@ -148,10 +155,11 @@ async fn spool(api: &Api, mut chunks: impl Stream<Item = Answer<axum::body::Byte
         if bytes > limit {
             return Err(too_large(limit));
         }
+        hash.update(&chunk);
         writer.write_all(&chunk).await?;
     }
     writer.flush().await?;
-    Ok((file, bytes))
+    Ok(Spooled { file, bytes, hash: hash.finalize().into() })
 }
 
 fn too_large(limit: u64) -> Problem {

@@ -11,7 +11,7 @@ use crate::state::Api;
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The job is looked at this often while waiting, should a notification be lost.
-const FALLBACK: Duration = Duration::from_secs(15);
+pub const FALLBACK: Duration = Duration::from_secs(15);
 
 /// The seconds of `?wait=` or `Prefer: wait=`.
 pub fn parse(name: &str, text: &str) -> Answer<Duration> {

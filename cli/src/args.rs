@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_shared::proxies::TrustedProxies;
 use remaster_worker::engine::Device;
 use remaster_worker::upscale::TileSettings;
 

@@ -15,6 +15,7 @@
 --   {rm}:trash        zset    blobs without a use -> order
 --   {rm}:n            hash    status -> jobs
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
+--   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum
 -- Channels: {rm}:ev names a job that changed, {rm}:wake says that work may have become available.
 --
@@ -27,6 +28,8 @@ local P = '{rm}:'
 local TIES = 16
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
+-- How long an idempotency key is known: a day, as in shared/src/store/mod.rs.
+local KEY_TTL = 86400000
 
 local LEGAL = {
   queued = { processing = true, canceled = true },
@@ -160,12 +163,30 @@ local function reclaim(now, max_attempts)
   return requeued, poisoned
 end
 
--- now, client, day, daily limit, queue limit, then per job: id, params, input, cost
+-- The jobs that a client's key stands for, if it is known; true for what it stands for instead, if that is another request.
+local function known(key, fingerprint, now)
+  local kept = redis.call('GET', key)
+  if not kept then return nil end
+  local at, same, ids = string.match(kept, '^(%d+) (%x+) (.*)$')
+  if tonumber(at) <= now - KEY_TTL then return nil end
+  if same ~= fingerprint then return nil, true end
+  local jobs = {}
+  for id in string.gmatch(ids, '%S+') do table.insert(jobs, load(id)) end
+  return jobs
+end
+
+-- now, client, day, daily limit, queue limit, idempotency key or empty, fingerprint, then per job: id, params, input, cost
 local function submit(_, a)
   local now, client, day = time(a[1]), a[2], a[3]
-  local asked = (#a - 5) / 4
+  local asked = (#a - 7) / 4
   local quota = P .. 'quota:' .. day
   local used = tonumber(redis.call('HGET', quota, client) or '0')
+  local key = P .. 'idem:' .. client .. ':' .. a[6]
+  if a[6] ~= '' then
+    local jobs, reused = known(key, a[7], now)
+    if reused then return cjson.encode({ refused = 'reused', used = used, now = now }) end
+    if jobs then return cjson.encode({ replayed = true, jobs = jobs, used = used, now = now }) end
+  end
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = tonumber(redis.call('HGET', P .. 'n', 'queued') or '0')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, now = now }) end
@@ -180,12 +201,17 @@ local function submit(_, a)
   redis.call('EXPIRE', P .. 'used:' .. day, 259200)
   redis.call('HINCRBY', P .. 'n', 'queued', asked)
   local last = redis.call('INCRBY', P .. 'seq', asked)
+  local ids = {}
   for i = 1, asked do
-    local at = 6 + (i - 1) * 4
+    local at = 8 + (i - 1) * 4
+    ids[i] = a[at]
     local job = { id = a[at] }
     set(job, 'id', a[at], 'client', client, 'day', day, 'seq', last - asked + i, 'status', 'queued', 'params', a[at + 1],
       'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
     line_up(job)
+  end
+  if a[6] ~= '' then
+    redis.call('SET', key, string.format('%d', now) .. ' ' .. a[7] .. ' ' .. table.concat(ids, ' '), 'PX', KEY_TTL)
   end
   wake()
   return cjson.encode({ used = used, now = now })

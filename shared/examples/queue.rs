@@ -39,7 +39,7 @@ async fn submit(store: &SharedStore, client: u8, count: usize) {
     let (client, mut left) = (ClientKey([client; 16]), count);
     while left > 0 {
         let some = left.min(500);
-        store.submit(NewJobs { client, jobs: jobs(some) }).await.unwrap();
+        store.submit(NewJobs::new(client, jobs(some))).await.unwrap();
         left -= some;
     }
 }

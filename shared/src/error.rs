@@ -60,6 +60,7 @@ error_codes! {
     ImageTooLarge      = "image_too_large",     413, Caller,  "The image has too many pixels";
     UnsupportedFormat  = "unsupported_format",  415, Caller,  "The image format is not supported";
     ImageCorrupt       = "image_corrupt",       422, Caller,  "The image cannot be decoded";
+    IdempotencyKeyReused = "idempotency_key_reused", 422, Caller, "The idempotency key was used for another request";
     QuotaExceeded      = "quota_exceeded",      429, Caller,  "The daily quota is used up";
     Internal           = "internal",            500, Service, "Something went wrong on our side";
     Poison             = "poison",              500, Service, "The job stopped its worker too often";

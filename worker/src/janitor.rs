@@ -126,7 +126,7 @@ mod tests {
                 metadata: MetadataPolicy::Strip,
             };
             let input = InputInfo { filename: None, format: PictureFormat::Png, width: 1, height: 1, bytes: 1 };
-            let new = NewJobs { client: ClientKey([1; 16]), jobs: vec![NewJob { id, params, input }] };
+            let new = NewJobs::new(ClientKey([1; 16]), vec![NewJob { id, params, input }]);
             self.store.submit(new).await.unwrap();
             id
         }

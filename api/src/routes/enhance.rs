@@ -8,8 +8,9 @@ use axum::response::Response;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobView, Status, UrlBase};
 
-use super::jobs::{Pairs, accept, accepted};
+use super::jobs::{Pairs, accepted};
 use super::result::rendered;
+use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
 use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
@@ -23,7 +24,7 @@ use crate::wait;
 /// Takes what `POST /jobs` takes and answers with the PNG. Closing the connection cancels the job. When it takes longer
 /// than the service's `SYNC_TIMEOUT` the answer is 202 with the job, which goes on.
 #[utoipa::path(
-    post, path = "/enhance", tag = "jobs", params(OptionFields),
+    post, path = "/enhance", tag = "jobs", params(OptionFields, KeyHeader),
     request_body(content(
         (UploadForm = "multipart/form-data"),
         (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
@@ -38,7 +39,7 @@ use crate::wait;
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`image_corrupt`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`image_corrupt`, `idempotency_key_reused`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`quota_exceeded`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "`internal`, `poison`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`queue_full`, `store_unavailable`, `storage_unavailable`, `model_unavailable`",
@@ -66,7 +67,8 @@ async fn run(api: &Shared, client: Client, base: &UrlBase, query: Pairs, request
 }
 
 async fn finish(api: &Shared, client: Client, id: JobId, base: &UrlBase, query: Pairs, request: Request) -> Answer {
-    let job = accept(api, client, id, query, request).await?;
+    let Accepted { job, replayed } = Intake { api, client, id, route: "enhance" }.accept(query, request).await?;
+    let id = job.id;
     // From here on the job is there, whatever happens: every answer names it.
     let job = wait::until(api, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await.unwrap_or(job);
     let mut response = match job.status {
@@ -82,7 +84,7 @@ async fn finish(api: &Shared, client: Client, id: JobId, base: &UrlBase, query: 
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert("x-job-id", id);
     }
-    Ok(response)
+    Ok(marked(response, replayed))
 }
 
 /// Cancels the job when its caller went away: the server then drops the handler, and this with it.

@@ -7,23 +7,19 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use remaster_shared::blob::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobView, UrlBase};
-use remaster_shared::store::{NewJob, NewJobs};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use serde::Deserialize;
+
+use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
-use crate::etag::is_known;
+use crate::etag::{is_known, version};
 use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
-use crate::options::Options;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::Shared;
-use crate::undo;
-use crate::upload::receive;
 use crate::wait;
 
 /// Query pairs as they came: names may repeat, so that a repetition can be refused.
@@ -34,9 +30,9 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// Send `multipart/form-data` with the image in `file` and options as fields, or the image itself as the body (with an
 /// `image/*` content type) and options in the query. Charges one unit of the caller's daily quota; a refused request
 /// charges nothing. With `Prefer: wait=N` (N up to 60 seconds) the answer is held until the job is finished, and is
-/// then 200.
+/// then 200. Sent again with the same `Idempotency-Key` within 24 hours, it answers with the same job and charges nothing.
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", params(OptionFields),
+    post, path = "/jobs", tag = "jobs", params(OptionFields, KeyHeader),
     request_body(content(
         (UploadForm = "multipart/form-data"),
         (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
@@ -51,7 +47,7 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`image_corrupt`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`image_corrupt`, `idempotency_key_reused`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`quota_exceeded`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "`internal`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`queue_full`, `store_unavailable`, `storage_unavailable`, `model_unavailable`",
@@ -79,8 +75,9 @@ async fn submit_and_wait(
     request: Request,
 ) -> Answer {
     let patience = preferred_wait(headers)?;
-    let job = accept(api, client, JobId::random(), query, request).await?;
-    let Some(patience) = patience else { return Ok(accepted(&job, base)) };
+    let intake = Intake { api, client, id: JobId::random(), route: "jobs" };
+    let Accepted { job, replayed } = intake.accept(query, request).await?;
+    let Some(patience) = patience else { return Ok(marked(accepted(&job, base), replayed)) };
     // From here on the job is there, whatever happens: every answer names it.
     let job = wait::until(api, job.id, patience, |job| job.status.is_terminal()).await.unwrap_or(job);
     let mut response =
@@ -88,7 +85,7 @@ async fn submit_and_wait(
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {
         response.headers_mut().insert("preference-applied", applied);
     }
-    Ok(response)
+    Ok(marked(response, replayed))
 }
 
 /// The seconds of a `Prefer: wait=N`; other preferences are not ours to honour.
@@ -103,36 +100,6 @@ pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
     let view = job.view(base);
     let location = [(header::LOCATION, view.urls.itself.clone())];
     (StatusCode::ACCEPTED, location, Json(view)).into_response()
-}
-
-/// Receives the upload and makes it the job `id`: what all submitting routes share.
-pub async fn accept(api: &Shared, client: Client, id: JobId, query: Pairs, request: Request) -> Answer<JobRecord> {
-    let Query(pairs) =
-        query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
-    let mut options = Options::default();
-    for (name, value) in &pairs {
-        options.add(name, value)?;
-    }
-    quota::precheck(api, client).await?;
-    let (upload, options) = receive(api, request, options).await?;
-    let fleet = api.fleet.now().await?;
-    let params = options.resolve(&fleet, api.settings.use_realesrgan)?;
-    api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
-
-    let input = BlobKey::Input(id);
-    api.blobs.put_file(input, upload.file.path()).await?;
-    let new = NewJobs { client: client.0, jobs: vec![NewJob { id, params, input: upload.info }] };
-    match api.store.submit(new).await {
-        Ok(mut submitted) => {
-            let job = submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;
-            // As the store has it now, with its place in line.
-            Ok(api.store.get(id).await.ok().flatten().unwrap_or(job))
-        }
-        Err(refused) => {
-            undo::forget(api, vec![id], &refused).await;
-            Err(refused.into())
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -177,8 +144,7 @@ pub async fn show(
     }
     let body = serde_json::to_vec(&job.view(&base))
         .map_err(|error| Problem::new(ErrorCode::Internal, format!("The job cannot be shown: {error}.")))?;
-    let hash: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{hash}\"");
+    let tag = format!("\"{}\"", version(&body));
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());

@@ -1,6 +1,7 @@
 //! The routes, each documented where it is handled.
 
 pub mod enhance;
+pub mod events;
 pub mod jobs;
 pub mod result;
 pub mod system;
@@ -20,6 +21,7 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(jobs::submit))
         .routes(routes!(jobs::show, jobs::cancel))
+        .routes(routes!(events::events))
         .routes(routes!(result::result))
         .routes(routes!(enhance::enhance))
         .routes(routes!(system::quota))

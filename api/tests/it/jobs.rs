@@ -196,3 +196,41 @@ async fn links_follow_the_public_url_or_the_host() {
     let expected = format!("https://photos.example.org/remaster{}", path(&job));
     assert_eq!(job["urls"]["self"], expected);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_key_is_one_job_and_one_unit() {
+    let harness = std::sync::Arc::new(Harness::new().await);
+    let send = |file: Vec<u8>, key: &'static str, scale: &'static str| {
+        let harness = harness.clone();
+        tokio::spawn(async move {
+            let form = reqwest::multipart::Form::new()
+                .text("scale", scale)
+                .part("file", reqwest::multipart::Part::bytes(file).file_name("a.png"));
+            let url = harness.url("/jobs");
+            harness.http.post(url).header("idempotency-key", key).multipart(form).send().await.unwrap()
+        })
+    };
+    let answers = futures::future::join_all((0..20).map(|_| send(png(20, 10), "\"one\"", "2"))).await;
+    let (mut ids, mut replayed) = (std::collections::HashSet::new(), 0);
+    for answer in answers {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 202);
+        replayed += usize::from(answer.headers().contains_key("idempotency-replayed"));
+        ids.insert(answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!((ids.len(), replayed), (1, 19));
+    assert_eq!(harness.files(), (1, 0), "the pictures of the others are gone");
+    let used = harness.get("/quota").await.json::<Value>().await.unwrap()["used"].as_u64();
+    assert_eq!(used, Some(1));
+
+    // The same key, bare; then for something else.
+    assert_eq!(send(png(20, 10), "one", "2").await.unwrap().status(), 202);
+    for (file, scale) in [(png(21, 10), "2"), (png(20, 10), "4")] {
+        let refused = send(file, "one", scale).await.unwrap();
+        assert_eq!(refused.status(), 422);
+        assert_eq!(problem(refused).await["code"], "idempotency_key_reused");
+    }
+    let bad = send(png(20, 10), "\"one", "2").await.unwrap();
+    assert_eq!(bad.status(), 400);
+    assert!(problem(bad).await["detail"].as_str().unwrap().contains("Idempotency-Key"));
+}

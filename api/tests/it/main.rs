@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod enhance;
+mod events;
 mod harness;
 mod jobs;
 mod openapi;

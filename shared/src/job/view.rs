@@ -24,6 +24,10 @@ impl UrlBase {
     pub fn result(&self, id: JobId) -> String {
         format!("{}/jobs/{id}/result", self.0)
     }
+
+    pub fn events(&self, id: JobId) -> String {
+        format!("{}/jobs/{id}/events", self.0)
+    }
 }
 
 /// A job as callers see it.
@@ -81,6 +85,8 @@ pub struct JobUrls {
     #[serde(rename = "self")]
     pub itself: String,
     pub result: String,
+    /// Server-Sent Events.
+    pub events: String,
 }
 
 impl JobRecord {
@@ -108,7 +114,7 @@ impl JobRecord {
             result,
             error: self.error.clone().filter(|_| self.status == Status::Failed),
             batch_id: None,
-            urls: JobUrls { itself: base.job(self.id), result: base.result(self.id) },
+            urls: JobUrls { itself: base.job(self.id), result: base.result(self.id), events: base.events(self.id) },
         }
     }
 }

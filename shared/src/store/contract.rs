@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::error::ErrorCode;
 use crate::fleet::{WORKER_REMEMBERED, WORKER_SEEN};
+use crate::idempotency::FingerprintBuilder;
 use crate::job::{FaceMode, FaceReport, FaceStatus, MetadataPolicy, ModelId, PictureFormat, Scale, Status};
 
 pub fn start() -> Timestamp {
@@ -53,7 +54,7 @@ pub fn result() -> JobResult {
 }
 
 pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
-    let new = NewJobs { client: client(number), jobs: (0..jobs).map(|_| new_job()).collect() };
+    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
     store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()
 }
 
@@ -106,7 +107,7 @@ pub async fn the_quota_is_never_overdrawn(store: Arc<dyn Store>, clock: Arc<Manu
     let tries = (0..40).map(|_| {
         let store = Arc::clone(&store);
         let jobs = (0..400).map(|_| new_job()).collect();
-        tokio::spawn(async move { store.submit(NewJobs { client: client(1), jobs }).await })
+        tokio::spawn(async move { store.submit(NewJobs::new(client(1), jobs)).await })
     });
     let mut accepted = 0;
     for answer in futures::future::join_all(tries).await {
@@ -129,10 +130,52 @@ pub async fn the_quota_is_never_overdrawn(store: Arc<dyn Store>, clock: Arc<Manu
 pub async fn a_batch_is_charged_whole_or_not(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     let limit = Policy::default().daily_limit as usize;
     submit(&*store, 1, limit - 2).await;
-    let refused = store.submit(NewJobs { client: client(1), jobs: (0..3).map(|_| new_job()).collect() }).await;
+    let refused = store.submit(NewJobs::new(client(1), (0..3).map(|_| new_job()).collect())).await;
     assert!(matches!(refused, Err(SubmitError::QuotaExceeded(quota)) if quota.remaining == 2));
     assert_eq!(used(&*store, 1).await, limit as u64 - 2);
     assert_eq!(submit(&*store, 1, 2).await.len(), 2);
+}
+
+pub async fn a_key_stands_for_one_submit(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let keyed = |number, key: &str, payload: &[u8]| NewJobs {
+        idempotency: Some(Idempotency {
+            key: key.parse().unwrap(),
+            fingerprint: FingerprintBuilder::new().part("file", payload).finish(),
+        }),
+        ..NewJobs::new(client(number), vec![new_job(), new_job()])
+    };
+    let at_once = (0..20).map(|_| store.submit(keyed(1, "k:{}1", b"a")));
+    let answers = futures::future::join_all(at_once).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    let ids = |submitted: &Submitted| submitted.jobs.iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    assert!(answers.iter().all(|answer| ids(answer) == ids(&answers[0])));
+    assert_eq!((used(&*store, 1).await, store.stats().await.unwrap().queued), (2, 2));
+
+    assert!(matches!(store.submit(keyed(1, "k:{}1", b"b")).await, Err(SubmitError::KeyReused)));
+    for (number, key, payload) in [(2, "k:{}1", b"b"), (1, "k2", b"b")] {
+        assert!(!store.submit(keyed(number, key, payload)).await.unwrap().replayed);
+    }
+    // A job goes on meanwhile: its present state is the answer.
+    let (job, _) = claim(&*store).await;
+    let again = store.submit(keyed(1, "k:{}1", b"a")).await.unwrap();
+    assert_eq!((again.replayed, again.jobs[0].id, again.jobs[0].status), (true, job.id, Status::Processing));
+
+    clock.advance(IDEMPOTENCY_TTL);
+    store.reap().await.unwrap();
+    assert!(!store.submit(keyed(1, "k:{}1", b"b")).await.unwrap().replayed);
+}
+
+pub async fn a_refused_submit_leaves_its_key_free(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let limit = Policy::default().daily_limit as usize;
+    submit(&*store, 1, limit - 1).await;
+    let keyed = |jobs| NewJobs {
+        idempotency: Some(Idempotency { key: "k".parse().unwrap(), fingerprint: FingerprintBuilder::new().finish() }),
+        ..NewJobs::new(client(1), (0..jobs).map(|_| new_job()).collect())
+    };
+    assert!(matches!(store.submit(keyed(2)).await, Err(SubmitError::QuotaExceeded(_))));
+    assert!(!store.submit(keyed(1)).await.unwrap().replayed);
+    // And a replay needs no quota.
+    assert!(store.submit(keyed(1)).await.unwrap().replayed);
 }
 
 pub async fn a_full_queue_refuses_and_charges_nothing(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
@@ -141,7 +184,7 @@ pub async fn a_full_queue_refuses_and_charges_nothing(store: Arc<dyn Store>, _cl
     for number in 0..max / per_client {
         submit(&*store, 10 + number as u8, per_client as usize).await;
     }
-    let refused = store.submit(NewJobs { client: client(1), jobs: vec![new_job()] }).await;
+    let refused = store.submit(NewJobs::new(client(1), vec![new_job()])).await;
     assert!(matches!(refused, Err(SubmitError::QueueFull { waiting, limit }) if waiting == max && limit == max));
     assert_eq!(used(&*store, 1).await, 0);
     claim(&*store).await;
@@ -167,8 +210,8 @@ pub async fn clients_take_turns_by_cost(store: Arc<dyn Store>, _clock: Arc<Manua
         (job.input.width, job.input.height) = (500, 250);
         job
     };
-    store.submit(NewJobs { client: client(1), jobs: (0..100).map(|_| new_job()).collect() }).await.unwrap();
-    store.submit(NewJobs { client: client(2), jobs: (0..100).map(small).collect() }).await.unwrap();
+    store.submit(NewJobs::new(client(1), (0..100).map(|_| new_job()).collect())).await.unwrap();
+    store.submit(NewJobs::new(client(2), (0..100).map(small).collect())).await.unwrap();
     let mut turns = [0, 0];
     for _ in 0..50 {
         let (job, _) = claim(&*store).await;
@@ -197,7 +240,7 @@ pub async fn a_returning_client_is_like_a_new_one(store: Arc<dyn Store>, _clock:
     for number in [1, 3] {
         let mut large = new_job();
         (large.input.width, large.input.height) = (4000, 3000);
-        store.submit(NewJobs { client: client(number), jobs: vec![large] }).await.unwrap();
+        store.submit(NewJobs::new(client(number), vec![large])).await.unwrap();
         let (_, lease) = claim(&*store).await;
         store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
     }
@@ -568,6 +611,8 @@ macro_rules! contract_tests {
             a_job_goes_its_way
             the_quota_is_never_overdrawn
             a_batch_is_charged_whole_or_not
+            a_key_stands_for_one_submit
+            a_refused_submit_leaves_its_key_free
             a_full_queue_refuses_and_charges_nothing
             one_photo_does_not_wait_for_a_batch
             clients_take_turns_by_cost

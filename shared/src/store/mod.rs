@@ -12,6 +12,7 @@ use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::error::JobError;
 use crate::fleet::{Announcement, WorkerSeen};
+use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult, Status};
 use crate::quota::Quota;
 
@@ -102,12 +103,31 @@ impl NewJob {
 pub struct NewJobs {
     pub client: ClientKey,
     pub jobs: Vec<NewJob>,
+    pub idempotency: Option<Idempotency>,
 }
+
+impl NewJobs {
+    pub fn new(client: ClientKey, jobs: Vec<NewJob>) -> Self {
+        Self { client, jobs, idempotency: None }
+    }
+}
+
+/// The client's key for this submit, and what it asks for: the same again is not charged again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    pub key: IdempotencyKey,
+    pub fingerprint: Fingerprint,
+}
+
+/// How long a key is known.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Clone)]
 pub struct Submitted {
     pub jobs: Vec<JobRecord>,
     pub quota: Quota,
+    /// Whether these are the jobs of an earlier submit with the same key.
+    pub replayed: bool,
 }
 
 /// The store itself failed; the operation may be tried again.
@@ -120,6 +140,9 @@ pub enum SubmitError {
     /// Nothing was charged.
     #[error("the daily quota is used up")]
     QuotaExceeded(Quota),
+    /// Nothing was charged.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     #[error("the queue holds {waiting} jobs, its limit is {limit}")]
     QueueFull { waiting: u64, limit: u64 },
     #[error(transparent)]
@@ -210,7 +233,8 @@ pub trait Store: Send + Sync + 'static {
     /// The secret under which this store's clients are hashed.
     fn hasher(&self) -> &ClientHasher;
 
-    /// Charges the client and queues its jobs, or refuses them all and charges nothing.
+    /// Charges the client and queues its jobs, or refuses them all and charges nothing. With a key that is known, gives the
+    /// jobs it stands for instead.
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError>;
 
     /// The next job by fairness across clients, under a lease.

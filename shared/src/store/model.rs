@@ -266,7 +266,7 @@ pub async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u6
                 let owner = client(rng.random_range(0..CLIENTS));
                 let jobs: Vec<_> = (0..rng.random_range(1..4)).map(|_| sized(&mut rng)).collect();
                 model.submit(owner, &jobs);
-                store.submit(NewJobs { client: owner, jobs }).await.unwrap();
+                store.submit(NewJobs::new(owner, jobs)).await.unwrap();
             }
             22..52 => match (model.turn(), store.claim("w").await.unwrap()) {
                 (Turn::Nothing, Claim::Nothing { .. }) => {}

@@ -32,8 +32,8 @@ enum Precision {
 fn installed(file: &str, precision: Precision) -> (ModelId, usize, f32) {
     let stem = file.split('.').next().unwrap();
     let (id, bound) = match precision {
-        Precision::Single(bound) => (stem.to_owned(), bound),
-        Precision::Half(bound) => (format!("{stem}-half"), bound),
+        Precision::Single(bound) => (format!("pytorch-{stem}"), bound),
+        Precision::Half(bound) => (format!("pytorch-{stem}-half"), bound),
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
     let made = import(&folder.join(file), &id, &library(), &ImportOptions::default()).unwrap();
@@ -119,6 +119,27 @@ async fn imported_parsenet_equals_pytorch() {
         let kept = output.indexed_iter().filter(|((_, _, y, x), _)| y % STEP == 0 && x % STEP == 0);
         let worst = kept.map(|(_, got)| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
         assert!(worst < bound, "{batch} faces: {worst}");
+    }
+    assert_eq!(expected.next(), None);
+}
+
+/// RetinaFace takes BGR minus its means; every output of the script's two shapes lies one behind the other.
+#[tokio::test]
+async fn imported_retinaface_equals_pytorch() {
+    const MEANS: [f32; 3] = [104.0, 117.0, 123.0];
+    let (id, _, bound) = installed("retinaface.pth", Precision::Single(1e-4));
+    let mut expected = expected("retinaface.pth");
+    for (shape, anchors) in [((1, 3, 64, 96), 252), ((3, 3, 45, 37), 86)] {
+        let mut input = picture(shape);
+        input.indexed_iter_mut().for_each(|((_, channel, _, _), value)| *value = *value * 255.0 - MEANS[channel]);
+        let outputs = engine().outputs(&id, input).await.unwrap();
+        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+        assert_eq!(names, ["bbox", "conf", "landmarks"]);
+        for (output, values) in outputs.iter().zip([4, 2, 10]) {
+            assert_eq!(output.values.shape(), [shape.0, anchors, values]);
+            let worst = output.values.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+            assert!(worst < bound, "{} at {shape:?}: {worst}", output.name);
+        }
     }
     assert_eq!(expected.next(), None);
 }

@@ -89,7 +89,7 @@ impl Bench {
             bytes: png.len() as u64,
         };
         let job = NewJob { id, params: params("fake", Scale::X4), input };
-        self.store.submit(NewJobs { client: CLIENT, jobs: vec![job] }).await.unwrap();
+        self.store.submit(NewJobs::new(CLIENT, vec![job])).await.unwrap();
         id
     }
 

@@ -146,7 +146,11 @@ impl Store for RedisStore {
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
         let day = UtcDay::of(self.now()).0.to_string();
         let (limit, queue) = (self.policy.daily_limit.to_string(), self.policy.max_queue.to_string());
-        let mut args = vec![self.time(), new.client.to_string(), day, limit, queue];
+        let (key, fingerprint) = match &new.idempotency {
+            Some(same) => (same.key.as_str().to_owned(), same.fingerprint.to_string()),
+            None => Default::default(),
+        };
+        let mut args = vec![self.time(), new.client.to_string(), day, limit, queue, key, fingerprint];
         for job in &new.jobs {
             args.extend([job.id.to_string(), json(&job.params)?, json(&job.input)?, job.cost().to_string()]);
         }
@@ -154,10 +158,15 @@ impl Store for RedisStore {
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
         match reply.refused.as_deref() {
+            None if reply.replayed => {
+                let jobs = reply.jobs.iter().map(|hash| record(hash, None)).collect::<Result<_, _>>()?;
+                Ok(Submitted { jobs, quota, replayed: true })
+            }
             None => {
                 let jobs = new.jobs.into_iter().map(|job| job.queued(new.client, now)).collect();
-                Ok(Submitted { jobs, quota })
+                Ok(Submitted { jobs, quota, replayed: false })
             }
+            Some("reused") => Err(SubmitError::KeyReused),
             Some("quota") => Err(SubmitError::QuotaExceeded(quota)),
             Some(_) => Err(SubmitError::QueueFull { waiting: reply.waiting, limit: self.policy.max_queue }),
         }

@@ -67,7 +67,7 @@ async fn a_lost_library_is_loaded_again() {
     let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let _: () = store.client.function_delete("remaster").await.unwrap();
-    store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.unwrap();
+    store.submit(NewJobs::new(number(1), vec![new_job()])).await.unwrap();
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn an_unanswered_command_fails_within_two_seconds() {
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     server.stop();
     let began = std::time::Instant::now();
-    assert!(store.submit(NewJobs { client: number(1), jobs: vec![new_job()] }).await.is_err());
+    assert!(store.submit(NewJobs::new(number(1), vec![new_job()])).await.is_err());
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 

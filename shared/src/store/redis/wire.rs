@@ -20,6 +20,9 @@ pub type Hash = HashMap<String, String>;
 pub struct Reply {
     pub job: Option<Hash>,
     pub lost: bool,
+    /// The jobs of an earlier submit.
+    pub jobs: Vec<Hash>,
+    pub replayed: bool,
     pub finished: bool,
     pub cancel: bool,
     pub refused: Option<String>,

@@ -4,6 +4,7 @@
 //! waits for a commit.
 
 mod claim;
+mod idempotency;
 mod open;
 mod reap;
 mod rows;

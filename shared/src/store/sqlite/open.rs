@@ -8,7 +8,10 @@ use std::{
 use rusqlite::Connection;
 
 /// Numbered by their place; once released, a migration is never changed (see `migrations/README.md`).
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/sqlite/0001_jobs.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/sqlite/0001_jobs.sql"),
+    include_str!("../../../../migrations/sqlite/0002_idempotency.sql"),
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

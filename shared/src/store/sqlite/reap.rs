@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::idempotency;
 use super::rows::{JobRow, millis, read_job};
 use super::settle::{fail, save};
 use super::writer::Effects;
@@ -39,6 +40,7 @@ pub fn reap(
     connection
         .prepare_cached("DELETE FROM quota WHERE day < :day")?
         .execute(named_params! { ":day": UtcDay::of(now).0 - 1 })?;
+    idempotency::expire(connection, now)?;
     // An idle client whose turn lies in the past is the same as one never seen.
     connection
         .prepare_cached(

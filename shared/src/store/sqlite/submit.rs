@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::idempotency;
 use super::rows::{Json, millis};
 use super::writer::Effects;
 use crate::client::ClientKey;
@@ -19,6 +20,11 @@ pub fn submit(
 ) -> Result<Submitted, SubmitError> {
     let asked = new.jobs.len() as u64;
     let used = used(connection, new.client, UtcDay::of(now))?;
+    if let Some(same) = &new.idempotency
+        && let Some(jobs) = idempotency::known(connection, new.client, same, now)?
+    {
+        return Ok(Submitted { jobs, quota: Quota::new(used, policy.daily_limit, now), replayed: true });
+    }
     if used + asked > policy.daily_limit {
         return Err(SubmitError::QuotaExceeded(Quota::new(used, policy.daily_limit, now)));
     }
@@ -31,9 +37,13 @@ pub fn submit(
     }
     charge(connection, new.client, UtcDay::of(now), asked)?;
     activate(connection, new.client, asked)?;
+    if let Some(idempotency) = &new.idempotency {
+        let ids: Vec<_> = new.jobs.iter().map(|job| job.id).collect();
+        idempotency::remember(connection, new.client, idempotency, (&ids, now))?;
+    }
     let jobs = new.jobs.into_iter().map(|job| insert(connection, new.client, now, job)).collect::<Result<_, _>>()?;
     effects.work_available = true;
-    Ok(Submitted { jobs, quota: Quota::new(used + asked, policy.daily_limit, now) })
+    Ok(Submitted { jobs, quota: Quota::new(used + asked, policy.daily_limit, now), replayed: false })
 }
 
 pub fn used(connection: &Connection, client: ClientKey, day: UtcDay) -> rusqlite::Result<u64> {

@@ -56,7 +56,7 @@ async fn an_accepted_write_stands_when_its_caller_is_gone() {
     let (store, _folder) = make(Policy::default(), ManualClock::at(start())).await;
     let job = new_job();
     let id = job.id;
-    let mut submitting = Box::pin(store.submit(NewJobs { client: client(1), jobs: vec![job] }));
+    let mut submitting = Box::pin(store.submit(NewJobs::new(client(1), vec![job])));
     // One poll sends the write; then its caller gives up.
     assert!(futures::poll!(&mut submitting).is_pending());
     drop(submitting);
