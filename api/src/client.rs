@@ -20,8 +20,9 @@ impl FromRequestParts<Shared> for Client {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
-        let lines = |name: &str| -> Vec<&str> {
-            parts.headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok()).collect()
+        // A line that is no text is no address either, but it is there: dropped, it would hide what a proxy added to it.
+        let lines = |name: &str| -> Vec<_> {
+            parts.headers.get_all(name).into_iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect()
         };
         let (forwarded, x_forwarded_for) = (lines("forwarded"), lines("x-forwarded-for"));
         let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);

@@ -45,17 +45,28 @@ impl TrustedProxies {
         crate::nets::any_contains(&self.0, address)
     }
 
-    /// The caller's address, IPv4-mapped IPv6 as IPv4. Each slice holds the lines of that header, in order.
-    pub fn client(&self, peer: IpAddr, forwarded: &[&str], x_forwarded_for: &[&str]) -> IpAddr {
+    /// The caller's address, IPv4-mapped IPv6 as IPv4. Each slice holds the lines of that header, in order. Where both headers
+    /// are there and disagree, one of them is made up, and the peer is all that is known.
+    pub fn client<T: AsRef<str>>(&self, peer: IpAddr, forwarded: &[T], x_forwarded_for: &[T]) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
             return peer;
         }
-        let mut hops: Vec<_> = forwarded.iter().flat_map(|line| forwarded::hops(line)).collect();
-        if hops.is_empty() {
-            let elements = x_forwarded_for.iter().flat_map(|line| line.split(','));
-            hops.extend(elements.map(str::trim).filter(|element| !element.is_empty()).map(forwarded::address));
+        let standard: Vec<_> = forwarded.iter().flat_map(|line| forwarded::hops(line.as_ref())).collect();
+        let elements = x_forwarded_for.iter().flat_map(|line| line.as_ref().split(',')).map(str::trim);
+        let usual: Vec<_> = elements.filter(|element| !element.is_empty()).map(forwarded::address).collect();
+        match (standard.is_empty(), usual.is_empty()) {
+            (_, true) => self.rightmost_untrusted(peer, standard),
+            (true, false) => self.rightmost_untrusted(peer, usual),
+            // A proxy writes one of the two; what it lets through of the other is the caller's own word.
+            (false, false) => {
+                let (one, other) = (self.rightmost_untrusted(peer, standard), self.rightmost_untrusted(peer, usual));
+                if one == other { one } else { peer }
+            }
         }
+    }
+
+    fn rightmost_untrusted(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut last = peer;
         for hop in hops.into_iter().rev() {
             match hop {

@@ -59,4 +59,9 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7").await, 0);
     assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7, 127.0.0.1").await, 0);
     assert_eq!(used(&trusting, "x-forwarded-for", "127.0.0.1").await, 1);
+    // What is no text hides nothing that was added to its line.
+    let line = reqwest::header::HeaderValue::from_bytes(b"\xff, 203.0.113.7").unwrap();
+    let request = trusting.http.get(trusting.url("/quota")).header("x-forwarded-for", "198.51.100.1");
+    let answer = request.header("x-forwarded-for", line).send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["used"], 0);
 }
