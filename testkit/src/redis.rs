@@ -75,6 +75,18 @@ impl RedisCluster {
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]).args(addresses).args(["--cluster-yes"]).stdout(Stdio::null());
         assert!(create.status().expect("redis-cli is installed").success());
+        // Each node has to have heard of the others' slots.
+        let knows = |node: &RedisServer| {
+            let port = node.port.to_string();
+            let said = Command::new("redis-cli").args(["-p", &port, "CLUSTER", "SLOTS"]).output().unwrap().stdout;
+            let said = String::from_utf8_lossy(&said).into_owned();
+            nodes.iter().all(|other| said.contains(&other.port.to_string()))
+        };
+        let ready = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(25));
+            nodes.iter().all(knows)
+        });
+        assert!(ready, "the cluster comes together");
         Self(nodes)
     }
 
