@@ -33,17 +33,15 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     let pairs = pair(&args.inputs, &args.output)?;
     let models = Models::open_to_use(args.models, &args.pull)?;
-    let faces = args.faces != FaceMode::Off && models.has(Kind::FaceRestorer);
+    if args.faces != FaceMode::Off {
+        fetch_face_models(&models)?;
+    }
+    let faces = args.faces != FaceMode::Off && models.has(Kind::Detector) && models.has(Kind::FaceRestorer);
     if args.faces == FaceMode::Require && !faces {
         bail!("--faces is require, and no face restorer is installed; `remaster models list` shows what there is");
     }
     let engine: SharedEngine = if args.background || faces {
-        let needed = Needed {
-            runtime: args.engine.ort_dylib_path.is_none(),
-            upscaler: args.background.then_some(&args.model),
-            detector: faces,
-        };
-        fetch_missing(&models, &needed)?;
+        fetch_missing(&models, args.background.then_some(&args.model), args.engine.ort_dylib_path.is_none())?;
         provision::engine(&models, &args.engine)?
     } else {
         Arc::new(Absent)
@@ -79,29 +77,27 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     Ok(FAILED.into())
 }
 
-/// What these pictures need of what can be fetched.
-struct Needed<'a> {
-    runtime: bool,
-    upscaler: Option<&'a ModelId>,
-    detector: bool,
+/// What finds and restores faces, where it is missing. A picture without it is better than none, so what cannot be had is
+/// said and no more.
+fn fetch_face_models(models: &Models) -> anyhow::Result<()> {
+    let of_faces = |kind| matches!(kind, Kind::Detector | Kind::FaceRestorer) && !models.has(kind);
+    let missing = models.missing_defaults().into_iter().filter(|asset| of_faces(asset.kind));
+    let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
+    models.pull(&ids).map(drop)
 }
 
-/// Fetches what is needed and missing.
-fn fetch_missing(models: &Models, needed: &Needed<'_>) -> anyhow::Result<()> {
+/// Fetches the runtime and the model that was asked for, if they are missing.
+fn fetch_missing(models: &Models, model: Option<&ModelId>, runtime: bool) -> anyhow::Result<()> {
     let mut wanted = Vec::new();
-    if needed.runtime {
+    if runtime {
         wanted.extend(models.manifest.runtime().map(|asset| asset.id.as_str()));
     }
-    match needed.upscaler.map(ModelId::as_str) {
+    match model.map(ModelId::as_str) {
         None => {}
         Some(AUTO) if models.has_upscaler() => {}
         Some(AUTO) => wanted.push(FIRST_MODEL),
         Some(id) if models.manifest.find(id).is_some() => wanted.push(id),
         Some(_) => {}
-    }
-    if needed.detector && !models.has(Kind::Detector) {
-        let detectors = models.manifest.here().filter(|asset| asset.kind == Kind::Detector && asset.default);
-        wanted.extend(detectors.map(|asset| asset.id.as_str()));
     }
     if !models.pulls {
         return Ok(());
