@@ -7,7 +7,7 @@ use remaster_shared::blob::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::{FingerprintBuilder, IdempotencyKey};
 use remaster_shared::job::{JobId, JobRecord};
-use remaster_shared::store::{Idempotency, NewJob, NewJobs};
+use remaster_shared::store::{Idempotency, NewJob, NewJobs, SubmitError};
 
 use crate::client::Client;
 use crate::options::Options;
@@ -34,7 +34,7 @@ pub struct Intake<'a> {
     pub api: &'a Shared,
     pub client: Client,
     pub id: JobId,
-    /// A key of one route is no key of another.
+    /// What a key was used for on one route is another request on another.
     pub route: &'static str,
 }
 
@@ -74,6 +74,7 @@ impl Intake<'_> {
 
         api.blobs.put_file(BlobKey::Input(id), upload.file.path()).await?;
         let job = NewJob { id, params, input: upload.info };
+        let keyed = idempotency.is_some();
         let new = NewJobs { idempotency, ..NewJobs::new(self.client.0, vec![job]) };
         match api.store.submit(new).await {
             Ok(mut submitted) => {
@@ -86,6 +87,9 @@ impl Intake<'_> {
                 let job = api.store.get(job.id).await.ok().flatten().unwrap_or(job);
                 Ok(Accepted { job, replayed: submitted.replayed })
             }
+            // Its caller will come again with the key, and is to find what the store kept; if it kept nothing, the picture is
+            // an orphan.
+            Err(SubmitError::Store(error)) if keyed => Err(error.into()),
             Err(refused) => {
                 undo::forget(api, vec![id], &refused).await;
                 Err(refused.into())
@@ -95,7 +99,7 @@ impl Intake<'_> {
 }
 
 /// The caller's key, if there is one.
-fn key(headers: &HeaderMap) -> Answer<Option<IdempotencyKey>> {
+pub fn key(headers: &HeaderMap) -> Answer<Option<IdempotencyKey>> {
     let bad = |detail: String| Problem::new(ErrorCode::InvalidParameter, detail);
     let mut values = headers.get_all(KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -9,7 +9,7 @@ use remaster_shared::proxies::TrustedProxies;
 use remaster_worker::engine::Device;
 use remaster_worker::upscale::TileSettings;
 
-use crate::parse;
+use crate::parse::{self, Maybe};
 
 /// Restores and enlarges photos: a service with a queue, and a command line.
 ///
@@ -107,8 +107,8 @@ pub struct ApiArgs {
     #[arg(long, env = "BIND", default_value = "127.0.0.1:8000", value_parser = parse::address)]
     pub bind: SocketAddr,
     /// Prefix of every link in answers; by default the host that the request named
-    #[arg(long, env = "PUBLIC_URL", value_parser = parse::public_url)]
-    pub public_url: Option<String>,
+    #[arg(long, env = "PUBLIC_URL", default_value = "", value_parser = parse::maybe_url, hide_default_value = true)]
+    pub public_url: Maybe<String>,
     /// Reverse proxies whose Forwarded or X-Forwarded-For is believed: networks, addresses, loopback, private
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "", value_parser = parse::typed::<TrustedProxies>, hide_default_value = true)]
     pub trusted_proxies: TrustedProxies,
@@ -133,8 +133,8 @@ pub struct ApiArgs {
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs {
     /// Address and port for health and metrics, apart from the public port; a worker node has no other
-    #[arg(long, env = "ADMIN_BIND", value_parser = parse::address)]
-    pub admin_bind: Option<SocketAddr>,
+    #[arg(long, env = "ADMIN_BIND", default_value = "", value_parser = parse::maybe_address, hide_default_value = true)]
+    pub admin_bind: Maybe<SocketAddr>,
 }
 
 #[derive(Args)]
@@ -149,7 +149,7 @@ pub struct HealthcheckArgs {
 pub struct StoreArgs {
     /// Keep jobs in this Redis (7 or newer) or Valkey instead of the embedded store: redis://, rediss://, redis-cluster://,
     /// redis-sentinel://
-    #[arg(long, env = "REDIS_URL")]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// Folder of the embedded store, and of results by default
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
@@ -157,11 +157,11 @@ pub struct StoreArgs {
     /// Where inputs and results lie: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or
     /// memory:///; by default the folder blobs in DATA_DIR. Credentials and endpoints are those of the cloud's own
     /// variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL
-    #[arg(long, env = "STORAGE_URL")]
+    #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
     pub storage_url: Option<String>,
     /// Address under which callers reach an S3 endpoint, when it is another than this process uses
-    #[arg(long, env = "STORAGE_PUBLIC_ENDPOINT", value_parser = parse::public_url)]
-    pub storage_public_endpoint: Option<String>,
+    #[arg(long, env = "STORAGE_PUBLIC_ENDPOINT", default_value = "", value_parser = parse::maybe_url, hide_default_value = true)]
+    pub storage_public_endpoint: Maybe<String>,
     /// 0: results go through the API even where the storage could hand them out by signed URLs
     #[arg(long, env = "SIGNED_URLS", default_value = "1", value_parser = parse::switch)]
     pub signed_urls: bool,

@@ -56,13 +56,13 @@ pub async fn open_blobs(args: &StoreArgs) -> anyhow::Result<Blobs> {
     let Some(url) = given(&args.storage_url) else {
         return Blobs::in_folder(&args.data_dir.join("blobs")).context("DATA_DIR (see docs/configuration.md)");
     };
-    let storage = Storage {
-        sign: args.signed_urls,
-        public_endpoint: given(&args.storage_public_endpoint).map(str::to_owned),
-        ..Storage::at(url)
-    };
-    let blobs = Blobs::open(&storage, std::env::vars())
-        .with_context(|| format!("STORAGE_URL is {url:?} (see docs/configuration.md)"))?;
+    let storage =
+        Storage { sign: args.signed_urls, public_endpoint: args.storage_public_endpoint.0.clone(), ..Storage::at(url) };
+    // What is no text is no setting of a storage.
+    let vars =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let blobs =
+        Blobs::open(&storage, vars).with_context(|| format!("STORAGE_URL is {url:?} (see docs/configuration.md)"))?;
     if let Err(error) = blobs.ping().await {
         tracing::warn!(%error, "the object storage does not answer yet");
     }

@@ -30,7 +30,11 @@ pub fn page() -> String {
             let _ = write!(page, "\n## {title}\n\n| variable | default | what it does |\n|---|---|---|\n");
         }
         let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-        let default = if default.is_empty() { String::new() } else { format!("`{}`", default.join(" ")) };
+        let default = if default.iter().all(|value| value.is_empty()) {
+            String::new()
+        } else {
+            format!("`{}`", default.join(" "))
+        };
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(page, "| `{}` | {default} | {help} |", variable.to_string_lossy());
     }

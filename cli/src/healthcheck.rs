@@ -8,7 +8,7 @@ use crate::args::HealthcheckArgs;
 
 pub async fn run(args: HealthcheckArgs) -> anyhow::Result<ExitCode> {
     remaster_shared::tls::choose();
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let status = client.get(&args.url).send().await?.status();
     if !status.is_success() {
         bail!("{} answers {status}", args.url);

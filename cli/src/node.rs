@@ -58,7 +58,15 @@ impl Node {
         networks: bool,
     ) -> anyhow::Result<()> {
         let models = Models::open_to_use(models, pull)?;
-        provision::begin(&models, networks).await?;
+        tokio::select! {
+            begun = provision::begin(&models, networks) => begun?,
+            // A fetch is not waited for by whoever stops the node.
+            asked = stop_requested() => {
+                asked?;
+                self.requested.cancel();
+                return Ok(());
+            }
+        }
         let enhancer = Enhancer {
             engine: provision::engine(&models, engine)?,
             tiles: engine.tile,
@@ -101,7 +109,7 @@ impl Node {
 
     /// Answers health and metrics apart from the public port, where that is asked for.
     pub async fn administer(&mut self, args: &AdminArgs) -> anyhow::Result<()> {
-        let Some(address) = args.admin_bind else { return Ok(()) };
+        let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
         let router = remaster_api::admin_router(self.store.clone(), self.metrics.clone());
@@ -116,7 +124,7 @@ impl Node {
 
     pub fn api_settings(&self, args: &ApiArgs, admin: &AdminArgs, use_realesrgan: bool) -> ApiSettings {
         ApiSettings {
-            public_url: args.public_url.as_deref().map(UrlBase::new),
+            public_url: args.public_url.0.as_deref().map(UrlBase::new),
             daily_limit: args.free_daily_limit,
             trusted_proxies: args.trusted_proxies.clone(),
             max_upload_bytes: args.max_upload_bytes,
@@ -124,13 +132,14 @@ impl Node {
             sync_timeout: args.sync_timeout,
             spool: self.spool.path().to_owned(),
             use_realesrgan,
-            metrics: admin.admin_bind.is_none(),
+            metrics: admin.admin_bind.0.is_none(),
         }
     }
 
     /// Runs until a signal, then lets everything end.
     pub async fn until_stopped(mut self) -> anyhow::Result<ExitCode> {
         tokio::select! {
+            () = self.requested.cancelled() => {}
             asked = stop_requested() => asked?,
             Some(ended) = self.parts.join_next() => {
                 let (name, result) = ended?;

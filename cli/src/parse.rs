@@ -18,6 +18,22 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8000 or [::]:8000".into())
 }
 
+/// A setting that may be empty, which is as good as not given.
+#[derive(Debug, Clone)]
+pub struct Maybe<T>(pub Option<T>);
+
+fn maybe<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Maybe<T>, String> {
+    if text.is_empty() { Ok(Maybe(None)) } else { parse(text).map(|value| Maybe(Some(value))) }
+}
+
+pub fn maybe_address(text: &str) -> Result<Maybe<SocketAddr>, String> {
+    maybe(text, address)
+}
+
+pub fn maybe_url(text: &str) -> Result<Maybe<String>, String> {
+    maybe(text, public_url)
+}
+
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration, such as 90s, 10m or 24h".into())
 }

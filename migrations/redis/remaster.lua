@@ -28,6 +28,8 @@ local P = '{rm}:'
 local TIES = 16
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
+-- A record that cannot be forgotten yet is looked at again after so long.
+local LATER = 3600000
 -- How long an idempotency key is known: a day, as in shared/src/store/mod.rs.
 local KEY_TTL = 86400000
 
@@ -437,6 +439,9 @@ local function reap(_, a)
       redis.call('DEL', P .. 'j:' .. id)
       redis.call('ZREM', P .. 'done', id)
       forgotten = forgotten + 1
+    else
+      -- Later: at the head of the line it would hide those that can go.
+      redis.call('ZADD', P .. 'done', now - tonumber(a[3]) + LATER, id)
     end
   end
   -- An idle client whose turn lies in the past is the same as one never seen.
@@ -469,7 +474,8 @@ end
 
 -- now, how long one is remembered. Pairs of what a worker said and when, by name.
 local function workers(_, a)
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'w', '-inf', time(a[1]) - tonumber(a[2]))) do
+  local now = time(a[1])
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'w', '-inf', now - tonumber(a[2]))) do
     redis.call('ZREM', P .. 'w', name)
     redis.call('HDEL', P .. 'wi', name)
   end
@@ -480,7 +486,7 @@ local function workers(_, a)
   for i, worker in ipairs(found) do said[i] = { redis.call('HGET', P .. 'wi', worker.name), worker.at } end
   -- An empty table would be an object.
   if #said == 0 then return '{"workers":[]}' end
-  return cjson.encode({ workers = said })
+  return cjson.encode({ workers = said, now = now })
 end
 
 -- now, day

@@ -54,12 +54,12 @@ impl Announcer {
     pub async fn run(&self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut last = None;
-        while !stop.is_cancelled() {
+        loop {
             tokio::select! {
                 _ = look.tick() => {}
-                () = stop.cancelled() => {}
+                () = stop.cancelled() => break,
             }
-            let now = self.announcement(stop.is_cancelled());
+            let now = self.announcement(false);
             let told = last.as_ref();
             let told = told.is_some_and(|(at, said): &(Instant, _)| *said == now && at.elapsed() < ANNOUNCE_EVERY);
             if told {
@@ -69,6 +69,7 @@ impl Announcer {
                 last = Some((Instant::now(), now));
             }
         }
+        self.tell(&self.announcement(true)).await;
     }
 
     /// Says that it is there, before anybody looks for it.

@@ -1,5 +1,6 @@
 //! Housekeeping: lost leases, expired results, blobs without a use, uploads that never became a job.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use remaster_shared::blob::{BlobKey, Blobs};
@@ -24,7 +25,11 @@ pub async fn run(store: SharedStore, blobs: Blobs, stop: CancellationToken) {
             _ = rounds.tick() => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = tidy(&*store, &blobs, round.is_multiple_of(SWEEP_ROUNDS)).await {
+        let tidied = tokio::select! {
+            tidied = tidy(&*store, &blobs, round.is_multiple_of(SWEEP_ROUNDS)) => tidied,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = tidied {
             tracing::warn!(%error, "housekeeping was cut short");
         }
     }
@@ -54,6 +59,19 @@ async fn tidy(store: &dyn Store, blobs: &Blobs, sweep: bool) -> Result<(), Store
 /// Deletes old blobs that no job will ever use.
 async fn orphans(store: &dyn Store, blobs: &Blobs) -> Result<(), StoreError> {
     let Ok(before) = store.now().checked_sub(ORPHAN_AGE) else { return Ok(()) };
+    // The store's secret gives every store a name of its own, the same to all its nodes.
+    let name = store.hasher().key(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string();
+    match blobs.belong_to(&name).await {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::warn!("the storage belongs to another job store (its object `owner`): orphans are left alone");
+            return Ok(());
+        }
+        Err(error) => {
+            tracing::warn!(%error, "whose the storage is cannot be found out");
+            return Ok(());
+        }
+    }
     let old = match blobs.older_than(before).await {
         Ok(old) => old,
         Err(error) => {

@@ -10,7 +10,7 @@ use remaster_shared::job::{JobId, JobView, Status, UrlBase};
 
 use super::jobs::{Pairs, accepted};
 use super::result::rendered;
-use crate::accept::{Accepted, Intake, KeyHeader, marked};
+use crate::accept::{Accepted, Intake, KeyHeader, key, marked};
 use crate::client::Client;
 use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
@@ -21,7 +21,8 @@ use crate::wait;
 
 /// Enhance one image and wait for it
 ///
-/// Takes what `POST /jobs` takes and answers with the PNG. Closing the connection cancels the job. When it takes longer
+/// Takes what `POST /jobs` takes and answers with the PNG. Closing the connection cancels the job, unless it has an
+/// `Idempotency-Key` under which the caller can ask again. When it takes longer
 /// than the service's `SYNC_TIMEOUT` the answer is 202 with the job, which goes on.
 #[utoipa::path(
     post, path = "/enhance", tag = "jobs", params(OptionFields, KeyHeader),
@@ -59,8 +60,10 @@ pub async fn enhance(
 
 async fn run(api: &Shared, client: Client, base: &UrlBase, query: Pairs, request: Request) -> Answer {
     let id = JobId::random();
-    // Armed before the job exists: the connection may close at any moment from here on.
-    let mut abandoned = CancelOnDrop { api: Arc::clone(api), job: Some(id) };
+    // Armed before the job exists: the connection may close at any moment from here on. With a key the caller will come
+    // again, and is to find the job.
+    let keyed = key(request.headers())?.is_some();
+    let mut abandoned = CancelOnDrop { api: Arc::clone(api), job: (!keyed).then_some(id) };
     let answer = finish(api, client, id, base, query, request).await;
     abandoned.job = None;
     answer

@@ -50,3 +50,78 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     assert_eq!(second.status.code(), Some(1));
     assert!(stderr(&second).contains("in use by another remaster process"), "{}", stderr(&second));
 }
+
+/// Waits until `GET /models` shows the model as installed.
+async fn installed(server: &Server, id: &str) {
+    for _ in 0..100 {
+        let models = server.json("/models").await;
+        if models["models"].as_array().unwrap().iter().any(|model| model["id"] == id && model["installed"] == true) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{id} does not appear");
+}
+
+#[tokio::test]
+async fn faces_are_restored_once_a_restorer_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let shared = remaster_testkit::library();
+    let runtime = remaster_testkit::runtime();
+    let runtime = runtime.parent().unwrap();
+    std::os::unix::fs::symlink(runtime.canonicalize().unwrap(), models.join(runtime.file_name().unwrap())).unwrap();
+    for id in [SMALL_MODEL, "yunet-2026may"] {
+        std::fs::copy(shared.model_path(id), models.join(format!("{id}.onnx"))).unwrap();
+    }
+    let server = Server::start_with(folder.path(), &[("MODELS_DIR", models.to_str().unwrap())]);
+    installed(&server, "yunet-2026may").await;
+    let submit =
+        async |faces: &str| server.post(&format!("/jobs?model={SMALL_MODEL}&faces={faces}"), photo(200, 200)).await;
+    let refused = submit("require").await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["code"], "model_unavailable");
+    let without: serde_json::Value = submit("auto").await.json().await.unwrap();
+    let without = server.finished(without["id"].as_str().unwrap()).await;
+    assert_eq!(without["result"]["faces"], json!({"found": 0, "restored": 0, "status": "model_not_installed"}));
+
+    // A network of a restorer's shape, installed while the service runs.
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/gfpgan-1.4.onnx");
+    std::fs::copy(fixture, models.join("gfpgan-1.4.onnx")).unwrap();
+    installed(&server, "gfpgan-1.4").await;
+    let with: serde_json::Value = submit("require").await.json().await.unwrap();
+    let with = server.finished(with["id"].as_str().unwrap()).await;
+    assert_eq!(with["result"]["faces"], json!({"found": 1, "restored": 1, "status": "restored"}));
+    assert_ne!(with["result"]["sha256"], without["result"]["sha256"]);
+    let off: serde_json::Value = submit("off").await.json().await.unwrap();
+    let off = server.finished(off["id"].as_str().unwrap()).await;
+    assert_eq!(off["result"]["faces"]["status"], "off");
+    assert_eq!(off["result"]["sha256"], without["result"]["sha256"]);
+}
+
+/// No source can be reached: the service says so and does what it can without.
+#[tokio::test]
+async fn it_starts_with_nothing_and_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = std::time::Instant::now();
+    let nowhere = "http://127.0.0.1:1";
+    let models = folder.path().join("models");
+    let settings = [
+        ("MODELS_DIR", models.to_str().unwrap()),
+        ("PULL_MODELS", "1"),
+        ("ASSET_MIRROR", ""),
+        ("PATH", ""),
+        ("HTTPS_PROXY", nowhere),
+        ("HTTP_PROXY", nowhere),
+    ];
+    let server = Server::start_with(folder.path(), &settings);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    let ready = server.json("/ready").await;
+    assert_eq!((&ready["status"], &ready["models"]), (&json!("unavailable"), &json!("no upscaler on any worker")));
+    let refused = server.post("/jobs", photo(40, 30)).await;
+    assert_eq!(refused.status(), 503);
+    let lanczos: serde_json::Value = server.post("/jobs?background=false", photo(40, 30)).await.json().await.unwrap();
+    let done = server.finished(lanczos["id"].as_str().unwrap()).await;
+    assert_eq!((&done["status"], &done["result"]["width"]), (&json!("succeeded"), &json!(80)));
+}

@@ -31,6 +31,21 @@ fn a_bad_value_is_one_line_that_says_all() {
     }
 }
 
+/// Compose files and the like hand on variables that nobody set.
+#[test]
+fn an_empty_setting_is_as_good_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = remaster(folder.path());
+    for name in ["PUBLIC_URL", "ADMIN_BIND", "STORAGE_PUBLIC_ENDPOINT", "REDIS_URL", "TRUSTED_PROXIES", "ASSET_MIRROR"]
+    {
+        command.env(name, "");
+    }
+    // The first thing that is wrong is the one that is.
+    let output = run(command.env("STORAGE_URL", "ftp://host/x").env("BIND", "127.0.0.1:0"));
+    assert!(stderr(&output).contains("STORAGE_URL"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[test]
 fn a_storage_that_is_not_supported_is_named() {
     let folder = tempfile::tempdir().unwrap();

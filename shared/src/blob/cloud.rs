@@ -15,8 +15,9 @@ use super::open::{Opened, StorageError};
 
 /// A connection that takes longer will not come; the caller is told and may come again.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Between two pieces of an answer. There is no limit on the whole: large pictures take as long as they take.
-const SILENCE: Duration = Duration::from_secs(20);
+/// From a request, its body included, to the beginning of the answer, and between two pieces of that. Nothing that is sent
+/// or received at once is larger than a part; there is no limit on the whole of an object.
+const SILENCE: Duration = Duration::from_secs(120);
 /// Failures are retried for so long, then said.
 const RETRIES: usize = 2;
 const RETRYING: Duration = Duration::from_secs(5);
@@ -30,7 +31,8 @@ pub fn s3(url: &Url, vars: &Vars, public_endpoint: Option<&str>) -> Result<Opene
         let mut builder = AmazonS3Builder::new().with_bucket_name(&bucket).with_retry(retries());
         builder = settings.iter().fold(builder, |builder, (key, value)| builder.with_config(*key, value));
         if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint);
+            // The setting that is S3's only would win over the general one.
+            builder = builder.with_endpoint(endpoint).with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
         }
         // An endpoint is http only when it was written so; what the settings say of it has been folded in by then.
         let plain = [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint]

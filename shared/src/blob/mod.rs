@@ -17,7 +17,8 @@ use futures::{TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, memory::InMemory, path::Path as ObjectPath,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart, memory::InMemory,
+    path::Path as ObjectPath,
 };
 use tokio::io::AsyncReadExt;
 
@@ -66,8 +67,17 @@ impl Blobs {
     }
 
     /// Streams the file at `source` to `key`: visible whole, or not at all.
+    ///
+    /// Once begun it is carried out, also when the caller stops waiting: given up half-way it would leave parts in the
+    /// storage that nobody sees; whole, the object is found by the sweep.
     pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
-        let mut file = tokio::fs::File::open(source).await?;
+        let file = tokio::fs::File::open(source).await?;
+        let blobs = self.clone();
+        let sent = tokio::spawn(async move { blobs.put_open(key, file).await });
+        sent.await.map_err(|error| std::io::Error::other(error.to_string()))?
+    }
+
+    async fn put_open(&self, key: BlobKey, mut file: tokio::fs::File) -> Result<(), BlobError> {
         if file.metadata().await?.len() <= PART as u64 {
             let mut content = Vec::new();
             file.read_to_end(&mut content).await?;
@@ -109,9 +119,11 @@ impl Blobs {
 
     /// Keys last written before `before`; objects that are not ours are passed over.
     pub async fn older_than(&self, before: Timestamp) -> Result<Vec<BlobKey>, BlobError> {
-        let listed: Vec<_> = self.store.list(None).try_collect().await.map_err(BlobError::Unavailable)?;
-        let old = listed.into_iter().filter(|meta| from_millis(meta.last_modified.timestamp_millis()) < before);
-        Ok(old.filter_map(|meta| meta.location.as_ref().parse().ok()).collect())
+        let old = self.store.list(None).try_filter_map(|meta| async move {
+            let old = from_millis(meta.last_modified.timestamp_millis()) < before;
+            Ok(if old { meta.location.as_ref().parse::<BlobKey>().ok() } else { None })
+        });
+        old.try_collect().await.map_err(BlobError::Unavailable)
     }
 
     /// A URL at which anybody gets the object for `time`, to be saved as `name` (plain ASCII); `None` where this storage
@@ -126,6 +138,20 @@ impl Blobs {
             signed => signed,
         };
         signed.map(|url| Some(url.into())).map_err(BlobError::Unavailable)
+    }
+
+    /// Whether these objects belong to the store named `owner`: the first that asks is written down as their owner. Another
+    /// store knows nothing of them and must not tidy up.
+    pub async fn belong_to(&self, owner: &str) -> Result<bool, BlobError> {
+        let mark = ObjectPath::from("owner");
+        let create = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&mark, owner.to_owned().into(), create).await {
+            Ok(_) => return Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+            Err(error) => return Err(BlobError::Unavailable(error)),
+        }
+        let written = self.store.get(&mark).await.map_err(BlobError::Unavailable)?;
+        Ok(written.bytes().await.map_err(BlobError::Unavailable)? == owner)
     }
 
     /// Whether the storage answers and the bucket is there.

@@ -33,6 +33,10 @@ async fn round_trip(blobs: Blobs) {
     }
     assert!(blobs.older_than(Timestamp::MAX).await.unwrap().is_empty());
     blobs.ping().await.unwrap();
+    for (owner, theirs) in [("one", true), ("other", false), ("one", true)] {
+        assert_eq!(blobs.belong_to(owner).await.unwrap(), theirs, "{owner}");
+    }
+    assert!(blobs.older_than(Timestamp::MAX).await.unwrap().is_empty());
 }
 
 #[tokio::test]

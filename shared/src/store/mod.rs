@@ -13,7 +13,7 @@ use crate::client::{ClientHasher, ClientKey};
 use crate::error::JobError;
 use crate::fleet::{Announcement, WorkerSeen};
 use crate::idempotency::{Fingerprint, IdempotencyKey};
-use crate::job::{EnhanceParams, InputInfo, JobId, JobRecord, JobResult, Status};
+use crate::job::{EnhanceParams, FaceMode, InputInfo, JobId, JobRecord, JobResult, Status};
 use crate::quota::Quota;
 
 #[cfg(test)]
@@ -70,10 +70,12 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// What the job costs its client's turn: megapixels of network work, and a little for the handling.
+    /// What the job costs its client's turn: megapixels of network work, and a little for the handling and for faces.
     pub fn cost(&self) -> f64 {
-        let pixels = f64::from(self.input.width) * f64::from(self.input.height);
-        0.01 + if self.params.background { pixels / 1e6 } else { 0.0 }
+        let megapixels = f64::from(self.input.width) * f64::from(self.input.height) / 1e6;
+        let background = if self.params.background { megapixels } else { 0.0 };
+        let faces = if self.params.faces == FaceMode::Off { 0.0 } else { 0.01 * (1.0 + megapixels) };
+        0.01 + background + faces
     }
 
     /// The job as it is once `client` submitted it.

@@ -1,6 +1,9 @@
 //! An engine that starts when it is first used: the runtime may arrive while the process runs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use remaster_shared::job::ModelId;
@@ -12,12 +15,14 @@ type Start = Box<dyn Fn() -> Result<SharedEngine, String> + Send + Sync>;
 pub struct Lazy {
     start: Start,
     started: Mutex<Option<SharedEngine>>,
+    /// Whether it was said that it cannot start.
+    said: AtomicBool,
 }
 
 impl Lazy {
     /// `start` is called until it succeeds, once for every use; it says why it cannot.
     pub fn new(start: impl Fn() -> Result<SharedEngine, String> + Send + Sync + 'static) -> Self {
-        Self { start: Box::new(start), started: Mutex::default() }
+        Self { start: Box::new(start), started: Mutex::default(), said: AtomicBool::new(false) }
     }
 
     fn engine(&self) -> Option<SharedEngine> {
@@ -25,7 +30,11 @@ impl Lazy {
         if started.is_none() {
             match (self.start)() {
                 Ok(engine) => *started = Some(engine),
-                Err(reason) => tracing::warn!(reason, "the engine cannot start"),
+                Err(reason) => {
+                    if !self.said.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(reason, "the engine cannot start yet");
+                    }
+                }
             }
         }
         started.clone()

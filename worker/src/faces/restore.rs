@@ -17,6 +17,8 @@ use crate::enhance::EnhanceError;
 use crate::picture::Picture;
 use crate::upscale::blocking;
 
+/// Faces restored in one picture, the surest ones: bounds what a collage of thousands costs.
+const MOST: usize = 64;
 /// Faces per run of the network.
 const BATCH: usize = 4;
 
@@ -44,7 +46,8 @@ pub async fn restore(
     progress: &(dyn Fn(f64) + Send + Sync),
 ) -> Result<(Picture, usize), EnhanceError> {
     let Restoration { engine, models, source, faces, factor, strength } = work;
-    let aligns: Vec<Similarity> = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::of).collect();
+    let aligns = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::of);
+    let aligns: Vec<Similarity> = aligns.take(MOST).collect();
     let enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(factor)).collect();
     let masks = Arc::new(Masks::new(&enlarged, &picture, strength));
     for (number, batch) in aligns.chunks(BATCH).enumerate() {

@@ -25,7 +25,7 @@ pub async fn ensure(client: &Client) -> Result<(), RedisError> {
     }
 }
 
-pub async fn load(client: &Client) -> Result<(), RedisError> {
+async fn load(client: &Client) -> Result<(), RedisError> {
     let loaded = if client.is_clustered() {
         client.function_load_cluster::<(), _>(true, CODE).await
     } else {

@@ -85,7 +85,7 @@ impl RedisStore {
     async fn call(&self, function: &'static str, args: Vec<String>) -> Result<Reply, StoreError> {
         let mut answer: Result<String, _> = self.client.fcall(function, "{rm}", args.clone()).await;
         if answer.as_ref().is_err_and(library::is_missing) {
-            library::load(&self.client).await.map_err(|error| StoreError(error.to_string()))?;
+            library::ensure(&self.client).await.map_err(|error| StoreError(error.to_string()))?;
             answer = self.client.fcall(function, "{rm}", args).await;
         }
         let text = answer.map_err(|error| StoreError(error.to_string()))?;
@@ -281,7 +281,17 @@ impl Store for RedisStore {
 
     async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
         let reply = self.call("rm_workers", vec![self.time(), millis(WORKER_REMEMBERED)]).await?;
-        reply.workers.iter().map(|(said, at)| wire::worker(said, at)).collect()
+        // By the server's clock it is that long ago; told in this node's.
+        let ahead = self.now().duration_since(from_millis(reply.now as i64));
+        let readable = reply.workers.iter().filter_map(|(said, at)| match wire::worker(said, at) {
+            Ok(worker) => Some(WorkerSeen { at: worker.at.saturating_add(ahead).unwrap_or(worker.at), ..worker }),
+            // One of another release, say: it is no reason to know of none.
+            Err(error) => {
+                tracing::warn!(%error, "a worker is passed over");
+                None
+            }
+        });
+        Ok(readable.collect())
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
