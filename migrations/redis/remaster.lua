@@ -28,8 +28,6 @@ local P = '{rm}:'
 local TIES = 16
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
--- A record that cannot be forgotten yet is looked at again after so long.
-local LATER = 3600000
 -- How long an idempotency key is known: a day, as in shared/src/store/mod.rs.
 local KEY_TTL = 86400000
 
@@ -439,9 +437,6 @@ local function reap(_, a)
       redis.call('DEL', P .. 'j:' .. id)
       redis.call('ZREM', P .. 'done', id)
       forgotten = forgotten + 1
-    else
-      -- Later: at the head of the line it would hide those that can go.
-      redis.call('ZADD', P .. 'done', now - tonumber(a[3]) + LATER, id)
     end
   end
   -- An idle client whose turn lies in the past is the same as one never seen.

@@ -75,12 +75,18 @@ impl RedisCluster {
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]).args(addresses).args(["--cluster-yes"]).stdout(Stdio::null());
         assert!(create.status().expect("redis-cli is installed").success());
-        // Each node has to have heard of the others' slots.
+        // Each node has to have heard of the others and of all their slots.
         let knows = |node: &RedisServer| {
-            let port = node.port.to_string();
-            let said = Command::new("redis-cli").args(["-p", &port, "CLUSTER", "SLOTS"]).output().unwrap().stdout;
-            let said = String::from_utf8_lossy(&said).into_owned();
-            nodes.iter().all(|other| said.contains(&other.port.to_string()))
+            let ask = |what: &str| {
+                let port = node.port.to_string();
+                let said = Command::new("redis-cli").args(["-p", &port, "CLUSTER", what]).output().unwrap().stdout;
+                String::from_utf8_lossy(&said).into_owned()
+            };
+            let (info, slots) = (ask("INFO"), ask("SLOTS"));
+            ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3"]
+                .iter()
+                .all(|part| info.contains(part))
+                && nodes.iter().all(|other| slots.contains(&format!("\n{}\n", other.port)))
         };
         let ready = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(25));
