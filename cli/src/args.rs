@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::proxies::TrustedProxies;
-use remaster_worker::engine::Device;
+use remaster_worker::engine::{Device, Precision};
 use remaster_worker::upscale::TileSettings;
 
 use crate::parse::{self, Maybe};
@@ -195,12 +195,15 @@ pub struct NetworkArgs {
     pub use_realesrgan: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
     /// Where networks run: auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0
     #[arg(long, env = "DEVICE", default_value = "auto", value_parser = parse::typed::<Device>)]
     pub device: Device,
+    /// In what numbers networks compute: auto, fp32 or fp16; auto is fp32, until fp16 has been measured on GPUs
+    #[arg(long, env = "PRECISION", default_value = "auto", value_parser = parse::typed::<Precision>)]
+    pub precision: Precision,
     /// Largest side of what a network is given at once, in pixels; memory grows with its square
     #[arg(long, env = "TILE", default_value_t, value_parser = parse::typed::<TileSettings>)]
     pub tile: TileSettings,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use remaster_models::{Asset, Kind, Source};
-use remaster_worker::engine::{Device, EngineSettings, Lazy, OnnxEngine, SharedEngine};
+use remaster_worker::engine::{EngineSettings, Lazy, OnnxEngine, SharedEngine};
 
 use crate::args::EngineArgs;
 use crate::models::Models;
@@ -81,10 +81,10 @@ pub fn finish(models: &Models, upscalers: bool) {
 pub fn engine(models: &Models, args: &EngineArgs) -> anyhow::Result<SharedEngine> {
     let given = named_runtime(args);
     if given.is_some() || models.library.runtime_path(&models.manifest, None).is_ok() {
-        return start(models, &args.device, given.as_deref());
+        return start(models, args, given.as_deref());
     }
-    let (models, device) = (models.clone(), args.device.clone());
-    Ok(Arc::new(Lazy::new(move || start(&models, &device, None).map_err(|error| format!("{error:#}")))))
+    let (models, args) = (models.clone(), args.clone());
+    Ok(Arc::new(Lazy::new(move || start(&models, &args, None).map_err(|error| format!("{error:#}")))))
 }
 
 /// `ORT_DYLIB_PATH`, unless it is empty.
@@ -92,8 +92,8 @@ pub fn named_runtime(args: &EngineArgs) -> Option<PathBuf> {
     args.ort_dylib_path.clone().filter(|path| !path.as_os_str().is_empty())
 }
 
-fn start(models: &Models, device: &Device, given: Option<&Path>) -> anyhow::Result<SharedEngine> {
+fn start(models: &Models, args: &EngineArgs, given: Option<&Path>) -> anyhow::Result<SharedEngine> {
     let runtime = models.library.runtime_path(&models.manifest, given)?;
-    let settings = EngineSettings { runtime, device: device.clone(), threads: None };
+    let settings = EngineSettings { runtime, device: args.device.clone(), precision: args.precision, threads: None };
     Ok(Arc::new(OnnxEngine::start(models.library.clone(), &settings)?))
 }

@@ -15,7 +15,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use remaster_models::{ImportOptions, Library, import};
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::upscale::TileSettings;
 
@@ -54,7 +54,12 @@ fn engine(weights: Option<&Path>) -> SharedEngine {
             std::fs::copy(fixture, library.model_path("gfpgan-1.4")).unwrap();
         }
     }
-    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
+    let settings = EngineSettings {
+        runtime: remaster_testkit::runtime(),
+        device: Device::Cpu,
+        precision: Precision::Auto,
+        threads: None,
+    };
     Arc::new(OnnxEngine::start(library, &settings).unwrap())
 }
 

@@ -12,7 +12,9 @@ use std::time::Instant;
 use image::{DynamicImage, ImageFormat};
 use remaster_shared::job::{MetadataPolicy, ModelId, Scale};
 use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Device, Engine, EngineError, EngineSettings, Network, OnnxEngine, SharedEngine, Tensor};
+use remaster_worker::engine::{
+    Device, Engine, EngineError, EngineSettings, Network, OnnxEngine, Precision, SharedEngine, Tensor,
+};
 use remaster_worker::picture::{Picture, Samples, decode};
 use remaster_worker::upscale::{TileSettings, upscale};
 
@@ -37,7 +39,12 @@ impl Engine for Trying {
 #[tokio::main]
 async fn main() {
     let model = ModelId::parse(&std::env::args().nth(1).unwrap_or("realesrgan-x4plus".into())).unwrap();
-    let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
+    let settings = EngineSettings {
+        runtime: remaster_testkit::runtime(),
+        device: Device::Cpu,
+        precision: Precision::Auto,
+        threads: None,
+    };
     let engine = OnnxEngine::start(remaster_testkit::library(), &settings).unwrap();
     let trying = Arc::new(Trying { engine, overlap: AtomicUsize::new(16) });
     let engine: SharedEngine = trying.clone();

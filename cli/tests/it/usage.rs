@@ -12,6 +12,7 @@ fn a_bad_value_is_one_line_that_says_all() {
         ("FREE_DAILY_LIMIT", "0", "a whole number from 1"),
         ("BIND", "localhost", "an address with a port"),
         ("DEVICE", "gpu", "cuda:0"),
+        ("PRECISION", "int8", "auto, fp32 or fp16"),
         ("TILE", "10", "from 192 to 4096"),
         ("LEASE", "1s", "at least 3s"),
         ("RESULT_TTL", "tomorrow", "a duration"),

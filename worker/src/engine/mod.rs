@@ -8,6 +8,7 @@ mod device;
 pub mod fake;
 mod lazy;
 mod onnx;
+mod precision;
 mod session;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use remaster_shared::job::ModelId;
 pub use device::{Device, DeviceError};
 pub use lazy::Lazy;
 pub use onnx::{EngineSettings, OnnxEngine, StartError};
+pub use precision::{Precision, PrecisionError};
 
 /// A tensor of `[batch, channels, height, width]`.
 pub type Tensor = Array4<f32>;

@@ -18,13 +18,14 @@ use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
 use super::session::{Sessions, Slot};
-use super::{Available, Device, Engine, EngineError, Kind, Network, Output, Tensor, first};
+use super::{Available, Device, Engine, EngineError, Kind, Network, Output, Precision, Tensor, first};
 
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// The ONNX Runtime library to load.
     pub runtime: PathBuf,
     pub device: Device,
+    pub precision: Precision,
     /// CPU threads per session; what the machine has when `None`.
     pub threads: Option<usize>,
 }
@@ -68,7 +69,7 @@ impl OnnxEngine {
         tracing::info!(?slots, runtime = %settings.runtime.display(), "engine started");
         let (work, queue) = async_channel::bounded(slots.len());
         for (index, slot) in slots.into_iter().enumerate() {
-            let sessions = Sessions::new(environment.clone(), slot);
+            let sessions = Sessions::new(environment.clone(), slot, settings.precision);
             let (queue, library) = (queue.clone(), library.clone());
             std::thread::Builder::new()
                 .name(format!("engine-{index}"))
@@ -103,8 +104,8 @@ fn run(
 ) -> Result<Vec<Output>, EngineError> {
     let options = Arc::new(RunOptions::new().map_err(|error| EngineError::Run(error.to_string()))?);
     *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
-    let path = || library.get(model.as_str()).map(|found| found.path).ok_or(EngineError::NotInstalled(model.clone()));
-    sessions.run(&model, path, input, &options)
+    let find = || library.get(model.as_str()).ok_or_else(|| EngineError::NotInstalled(model.clone()));
+    sessions.run(&model, &find, input, &options)
 }
 
 /// The overlap at which tiles of a photo equal the whole within 1/255, measured (`worker/examples/tiles.rs`) and with

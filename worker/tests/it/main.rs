@@ -5,6 +5,7 @@
 mod faces;
 mod faces_found;
 mod formats;
+mod half;
 mod ncnn;
 mod pytorch;
 mod queue;

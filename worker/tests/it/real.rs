@@ -9,14 +9,19 @@ use image::{DynamicImage, ImageFormat};
 use remaster_models::Library;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, SharedEngine};
+use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_worker::enhance::{EnhanceError, Enhancer};
 use remaster_worker::upscale::TileSettings;
 
 pub fn engine() -> SharedEngine {
     static ENGINE: OnceLock<SharedEngine> = OnceLock::new();
     let start = || -> SharedEngine {
-        let settings = EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, threads: None };
+        let settings = EngineSettings {
+            runtime: remaster_testkit::runtime(),
+            device: Device::Cpu,
+            precision: Precision::Auto,
+            threads: None,
+        };
         Arc::new(OnnxEngine::start(library(), &settings).unwrap())
     };
     Arc::clone(ENGINE.get_or_init(start))
