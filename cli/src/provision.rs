@@ -30,14 +30,19 @@ pub async fn begin(models: &Models, upscalers: bool) -> anyhow::Result<()> {
         pulling.pull(&ids)
     })
     .await??;
+    say_missing(failed, &first);
+    Ok(())
+}
+
+/// What to do about models that could not be had.
+fn say_missing(failed: usize, wanted: &[String]) {
     if failed > 0 {
         tracing::warn!(
             "{failed} of {} could not be fetched ({}); `remaster models pull` or `models import` adds them while this runs",
-            first.len(),
-            first.join(", ")
+            wanted.len(),
+            wanted.join(", ")
         );
     }
-    Ok(())
 }
 
 /// The first missing upscaler, and those that come in the same download.
@@ -64,12 +69,7 @@ pub fn finish(models: &Models, upscalers: bool) {
     }
     let ids: Vec<&str> = missing.iter().map(String::as_str).collect();
     match models.pull(&ids) {
-        Ok(0) => {}
-        Ok(failed) => tracing::warn!(
-            "{failed} of {} could not be fetched ({}); `remaster models pull` or `models import` adds them while this runs",
-            ids.len(),
-            ids.join(", ")
-        ),
+        Ok(failed) => say_missing(failed, &missing),
         Err(error) => tracing::warn!("not everything could be fetched: {error:#}"),
     }
 }
