@@ -147,8 +147,8 @@ impl From<CancelError> for Problem {
     fn from(error: CancelError) -> Self {
         match error {
             CancelError::NotFound => Self::job_not_found(),
-            CancelError::AlreadyFinished(job) => {
-                Self::new(ErrorCode::AlreadyFinished, format!("The job is {}; there is nothing to cancel.", job.status))
+            CancelError::AlreadyFinished(how) => {
+                Self::new(ErrorCode::AlreadyFinished, format!("It is {how}; there is nothing to cancel."))
             }
             CancelError::Store(error) => error.into(),
         }

@@ -26,7 +26,7 @@ pub fn parse(name: &str, text: &str) -> Answer<Duration> {
 pub async fn until(api: &Api, job: JobId, at_most: Duration, enough: impl Fn(&JobRecord) -> bool) -> Answer<JobRecord> {
     let deadline = tokio::time::Instant::now() + at_most;
     // Subscribed before the first look, so that no change falls between.
-    let mut watch = api.store.watch(job);
+    let mut watch = api.store.watch(job.0);
     loop {
         let record = api.store.get(job).await?.ok_or_else(Problem::job_not_found)?;
         if enough(&record) || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {

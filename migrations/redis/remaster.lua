@@ -11,23 +11,30 @@
 --   {rm}:delayed      zset    jobs that wait for a retry -> when it is due
 --   {rm}:leases       zset    jobs being worked on -> when their lease ends
 --   {rm}:expiry       zset    succeeded jobs -> when their result goes
---   {rm}:done         zset    finished jobs -> when they finished
+--   {rm}:done         zset    finished jobs -> when they are next considered for forgetting
+--   {rm}:b:<batch>    hash    a batch; {rm}:bj:<batch> list of its jobs
+--   {rm}:h:<subject>  hash    the webhook of a job or batch
+--   {rm}:hk:<host>    zset    webhooks to a host that are to be tried -> when
+--   {rm}:hooks        zset    those hosts -> when the first of theirs is due
 --   {rm}:trash        zset    blobs without a use -> order
 --   {rm}:n            hash    status -> jobs
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum
--- Channels: {rm}:ev names a job that changed, {rm}:wake says that work may have become available.
+-- Channels: {rm}:ev names a job or batch that changed, {rm}:wake says that work may have become available, {rm}:hook that a
+-- webhook may have become due.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 2
+local VERSION = 3
 local P = '{rm}:'
 -- Between clients of equal virtual start the one with the shortest line goes first; so many are compared.
 local TIES = 16
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
+-- When a record that cannot be forgotten yet is considered again.
+local LATER = 600000
 -- How long an idempotency key is known: a day, as in shared/src/store/mod.rs.
 local KEY_TTL = 86400000
 
@@ -45,13 +52,15 @@ end
 
 local function exact(number) return string.format('%.17g', number) end
 
-local function load(id)
-  local flat = redis.call('HGETALL', P .. 'j:' .. id)
+local function hash(key)
+  local flat = redis.call('HGETALL', key)
   if #flat == 0 then return nil end
-  local job = {}
-  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
-  return job
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
 end
+
+local function load(id) return hash(P .. 'j:' .. id) end
 
 local function set(job, ...)
   local fields = { ... }
@@ -73,7 +82,10 @@ local function move(job, to)
   set(job, 'status', to)
 end
 
-local function changed(job) redis.call('PUBLISH', P .. 'ev', job.id) end
+local function changed(job)
+  redis.call('PUBLISH', P .. 'ev', job.id)
+  if job.batch then redis.call('PUBLISH', P .. 'ev', job.batch) end
+end
 local function wake() redis.call('PUBLISH', P .. 'wake', '1') end
 local function virtual_now() return tonumber(redis.call('GET', P .. 'vt') or '0') end
 
@@ -114,13 +126,52 @@ local function unlease(job)
   clear(job, 'worker')
 end
 
--- The job reaches an end: its lease goes, its input has no use any more.
+-- The host is as early as the first of its webhooks.
+local function place_host(host)
+  local first = redis.call('ZRANGE', P .. 'hk:' .. host, 0, 0, 'WITHSCORES')
+  if #first == 0 then
+    redis.call('ZREM', P .. 'hooks', host)
+    return nil
+  end
+  redis.call('ZADD', P .. 'hooks', first[2], host)
+  return tonumber(first[2])
+end
+
+-- Keeps a webhook for a job or a batch.
+local function ask_for_hook(kind, subject, target, host)
+  redis.call('HSET', P .. 'h:' .. subject, 'kind', kind, 'subject', subject, 'target', target, 'host', host, 'attempts', 0)
+end
+
+-- There is something to tell: the webhook of a job or a batch, if it has one, becomes due.
+local function arm(subject, now)
+  local key = P .. 'h:' .. subject
+  local host = redis.call('HGET', key, 'host')
+  if not host then return end
+  redis.call('HSET', key, 'due', now)
+  redis.call('ZADD', P .. 'hk:' .. host, now, subject)
+  place_host(host)
+  redis.call('PUBLISH', P .. 'hook', '1')
+end
+
+-- Nobody is to be told any more.
+local function disarm(subject)
+  local key = P .. 'h:' .. subject
+  local host = redis.call('HGET', key, 'host')
+  if not host then return end
+  redis.call('DEL', key)
+  redis.call('ZREM', P .. 'hk:' .. host, subject)
+  place_host(host)
+end
+
+-- The job reaches an end: its lease goes, its input has no use any more, and who asked for it is told.
 local function finish(job, to, now)
   move(job, to)
   unlease(job)
   set(job, 'finished', now)
   redis.call('ZADD', P .. 'done', now, job.id)
   redis.call('ZADD', P .. 'trash', job.seq, 'i:' .. job.id)
+  arm(job.id, now)
+  if job.batch and redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', -1) == 0 then arm(job.batch, now) end
   changed(job)
 end
 
@@ -175,17 +226,18 @@ local function known(key, fingerprint, now)
   return jobs
 end
 
--- now, client, day, daily limit, queue limit, idempotency key or empty, fingerprint, then per job: id, params, input, cost
+-- now, client, day, daily limit, queue limit, idempotency key or empty, fingerprint, batch or empty, webhook's target or
+-- empty, its host, units, then per job: id, params, input, cost, why it was refused or empty
 local function submit(_, a)
   local now, client, day = time(a[1]), a[2], a[3]
-  local asked = (#a - 7) / 4
+  local batch, asked, jobs = a[8], tonumber(a[11]), (#a - 11) / 5
   local quota = P .. 'quota:' .. day
   local used = tonumber(redis.call('HGET', quota, client) or '0')
   local key = P .. 'idem:' .. client .. ':' .. a[6]
   if a[6] ~= '' then
-    local jobs, reused = known(key, a[7], now)
+    local same, reused = known(key, a[7], now)
     if reused then return cjson.encode({ refused = 'reused', used = used, now = now }) end
-    if jobs then return cjson.encode({ replayed = true, jobs = jobs, used = used, now = now }) end
+    if same then return cjson.encode({ replayed = true, jobs = same, used = used, now = now }) end
   end
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = tonumber(redis.call('HGET', P .. 'n', 'queued') or '0')
@@ -200,15 +252,35 @@ local function submit(_, a)
   redis.call('EXPIRE', quota, 259200)
   redis.call('EXPIRE', P .. 'used:' .. day, 259200)
   redis.call('HINCRBY', P .. 'n', 'queued', asked)
-  local last = redis.call('INCRBY', P .. 'seq', asked)
+  local last = redis.call('INCRBY', P .. 'seq', jobs)
   local ids = {}
-  for i = 1, asked do
-    local at = 8 + (i - 1) * 4
+  for i = 1, jobs do
+    local at = 12 + (i - 1) * 5
     ids[i] = a[at]
     local job = { id = a[at] }
-    set(job, 'id', a[at], 'client', client, 'day', day, 'seq', last - asked + i, 'status', 'queued', 'params', a[at + 1],
+    set(job, 'id', a[at], 'client', client, 'day', day, 'seq', last - jobs + i, 'status', 'queued', 'params', a[at + 1],
       'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
-    line_up(job)
+    if batch ~= '' then
+      set(job, 'batch', batch)
+      redis.call('RPUSH', P .. 'bj:' .. batch, job.id)
+    end
+    if a[at + 4] == '' then
+      line_up(job)
+    else
+      -- Refused at the door: it has failed from the start, there is no input, and nothing to give back.
+      set(job, 'status', 'failed', 'error', a[at + 4], 'finished', now, 'input_gone', 1, 'refunded', 1)
+      redis.call('HINCRBY', P .. 'n', 'failed', 1)
+      redis.call('ZADD', P .. 'done', now, job.id)
+    end
+  end
+  if batch ~= '' then
+    redis.call('HSET', P .. 'b:' .. batch, 'id', batch, 'client', client, 'created', now, 'open', asked, 'kept', jobs)
+  end
+  if a[9] ~= '' then
+    local kind, subject = 'job', ids[1]
+    if batch ~= '' then kind, subject = 'batch', batch end
+    ask_for_hook(kind, subject, a[9], a[10])
+    if asked == 0 then arm(subject, now) end
   end
   if a[6] ~= '' then
     redis.call('SET', key, string.format('%d', now) .. ' ' .. a[7] .. ' ' .. table.concat(ids, ' '), 'PX', KEY_TTL)
@@ -362,26 +434,8 @@ local function release(_, a)
   return cjson.encode({})
 end
 
--- now, job: an accepted job whose caller was told otherwise, for the answer was lost
-local function withdraw(_, a)
-  local now, job = time(a[1]), load(a[2])
-  if not job then return cjson.encode({}) end
-  refund(job)
-  if job.status == 'queued' then
-    leave_line(job)
-    redis.call('ZREM', P .. 'delayed', job.id)
-    finish(job, 'canceled', now)
-  elseif job.status == 'processing' then
-    set(job, 'cancel', 1)
-    changed(job)
-  end
-  return cjson.encode({})
-end
-
--- now, job
-local function cancel(_, a)
-  local now, job = time(a[1]), load(a[2])
-  if not job then return cjson.encode({}) end
+-- A waiting job ends; the worker of one under way is told to stop. False for one that has ended.
+local function call_off(job, now)
   if job.status == 'queued' then
     leave_line(job)
     redis.call('ZREM', P .. 'delayed', job.id)
@@ -391,9 +445,99 @@ local function cancel(_, a)
     set(job, 'cancel', 1)
     changed(job)
   else
-    return cjson.encode({ finished = true, job = job })
+    return false
   end
-  return cjson.encode({ job = job })
+  return true
+end
+
+-- now, job: an accepted job whose caller was told otherwise, for the answer was lost; nobody is to hear of it
+local function withdraw(_, a)
+  local now, job = time(a[1]), load(a[2])
+  if not job then return cjson.encode({}) end
+  disarm(job.id)
+  if job.batch then disarm(job.batch) end
+  refund(job)
+  call_off(job, now)
+  return cjson.encode({})
+end
+
+-- now, job
+local function cancel(_, a)
+  local now, job = time(a[1]), load(a[2])
+  if not job then return cjson.encode({}) end
+  return cjson.encode({ finished = not call_off(job, now), job = job })
+end
+
+local function read_batch(id)
+  local batch, jobs = hash(P .. 'b:' .. id), {}
+  if not batch then return nil end
+  for i, job in ipairs(redis.call('LRANGE', P .. 'bj:' .. id, 0, -1)) do jobs[i] = load(job) end
+  return { batch = batch, jobs = jobs, hook = hash(P .. 'h:' .. id) }
+end
+
+-- batch
+local function get_batch(_, a) return cjson.encode(read_batch(a[1]) or {}) end
+
+-- now, batch
+local function cancel_batch(_, a)
+  local now, key = time(a[1]), P .. 'b:' .. a[2]
+  local open = redis.call('HGET', key, 'open')
+  if not open then return cjson.encode({}) end
+  if open ~= '0' then
+    redis.call('HSET', key, 'cancel', 1)
+    for _, id in ipairs(redis.call('LRANGE', P .. 'bj:' .. a[2], 0, -1)) do call_off(load(id), now) end
+    redis.call('PUBLISH', P .. 'ev', a[2])
+  end
+  local reply = read_batch(a[2])
+  reply.finished = open == '0'
+  return cjson.encode(reply)
+end
+
+-- now, lease, how many altogether, how many to one host, then pairs: a host, how many to it are under way
+local function due_hooks(_, a)
+  local now, lease, room, per_host = time(a[1]), tonumber(a[2]), tonumber(a[3]), tonumber(a[4])
+  local busy, found, next = {}, {}, -1
+  for i = 5, #a, 2 do busy[a[i]] = tonumber(a[i + 1]) end
+  local hosts = redis.call('ZRANGE', P .. 'hooks', 0, STEP - 1, 'WITHSCORES')
+  for i = 1, #hosts, 2 do
+    local host, earliest = hosts[i], tonumber(hosts[i + 1])
+    local free = math.min(per_host - (busy[host] or 0), room - #found)
+    if free > 0 then
+      if earliest <= now then
+        local line = P .. 'hk:' .. host
+        for _, subject in ipairs(redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, free)) do
+          redis.call('ZADD', line, now + lease, subject)
+          redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
+          table.insert(found, hash(P .. 'h:' .. subject))
+        end
+        earliest = place_host(host)
+      end
+      local wait = math.max(0, earliest - now)
+      if next < 0 or wait < next then next = wait end
+    end
+  end
+  -- An empty table would be an object.
+  if #found == 0 then return cjson.encode({ next = next }) end
+  return cjson.encode({ hooks = found, next = next })
+end
+
+-- now, subject, attempts before, the attempt, the body, how it goes on: a wait, or the end ("delivered", "failed")
+local function hook_attempted(_, a)
+  local now, key = time(a[1]), P .. 'h:' .. a[2]
+  local hook = hash(key)
+  if not hook or hook.ended or hook.attempts ~= a[3] then return cjson.encode({}) end
+  redis.call('HSET', key, 'attempts', hook.attempts + 1, 'last', a[4])
+  local wait, line = tonumber(a[6]), P .. 'hk:' .. hook.host
+  if wait then
+    redis.call('HSET', key, 'body', a[5], 'due', now + wait)
+    redis.call('ZADD', line, now + wait, a[2])
+  else
+    redis.call('HSET', key, 'ended', a[6])
+    redis.call('HDEL', key, 'body', 'due', 'target')
+    redis.call('ZREM', line, a[2])
+  end
+  place_host(hook.host)
+  return cjson.encode({})
 end
 
 -- job. Its place in line: behind its client's earlier jobs, and of everybody else's behind one a turn.
@@ -412,7 +556,20 @@ local function get(_, a)
       end
     end
   end
-  return cjson.encode({ job = job, position = position })
+  return cjson.encode({ job = job, position = position, hook = hash(P .. 'h:' .. job.id) })
+end
+
+-- Whether somebody is still to be told of a job or a batch.
+local function untold(subject)
+  local state = redis.call('HMGET', P .. 'h:' .. subject, 'host', 'ended')
+  return state[1] and not state[2]
+end
+
+-- One of its jobs is forgotten; the batch goes with the last.
+local function forget_batch(batch)
+  if redis.call('HINCRBY', P .. 'b:' .. batch, 'kept', -1) <= 0 then
+    redis.call('DEL', P .. 'b:' .. batch, P .. 'bj:' .. batch, P .. 'h:' .. batch)
+  end
 end
 
 -- now, attempts, how long a finished job is remembered
@@ -430,13 +587,17 @@ local function reap(_, a)
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'done', '-inf', now - tonumber(a[3]), 'LIMIT', 0, STEP)) do
     local job = load(id)
-    -- Only once its blobs are gone: the record is what remembers to delete them.
-    local held_blobs = not job.input_gone or job.output
-    if job.status ~= 'succeeded' and not held_blobs then
+    -- Only once its blobs are gone, and whoever is to be told of it was: the record is what remembers.
+    local held = not job.input_gone or job.output or untold(id) or (job.batch and untold(job.batch))
+    if job.status ~= 'succeeded' and not held then
       redis.call('HINCRBY', P .. 'n', job.status, -1)
-      redis.call('DEL', P .. 'j:' .. id)
+      redis.call('DEL', P .. 'j:' .. id, P .. 'h:' .. id)
       redis.call('ZREM', P .. 'done', id)
+      if job.batch then forget_batch(job.batch) end
       forgotten = forgotten + 1
+    else
+      -- Looked at again a while later, so that those behind it have their turn.
+      redis.call('ZADD', P .. 'done', now - tonumber(a[3]) + LATER, id)
     end
   end
   -- An idle client whose turn lies in the past is the same as one never seen.
@@ -449,7 +610,10 @@ local function collected(_, a)
   for _, entry in ipairs(a) do
     redis.call('ZREM', P .. 'trash', entry)
     local kind, id = string.match(entry, '^(%a):([^:]+)')
-    if redis.call('EXISTS', P .. 'j:' .. id) == 1 then
+    local finished = redis.call('HGET', P .. 'j:' .. id, 'finished')
+    if finished then
+      -- Now that they are gone it may be forgotten.
+      redis.call('ZADD', P .. 'done', 'XX', finished, id)
       if kind == 'i' then
         redis.call('HSET', P .. 'j:' .. id, 'input_gone', 1)
       else
@@ -509,6 +673,10 @@ redis.register_function('rm_failed', failed)
 redis.register_function('rm_release', release)
 redis.register_function('rm_cancel', cancel)
 redis.register_function('rm_withdraw', withdraw)
+redis.register_function('rm_batch', get_batch)
+redis.register_function('rm_cancel_batch', cancel_batch)
+redis.register_function('rm_due_hooks', due_hooks)
+redis.register_function('rm_hook_attempted', hook_attempted)
 redis.register_function('rm_get', get)
 redis.register_function('rm_reap', reap)
 redis.register_function('rm_collected', collected)

@@ -15,18 +15,16 @@ const ROUNDS: usize = 500;
 const CLAIMS: usize = 200;
 
 fn jobs(count: usize) -> Vec<NewJob> {
-    let job = |_| NewJob {
-        id: JobId::random(),
-        params: EnhanceParams {
-            scale: Scale::X2,
-            model: ModelId::parse("realesrgan-x4plus").unwrap(),
-            faces: FaceMode::Auto,
-            face_strength: 1.0,
-            background: true,
-            metadata: MetadataPolicy::Strip,
-        },
-        input: InputInfo { filename: None, format: PictureFormat::Jpeg, width: 800, height: 600, bytes: 1 },
+    let params = EnhanceParams {
+        scale: Scale::X2,
+        model: ModelId::parse("realesrgan-x4plus").unwrap(),
+        faces: FaceMode::Auto,
+        face_strength: 1.0,
+        background: true,
+        metadata: MetadataPolicy::Strip,
     };
+    let input = InputInfo { filename: None, format: Some(PictureFormat::Jpeg), width: 800, height: 600, bytes: 1 };
+    let job = |_| NewJob::new(JobId::random(), params.clone(), input.clone());
     (0..count).map(job).collect()
 }
 

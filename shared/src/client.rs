@@ -21,7 +21,8 @@ impl std::fmt::Debug for ClientKey {
     }
 }
 
-/// The secret under which addresses are hashed. One per store, so every node gives a client the same key.
+/// The secret under which addresses are hashed. One per store, so every node gives a client the same key; what else is to be
+/// secret and the same on every node derives from it.
 #[derive(Clone)]
 pub struct ClientHasher([u8; 32]);
 
@@ -31,16 +32,25 @@ impl ClientHasher {
     }
 
     pub fn key(&self, address: IpAddr) -> ClientKey {
-        // HMAC takes a key of any length, so this cannot fail; an empty key would be the only other way on.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        match canonical(address) {
-            IpAddr::V4(v4) => mac.update(&v4.octets()),
-            IpAddr::V6(v6) => mac.update(&v6.octets()),
-        }
-        let digest = mac.finalize().into_bytes();
+        let digest = match canonical(address) {
+            IpAddr::V4(v4) => self.digest(&v4.octets()),
+            IpAddr::V6(v6) => self.digest(&v6.octets()),
+        };
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         ClientKey(key)
+    }
+
+    /// The seed of the key that signs webhooks where none is configured. Longer than an address, its label is none.
+    pub fn signing_seed(&self) -> [u8; 32] {
+        self.digest(b"webhook signing key, ed25519")
+    }
+
+    fn digest(&self, text: &[u8]) -> [u8; 32] {
+        // HMAC takes a key of any length, so this cannot fail; an empty key would be the only other way on.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        mac.update(text);
+        mac.finalize().into_bytes().into()
     }
 }
 

@@ -53,7 +53,7 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
     if width == 0 || height == 0 {
         return Err(corrupt(format));
     }
-    Ok(InputInfo { filename, format, width, height, bytes })
+    Ok(InputInfo { filename, format: Some(format), width, height, bytes })
 }
 
 /// The format for the decoder.
@@ -202,7 +202,7 @@ mod tests {
             (ImageFormat::Tiff, PictureFormat::Tiff),
         ] {
             let info = code(&encoded(format)).unwrap();
-            assert_eq!((info.format, info.width, info.height), (expected, 40, 30));
+            assert_eq!((info.format, info.width, info.height), (Some(expected), 40, 30));
         }
         for bytes in [&b"just some text"[..], b"", b"GIF89a\x01\x00\x01\x00\x80\x00\x00", b"\xFF"] {
             assert_eq!(code(bytes), Err(ErrorCode::UnsupportedFormat));

@@ -143,8 +143,8 @@ mod tests {
                 background: true,
                 metadata: MetadataPolicy::Strip,
             };
-            let input = InputInfo { filename: None, format: PictureFormat::Png, width: 1, height: 1, bytes: 1 };
-            let new = NewJobs::new(ClientKey([1; 16]), vec![NewJob { id, params, input }]);
+            let input = InputInfo { filename: None, format: Some(PictureFormat::Png), width: 1, height: 1, bytes: 1 };
+            let new = NewJobs::new(ClientKey([1; 16]), vec![NewJob::new(id, params, input)]);
             self.store.submit(new).await.unwrap();
             id
         }

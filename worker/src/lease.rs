@@ -111,7 +111,7 @@ where
 impl LeaseLayer {
     /// Heartbeats until the job has to stop.
     async fn keep(&self, lease: &Lease) -> Stop {
-        let mut watch = self.store.watch(lease.job);
+        let mut watch = self.store.watch(lease.job.0);
         let mut beat = tokio::time::interval(self.lease / 3);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

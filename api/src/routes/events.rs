@@ -53,7 +53,7 @@ pub async fn events(
 ) -> Answer<Response> {
     let id = job_id(&id)?;
     // Subscribed before the first look, so that no change falls between.
-    let watch = api.store.watch(id);
+    let watch = api.store.watch(id.0);
     let job = api.store.get(id).await?.ok_or_else(Problem::job_not_found)?;
     let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let follower = Follower { api, base, watch, told: heard, last: Instant::now() - EVERY, job: Some(job) };

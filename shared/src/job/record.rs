@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EnhanceParams, JobId, Status};
-use crate::{client::ClientKey, error::JobError};
+use super::{BatchId, EnhanceParams, JobId, Status};
+use crate::client::ClientKey;
+use crate::error::JobError;
+use crate::webhook::delivery::Delivery;
 
 /// The accepted picture formats, recognised by their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -18,10 +20,12 @@ pub enum PictureFormat {
 }
 
 /// What was uploaded, read from the file's header. Width and height are as stored, before any EXIF orientation.
+///
+/// Of a file in a batch that was refused the format is `None` and the sides are 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InputInfo {
     pub filename: Option<String>,
-    pub format: PictureFormat,
+    pub format: Option<PictureFormat>,
     pub width: u32,
     pub height: u32,
     pub bytes: u64,
@@ -77,4 +81,8 @@ pub struct JobRecord {
     pub position: Option<u64>,
     pub result: Option<JobResult>,
     pub error: Option<JobError>,
+    /// The batch it belongs to.
+    pub batch: Option<BatchId>,
+    /// How its webhook stands, if it has one; only from [`Store::get`](crate::store::Store::get).
+    pub webhook: Option<Delivery>,
 }

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{EnhanceParams, FaceReport, InputInfo, JobId, JobRecord, Status};
+use super::{BatchId, BatchUrls, EnhanceParams, FaceReport, InputInfo, JobId, JobRecord, Status};
 use crate::error::JobError;
+use crate::webhook::delivery::Delivery;
 
 /// Where this service is reached: the prefix of every link, without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UrlBase(String);
 
 impl UrlBase {
@@ -27,6 +28,11 @@ impl UrlBase {
 
     pub fn events(&self, id: JobId) -> String {
         format!("{}/jobs/{id}/events", self.0)
+    }
+
+    pub fn batch(&self, id: BatchId) -> BatchUrls {
+        let itself = format!("{}/batches/{id}", self.0);
+        BatchUrls { events: format!("{itself}/events"), results: format!("{itself}/results.zip"), itself }
     }
 }
 
@@ -59,7 +65,10 @@ pub struct JobView {
     /// Only when failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    pub batch_id: Option<Uuid>,
+    pub batch_id: Option<BatchId>,
+    /// How its webhook stands, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Delivery>,
     pub urls: JobUrls,
 }
 
@@ -113,7 +122,8 @@ impl JobRecord {
             attempt: self.attempt,
             result,
             error: self.error.clone().filter(|_| self.status == Status::Failed),
-            batch_id: None,
+            batch_id: self.batch,
+            webhook: self.webhook.clone(),
             urls: JobUrls { itself: base.job(self.id), result: base.result(self.id), events: base.events(self.id) },
         }
     }

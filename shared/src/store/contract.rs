@@ -7,12 +7,18 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+mod batches;
+mod hooks;
+
 use super::*;
 use crate::clock::ManualClock;
 use crate::error::ErrorCode;
 use crate::fleet::{WORKER_REMEMBERED, WORKER_SEEN};
 use crate::idempotency::FingerprintBuilder;
 use crate::job::{FaceMode, FaceReport, FaceStatus, MetadataPolicy, ModelId, PictureFormat, Scale, Status};
+
+pub use batches::*;
+pub use hooks::*;
 
 pub fn start() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
@@ -23,24 +29,22 @@ pub fn client(number: u8) -> ClientKey {
 }
 
 pub fn new_job() -> NewJob {
-    NewJob {
-        id: JobId::random(),
-        params: EnhanceParams {
-            scale: Scale::X2,
-            model: ModelId::parse("realesrgan-x4plus").unwrap(),
-            faces: FaceMode::Auto,
-            face_strength: 1.0,
-            background: true,
-            metadata: MetadataPolicy::Strip,
-        },
-        input: InputInfo {
-            filename: Some("a.jpg".into()),
-            format: PictureFormat::Jpeg,
-            width: 1000,
-            height: 500,
-            bytes: 12_345,
-        },
-    }
+    let params = EnhanceParams {
+        scale: Scale::X2,
+        model: ModelId::parse("realesrgan-x4plus").unwrap(),
+        faces: FaceMode::Auto,
+        face_strength: 1.0,
+        background: true,
+        metadata: MetadataPolicy::Strip,
+    };
+    let input = InputInfo {
+        filename: Some("a.jpg".into()),
+        format: Some(PictureFormat::Jpeg),
+        width: 1000,
+        height: 500,
+        bytes: 12_345,
+    };
+    NewJob::new(JobId::random(), params, input)
 }
 
 pub fn result() -> JobResult {
@@ -450,7 +454,7 @@ pub async fn a_canceled_picture_is_garbage(store: Arc<dyn Store>, _clock: Arc<Ma
 
 pub async fn watchers_hear_of_each_change(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     let id = submit(&*store, 1, 1).await[0];
-    let mut watch = store.watch(id);
+    let mut watch = store.watch(id.0);
     let soon = Duration::from_secs(5);
     let (_, lease) = claim(&*store).await;
     tokio::time::timeout(soon, watch.changed()).await.unwrap();
@@ -636,6 +640,20 @@ macro_rules! contract_tests {
             stats_count_today
             workers_are_known_by_what_they_said_last
             nothing_is_lost_under_contention
+            a_batch_is_kept_together
+            a_refused_file_has_failed_from_the_start
+            the_rest_of_a_batch_is_canceled
+            a_batch_is_remembered_as_long_as_its_jobs
+            a_batch_s_watchers_hear_of_its_jobs
+            a_webhook_is_due_with_its_job_s_end
+            whatever_ends_a_job_makes_its_webhook_due
+            a_batch_s_webhook_is_due_with_its_last_job
+            a_delivery_is_its_holder_s_for_a_while
+            a_failed_delivery_comes_again_and_ends
+            one_host_cannot_take_every_turn
+            who_is_still_to_be_told_keeps_the_record
+            a_withdrawn_job_tells_nobody
+            a_due_webhook_wakes_its_deliverer
             random_interleavings_follow_the_model_1
             random_interleavings_follow_the_model_2
             random_interleavings_follow_the_model_3

@@ -2,19 +2,21 @@
 //!
 //! Each verb is one atomic step, durable before it returns. Nothing here does blob or network I/O on a job's behalf.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rand::RngExt;
+use uuid::Uuid;
 
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::error::JobError;
 use crate::fleet::{Announcement, WorkerSeen};
 use crate::idempotency::{Fingerprint, IdempotencyKey};
-use crate::job::{EnhanceParams, FaceMode, InputInfo, JobId, JobRecord, JobResult, Status};
+use crate::job::{BatchId, BatchRecord, EnhanceParams, FaceMode, InputInfo, JobId, JobRecord, JobResult, Status};
 use crate::quota::Quota;
+use crate::webhook::delivery::{Attempted, Delivery, DeliveryStatus, DueHook, Target};
 
 #[cfg(test)]
 mod contract;
@@ -67,9 +69,16 @@ pub struct NewJob {
     pub id: JobId,
     pub params: EnhanceParams,
     pub input: InputInfo,
+    /// Why the file was refused at the door, in a batch that goes on without it: such a job has no input in the blob store,
+    /// costs nothing and has failed from the start.
+    pub refused: Option<JobError>,
 }
 
 impl NewJob {
+    pub fn new(id: JobId, params: EnhanceParams, input: InputInfo) -> Self {
+        Self { id, params, input, refused: None }
+    }
+
     /// What the job costs its client's turn: megapixels of network work, and a little for the handling and for faces.
     pub fn cost(&self) -> f64 {
         let megapixels = f64::from(self.input.width) * f64::from(self.input.height) / 1e6;
@@ -78,24 +87,27 @@ impl NewJob {
         0.01 + background + faces
     }
 
-    /// The job as it is once `client` submitted it.
-    fn queued(self, client: ClientKey, now: Timestamp) -> JobRecord {
+    /// The job as it is once it was submitted.
+    fn submitted(self, client: ClientKey, batch: Option<BatchId>, now: Timestamp) -> JobRecord {
+        let refused = self.refused.is_some();
         JobRecord {
             id: self.id,
             client,
-            status: Status::Queued,
+            status: if refused { Status::Failed } else { Status::Queued },
             params: self.params,
             input: self.input,
             created_at: now,
             started_at: None,
-            finished_at: None,
+            finished_at: refused.then_some(now),
             expires_at: None,
             attempt: 0,
             progress: 0.0,
             cancel_requested: false,
             position: None,
             result: None,
-            error: None,
+            error: self.refused,
+            batch,
+            webhook: None,
         }
     }
 }
@@ -106,11 +118,20 @@ pub struct NewJobs {
     pub client: ClientKey,
     pub jobs: Vec<NewJob>,
     pub idempotency: Option<Idempotency>,
+    /// Where they belong together.
+    pub batch: Option<BatchId>,
+    /// Whom to tell when the batch, or else the one job, is finished.
+    pub webhook: Option<Target>,
 }
 
 impl NewJobs {
     pub fn new(client: ClientKey, jobs: Vec<NewJob>) -> Self {
-        Self { client, jobs, idempotency: None }
+        Self { client, jobs, idempotency: None, batch: None, webhook: None }
+    }
+
+    /// Units that they cost.
+    fn units(&self) -> u64 {
+        self.jobs.iter().filter(|job| job.refused.is_none()).count() as u64
     }
 }
 
@@ -198,10 +219,11 @@ pub enum Outcome {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {
-    #[error("there is no such job")]
+    #[error("there is no such job or batch")]
     NotFound,
-    #[error("the job is already finished")]
-    AlreadyFinished(Box<JobRecord>),
+    /// As what it ended.
+    #[error("it is already {0}")]
+    AlreadyFinished(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -215,6 +237,34 @@ pub struct Reaped {
     pub expired: u64,
     /// Records deleted.
     pub forgotten: u64,
+}
+
+/// Deliveries to try now, each for its caller alone for [`HOOK_LEASE`].
+#[derive(Debug, Default, PartialEq)]
+pub struct DueHooks {
+    pub due: Vec<DueHook>,
+    /// When the next will be due, of hosts that are not at their bound.
+    pub next: Option<Duration>,
+}
+
+/// How long a delivery handed out is its holder's; longer than an attempt can take.
+pub const HOOK_LEASE: Duration = Duration::from_secs(60);
+
+/// How many deliveries a caller can take, and what it has under way already.
+#[derive(Debug, Clone, Default)]
+pub struct HookRoom {
+    pub total: usize,
+    pub per_host: usize,
+    /// By host.
+    pub under_way: BTreeMap<String, usize>,
+}
+
+impl HookRoom {
+    /// How many more may go to `host` when `taken` were taken so far, of any.
+    fn left(&self, host: &str, taken: usize) -> usize {
+        let busy = self.under_way.get(host).copied().unwrap_or(0);
+        self.per_host.saturating_sub(busy).min(self.total.saturating_sub(taken))
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -266,8 +316,22 @@ pub trait Store: Send + Sync + 'static {
 
     async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError>;
 
-    /// A subscription to the job's changes, from now on.
-    fn watch(&self, job: JobId) -> Watch;
+    async fn batch(&self, batch: BatchId) -> Result<Option<BatchRecord>, StoreError>;
+
+    /// Cancels every job of the batch that has not ended, each as [`Store::cancel`] does.
+    async fn cancel_batch(&self, batch: BatchId) -> Result<BatchRecord, CancelError>;
+
+    /// A subscription to the changes of a job or a batch, from now on.
+    fn watch(&self, id: Uuid) -> Watch;
+
+    /// Webhooks whose time has come: a job's or a batch's end makes its own due in the same step.
+    async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError>;
+
+    /// Records an attempt. One that another attempt overtook changes nothing.
+    async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError>;
+
+    /// Returns when a webhook may have become due, or after `at_most`. May return early.
+    async fn wait_for_hooks(&self, at_most: Duration);
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError>;
 
@@ -289,6 +353,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// The store's own clock.
     fn now(&self) -> Timestamp;
+}
+
+/// How a delivery stands, from what both stores keep of it.
+fn delivery(
+    ended: Option<DeliveryStatus>,
+    due: Option<Timestamp>,
+    attempts: u32,
+    last_attempt: Option<crate::webhook::delivery::Attempt>,
+) -> Delivery {
+    let status = ended.unwrap_or(if due.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Waiting });
+    Delivery { status, attempts, last_attempt, next_attempt_at: due.filter(|_| ended.is_none()) }
 }
 
 /// The wait before the attempt that follows `attempt`: `base`, doubled for each after the first, give or take a quarter

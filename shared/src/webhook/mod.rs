@@ -2,6 +2,7 @@
 //!
 //! Plain values and one guarded HTTP client; storing deliveries and running them is done elsewhere.
 
+pub mod delivery;
 pub mod egress;
 pub mod event;
 pub mod schedule;

@@ -19,7 +19,9 @@ const ALLOWANCE: u64 = 64 << 20;
 /// # Errors
 /// `image_corrupt` when the pixels cannot be decoded, or are not what the header said.
 pub fn decode(bytes: &[u8], info: &InputInfo, policy: MetadataPolicy) -> Result<Picture, JobError> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(info.format));
+    let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
+    let format = info.format.map(image_format).ok_or_else(unknown)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE);
     reader.limits(limits);

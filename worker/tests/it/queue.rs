@@ -88,13 +88,13 @@ impl Bench {
             height: side,
             bytes: png.len() as u64,
         };
-        let job = NewJob { id, params: params("fake", Scale::X4), input };
+        let job = NewJob::new(id, params("fake", Scale::X4), input);
         self.store.submit(NewJobs::new(CLIENT, vec![job])).await.unwrap();
         id
     }
 
     async fn until(&self, id: JobId, enough: impl Fn(&JobRecord) -> bool) -> JobRecord {
-        let mut watch = self.store.watch(id);
+        let mut watch = self.store.watch(id.0);
         let look = async {
             loop {
                 let job = self.store.get(id).await.unwrap().unwrap();

@@ -22,6 +22,7 @@ const SCHEMES: [&str; 6] = ["redis", "rediss", "redis-cluster", "rediss-cluster"
 
 const EVENTS: &str = "{rm}:ev";
 const WAKE: &str = "{rm}:wake";
+const HOOK: &str = "{rm}:hook";
 
 fn builder(url: &str) -> Result<Builder, RedisError> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
@@ -84,8 +85,8 @@ pub async fn subscribe(url: &str, publisher: &Client, hub: Arc<Hub>) -> Result<S
     let mut reconnects = client.reconnect_rx();
     connected(&client).await?;
     client.manage_subscriptions();
-    client.subscribe(vec![EVENTS, WAKE]).await.map_err(RedisError::Unreachable)?;
-    for channel in [EVENTS, WAKE] {
+    client.subscribe(vec![EVENTS, WAKE, HOOK]).await.map_err(RedisError::Unreachable)?;
+    for channel in [EVENTS, WAKE, HOOK] {
         arrives(publisher, channel, &mut messages).await?;
     }
     tokio::spawn(async move {
@@ -93,6 +94,7 @@ pub async fn subscribe(url: &str, publisher: &Client, hub: Arc<Hub>) -> Result<S
             tokio::select! {
                 message = messages.recv() => match message {
                     Ok(message) if message.channel == WAKE => hub.work_available(),
+                    Ok(message) if message.channel == HOOK => hub.hooks_due(),
                     Ok(message) => {
                         if let Some(job) = message.value.as_str().and_then(|id| id.parse().ok()) {
                             hub.changed(job);

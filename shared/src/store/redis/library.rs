@@ -8,7 +8,7 @@ use super::RedisError;
 
 const CODE: &str = include_str!("../../../../migrations/redis/remaster.lua");
 /// As in the library.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Makes sure that the server has this binary's library.
 ///

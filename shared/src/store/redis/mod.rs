@@ -17,18 +17,21 @@ use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::{FunctionInterface, KeysInterface};
 use fred::types::SetOptions;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
-    Beat, CancelError, Claim, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store, StoreError,
-    SubmitError, Submitted, Watch, backoff, hub::Hub,
+    Beat, CancelError, Claim, DueHooks, HOOK_LEASE, HookRoom, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped,
+    Stats, Store, StoreError, SubmitError, Submitted, Watch, backoff, hub::Hub,
 };
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::clock::{Clock, SharedClock, SystemClock, from_millis};
 use crate::error::Fault;
 use crate::fleet::{Announcement, WORKER_REMEMBERED, WorkerSeen};
-use crate::job::{JobId, JobRecord, JobResult};
+use crate::job::{BatchId, BatchRecord, JobId, JobRecord, JobResult};
 use crate::quota::{Quota, UtcDay};
+use crate::webhook::delivery::{Attempted, DeliveryStatus};
+use crate::webhook::schedule::Next;
 use wire::{Reply, record};
 
 const SECRET: &str = "{rm}:secret";
@@ -150,9 +153,16 @@ impl Store for RedisStore {
             Some(same) => (same.key.as_str().to_owned(), same.fingerprint.to_string()),
             None => Default::default(),
         };
+        let batch = new.batch.map(|batch| batch.to_string()).unwrap_or_default();
+        let (target, host) = match &new.webhook {
+            Some(target) => (json(target)?, target.host().to_owned()),
+            None => Default::default(),
+        };
         let mut args = vec![self.time(), new.client.to_string(), day, limit, queue, key, fingerprint];
+        args.extend([batch, target, host, new.units().to_string()]);
         for job in &new.jobs {
             args.extend([job.id.to_string(), json(&job.params)?, json(&job.input)?, job.cost().to_string()]);
+            args.push(job.refused.as_ref().map(json).transpose()?.unwrap_or_default());
         }
         let reply = self.call("rm_submit", args).await?;
         let now = from_millis(reply.now as i64);
@@ -163,7 +173,7 @@ impl Store for RedisStore {
                 Ok(Submitted { jobs, quota, replayed: true })
             }
             None => {
-                let jobs = new.jobs.into_iter().map(|job| job.queued(new.client, now)).collect();
+                let jobs = new.jobs.into_iter().map(|job| job.submitted(new.client, new.batch, now)).collect();
                 Ok(Submitted { jobs, quota, replayed: false })
             }
             Some("reused") => Err(SubmitError::KeyReused),
@@ -226,7 +236,7 @@ impl Store for RedisStore {
             return Err(CancelError::NotFound);
         }
         let record = job(&reply)?;
-        if reply.finished { Err(CancelError::AlreadyFinished(Box::new(record))) } else { Ok(record) }
+        if reply.finished { Err(CancelError::AlreadyFinished(record.status.as_str())) } else { Ok(record) }
     }
 
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
@@ -235,11 +245,47 @@ impl Store for RedisStore {
 
     async fn get(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
         let reply = self.call("rm_get", vec![id.to_string()]).await?;
-        if reply.job.is_none() { Ok(None) } else { job(&reply).map(Some) }
+        if reply.job.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(JobRecord { webhook: wire::standing(&reply)?, ..job(&reply)? }))
     }
 
-    fn watch(&self, job: JobId) -> Watch {
-        self.hub.watch(job)
+    async fn batch(&self, id: BatchId) -> Result<Option<BatchRecord>, StoreError> {
+        wire::batch(&self.call("rm_batch", vec![id.to_string()]).await?)
+    }
+
+    async fn cancel_batch(&self, id: BatchId) -> Result<BatchRecord, CancelError> {
+        let reply = self.call("rm_cancel_batch", vec![self.time(), id.to_string()]).await?;
+        let batch = wire::batch(&reply)?.ok_or(CancelError::NotFound)?;
+        if reply.finished { Err(CancelError::AlreadyFinished(batch.status().as_str())) } else { Ok(batch) }
+    }
+
+    fn watch(&self, id: Uuid) -> Watch {
+        self.hub.watch(id)
+    }
+
+    async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
+        let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
+        args.extend(room.under_way.into_iter().flat_map(|(host, under_way)| [host, under_way.to_string()]));
+        let reply = self.call("rm_due_hooks", args).await?;
+        let due = reply.hooks.iter().map(wire::due_hook).collect::<Result<_, _>>()?;
+        Ok(DueHooks { due, next: (reply.next >= 0.0).then(|| Duration::from_millis(reply.next as u64)) })
+    }
+
+    async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
+        let Attempted { subject, attempts, attempt, body, next } = attempted;
+        let next = match next {
+            Next::Retry(wait) => millis(wait),
+            Next::Delivered => DeliveryStatus::Delivered.as_str().to_owned(),
+            Next::GiveUp => DeliveryStatus::Failed.as_str().to_owned(),
+        };
+        let args = vec![self.time(), subject.id().to_string(), attempts.to_string(), json(&attempt)?, body, next];
+        self.call("rm_hook_attempted", args).await.map(drop)
+    }
+
+    async fn wait_for_hooks(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.hub.hooks()).await;
     }
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {

@@ -36,7 +36,7 @@ async fn two_nodes_share_clients_jobs_and_changes() {
     let address = "192.0.2.1".parse().unwrap();
     assert_eq!(one.hasher().key(address), two.hasher().key(address));
     let id = submit(&one, 1, 1).await[0];
-    let mut watch = one.watch(id);
+    let mut watch = one.watch(id.0);
     two.wait_for_work(Duration::from_secs(5)).await;
     let Claim::Job(job, _) = two.claim("w").await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.id, id);

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::client::ClientKey;
 use crate::clock::from_millis;
 use crate::fleet::WorkerSeen;
-use crate::job::{JobRecord, Status};
-use crate::store::StoreError;
+use crate::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
+use crate::store::{StoreError, delivery};
+use crate::webhook::delivery::{Delivery, DeliveryStatus, DueHook, Subject};
 
 pub type Hash = HashMap<String, String>;
 
@@ -19,8 +20,12 @@ pub type Hash = HashMap<String, String>;
 #[serde(default)]
 pub struct Reply {
     pub job: Option<Hash>,
+    pub batch: Option<Hash>,
+    /// Of the job or batch.
+    pub hook: Option<Hash>,
+    pub hooks: Vec<Hash>,
     pub lost: bool,
-    /// The jobs of an earlier submit.
+    /// Those of an earlier submit, or of a batch.
     pub jobs: Vec<Hash>,
     pub replayed: bool,
     pub finished: bool,
@@ -96,7 +101,42 @@ pub fn record(job: &Hash, position: Option<u64>) -> Result<JobRecord, StoreError
         position,
         result: optional(job, "result", json)?,
         error: optional(job, "error", json)?,
+        batch: optional(job, "batch", parsed)?,
+        webhook: None,
     })
+}
+
+/// The batch in the reply, if there is one.
+pub fn batch(reply: &Reply) -> Result<Option<BatchRecord>, StoreError> {
+    let Some(batch) = &reply.batch else { return Ok(None) };
+    Ok(Some(BatchRecord {
+        id: parsed(batch, "id")?,
+        client: client(field(batch, "client")?).ok_or_else(|| StoreError("a batch's client cannot be read".into()))?,
+        created_at: time(batch, "created")?,
+        cancel_requested: batch.contains_key("cancel"),
+        jobs: reply.jobs.iter().map(|job| record(job, None)).collect::<Result<_, _>>()?,
+        webhook: standing(reply)?,
+    }))
+}
+
+/// How the webhook in the reply stands, if there is one.
+pub fn standing(reply: &Reply) -> Result<Option<Delivery>, StoreError> {
+    let Some(hook) = &reply.hook else { return Ok(None) };
+    let ended = hook.get("ended").map(|ended| match ended.as_str() {
+        "delivered" => DeliveryStatus::Delivered,
+        _ => DeliveryStatus::Failed,
+    });
+    let due = optional(hook, "due", time)?;
+    Ok(Some(delivery(ended, due, parsed(hook, "attempts")?, optional(hook, "last", json)?)))
+}
+
+pub fn due_hook(hook: &Hash) -> Result<DueHook, StoreError> {
+    let subject = match field(hook, "kind")? {
+        "job" => Subject::Job(JobId(parsed(hook, "subject")?)),
+        _ => Subject::Batch(BatchId(parsed(hook, "subject")?)),
+    };
+    let (target, attempts) = (json(hook, "target")?, parsed(hook, "attempts")?);
+    Ok(DueHook { subject, target, attempts, body: hook.get("body").cloned() })
 }
 
 /// A worker's announcement and the time of it, as the library keeps them.

@@ -48,7 +48,7 @@ pub fn claim(
             ":started": record.started_at.map(millis),
             ":seq": row.seq,
         })?;
-    effects.changed.push(record.id);
+    effects.changed(&record);
     // Another job may be waiting for another worker, whose wake-up this claim took.
     effects.work_available = true;
     Ok(Claim::Job(Box::new(record), lease))

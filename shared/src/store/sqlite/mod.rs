@@ -3,7 +3,9 @@
 //! Writes go through one thread with group commit ([`writer`]); reads use connections of their own, so a poll never
 //! waits for a commit.
 
+mod batch;
 mod claim;
+mod hooks;
 mod idempotency;
 mod open;
 mod reap;
@@ -26,19 +28,21 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 pub use open::OpenError;
 
 use super::{
-    Beat, CancelError, Claim, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store, StoreError,
-    SubmitError, Submitted, Watch, hub::Hub,
+    Beat, CancelError, Claim, DueHooks, HookRoom, Lease, LeaseError, NewJobs, Outcome, Policy, Reaped, Stats, Store,
+    StoreError, SubmitError, Submitted, Watch, hub::Hub,
 };
 use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::clock::SharedClock;
 use crate::fleet::{Announcement, WorkerSeen};
-use crate::job::{JobId, JobRecord, Status};
+use crate::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
 use crate::quota::{Quota, UtcDay};
+use crate::webhook::delivery::Attempted;
 use writer::Writer;
 
 /// Connections for reading.
@@ -157,7 +161,8 @@ impl Store for SqliteStore {
 
     /// A write that failed was not carried out, so there is hardly ever a job to find.
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
-        match self.cancel(job).await {
+        let now = self.now();
+        match self.writer.write(move |db, effects| settle::withdraw(db, effects, now, job)).await {
             Err(CancelError::Store(error)) => Err(error),
             _ => Ok(()),
         }
@@ -169,13 +174,37 @@ impl Store for SqliteStore {
             if row.record.status == Status::Queued {
                 row.record.position = Some(position(db, row.record.client, row.seq)?);
             }
+            row.record.webhook = hooks::delivery(db, job.0)?;
             Ok(Some(row.record))
         })
         .await
     }
 
-    fn watch(&self, job: JobId) -> Watch {
-        self.hub.watch(job)
+    async fn batch(&self, batch: BatchId) -> Result<Option<BatchRecord>, StoreError> {
+        self.read(move |db| batch::read(db, batch)).await
+    }
+
+    async fn cancel_batch(&self, batch: BatchId) -> Result<BatchRecord, CancelError> {
+        let now = self.now();
+        self.writer.write(move |db, effects| batch::cancel(db, effects, now, batch)).await
+    }
+
+    fn watch(&self, id: Uuid) -> Watch {
+        self.hub.watch(id)
+    }
+
+    async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
+        let now = self.now();
+        self.writer.write(move |db, _| hooks::due(db, now, &room)).await
+    }
+
+    async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
+        let now = self.now();
+        self.writer.write(move |db, _| hooks::attempted(db, now, &attempted).map_err(StoreError::from)).await
+    }
+
+    async fn wait_for_hooks(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.hub.hooks()).await;
     }
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_jobs.sql"),
     include_str!("../../../../migrations/sqlite/0002_idempotency.sql"),
+    include_str!("../../../../migrations/sqlite/0003_batches_and_webhooks.sql"),
 ];
 
 #[derive(Debug, thiserror::Error)]

@@ -24,16 +24,17 @@ pub fn reap(
         row.record.status =
             row.record.status.transition(Status::Expired).map_err(|error| StoreError(error.to_string()))?;
         save(connection, &row)?;
-        effects.changed.push(row.record.id);
+        effects.changed(&row.record);
         reaped.expired += 1;
     }
-    // Only once its blobs are gone: the record is what remembers to delete them.
+    // Only once its blobs are gone, and whoever is to be told of it was: the record is what remembers.
     let kept = (policy.result_ttl + policy.record_ttl).as_millis() as i64;
     reaped.forgotten = connection
         .prepare_cached(
             "DELETE FROM jobs WHERE seq IN (
                  SELECT seq FROM jobs
                  WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM hooks WHERE subject IN (jobs.id, jobs.batch) AND ended IS NULL)
                  LIMIT 1000)",
         )?
         .execute(named_params! { ":before": millis(now).saturating_sub(kept) })? as u64;
@@ -81,7 +82,7 @@ pub fn reclaim(
             }
         }
         save(connection, &row)?;
-        effects.changed.push(row.record.id);
+        effects.changed(&row.record);
         effects.work_available = true;
     }
     Ok(reaped)

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::client::ClientKey;
 use crate::clock::from_millis;
-use crate::job::{JobId, JobRecord, Status};
+use crate::job::{BatchId, JobId, JobRecord, Status};
 use crate::store::{CancelError, LeaseError, StoreError, SubmitError};
 
 impl From<rusqlite::Error> for StoreError {
@@ -37,6 +37,18 @@ impl ToSql for JobId {
 impl FromSql for JobId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         uuid::Uuid::from_slice(value.as_blob()?).map(JobId).map_err(|_| FromSqlError::InvalidType)
+    }
+}
+
+impl ToSql for BatchId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(&self.0.as_bytes()[..]))
+    }
+}
+
+impl FromSql for BatchId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        uuid::Uuid::from_slice(value.as_blob()?).map(BatchId).map_err(|_| FromSqlError::InvalidType)
     }
 }
 
@@ -121,6 +133,8 @@ pub fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         position: None,
         result: row.get::<_, Option<Json<_>>>("result")?.map(|json| json.0),
         error: row.get::<_, Option<Json<_>>>("error")?.map(|json| json.0),
+        batch: row.get("batch")?,
+        webhook: None,
     };
     Ok(JobRow {
         record,

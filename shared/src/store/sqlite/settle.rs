@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::hooks;
 use super::rows::{self, JobRow, Json, millis};
 use super::submit::refund;
 use super::writer::Effects;
@@ -35,7 +36,7 @@ pub fn progress(
     connection
         .prepare_cached("UPDATE jobs SET progress = :fraction WHERE seq = :seq")?
         .execute(named_params! { ":fraction": fraction.clamp(0.0, 1.0), ":seq": row.seq })?;
-    effects.changed.push(lease.job);
+    effects.changed(&row.record);
     Ok(())
 }
 
@@ -70,7 +71,7 @@ pub fn finish(
         Outcome::Failed(error) => fail(connection, &mut row, now, error)?,
     }
     save(connection, &row)?;
-    effects.changed.push(lease.job);
+    effects.changed(&row.record);
     Ok(row.record)
 }
 
@@ -88,7 +89,7 @@ fn retry(
     connection
         .prepare_cached("UPDATE jobs SET not_before = :at WHERE seq = :seq")?
         .execute(named_params! { ":at": millis(now) + wait.as_millis() as i64, ":seq": row.seq })?;
-    effects.changed.push(row.record.id);
+    effects.changed(&row.record);
     // Nobody has work now, but the wait for it has a new end.
     effects.work_available = true;
     Ok(())
@@ -157,7 +158,7 @@ pub fn release(
         }
     }
     save(connection, &row)?;
-    effects.changed.push(lease.job);
+    effects.changed(&row.record);
     effects.work_available = true;
     Ok(())
 }
@@ -183,8 +184,18 @@ pub fn cancel(
                 .prepare_cached("UPDATE jobs SET cancel_requested = 1 WHERE seq = :seq")?
                 .execute(named_params! { ":seq": row.seq })?;
         }
-        _ => return Err(CancelError::AlreadyFinished(Box::new(row.record))),
+        ended => return Err(CancelError::AlreadyFinished(ended.as_str())),
     }
-    effects.changed.push(job);
+    effects.changed(&row.record);
     Ok(row.record)
+}
+
+/// Cancels a job that its caller knows nothing of: nobody is told.
+pub fn withdraw(connection: &Connection, effects: &mut Effects, now: Timestamp, job: JobId) -> Result<(), CancelError> {
+    let row = rows::job(connection, job)?.ok_or(CancelError::NotFound)?;
+    hooks::forget(connection, job.0)?;
+    if let Some(batch) = row.record.batch {
+        hooks::forget(connection, batch.0)?;
+    }
+    cancel(connection, effects, now, job).map(drop)
 }

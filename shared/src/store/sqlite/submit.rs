@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::idempotency;
 use super::rows::{Json, millis};
 use super::writer::Effects;
+use super::{batch, hooks, idempotency};
 use crate::client::ClientKey;
-use crate::job::{JobRecord, Status};
+use crate::job::{BatchId, JobRecord, Status};
 use crate::quota::{Quota, UtcDay};
 use crate::store::{NewJob, NewJobs, Policy, SubmitError, Submitted};
+use crate::webhook::delivery::Subject;
 
 pub fn submit(
     connection: &Connection,
@@ -18,7 +19,7 @@ pub fn submit(
     now: Timestamp,
     new: NewJobs,
 ) -> Result<Submitted, SubmitError> {
-    let asked = new.jobs.len() as u64;
+    let asked = new.units();
     let used = used(connection, new.client, UtcDay::of(now))?;
     if let Some(same) = &new.idempotency
         && let Some(jobs) = idempotency::known(connection, new.client, same, now)?
@@ -41,8 +42,19 @@ pub fn submit(
         let ids: Vec<_> = new.jobs.iter().map(|job| job.id).collect();
         idempotency::remember(connection, new.client, idempotency, (&ids, now))?;
     }
-    let jobs = new.jobs.into_iter().map(|job| insert(connection, new.client, now, job)).collect::<Result<_, _>>()?;
-    effects.work_available = true;
+    if let Some(id) = new.batch {
+        batch::insert(connection, id, new.client, asked, now)?;
+    }
+    let insert = |job| insert(connection, (new.client, new.batch), now, job);
+    let jobs = new.jobs.into_iter().map(insert).collect::<Result<Vec<_>, _>>()?;
+    if let Some(target) = &new.webhook {
+        let of_job = || jobs.first().map(|job| Subject::Job(job.id));
+        if let Some(subject) = new.batch.map(Subject::Batch).or_else(of_job) {
+            hooks::insert(connection, subject, target, (asked == 0).then_some(now))?;
+        }
+    }
+    effects.work_available = asked > 0;
+    effects.hooks_due = asked == 0;
     Ok(Submitted { jobs, quota: Quota::new(used + asked, policy.daily_limit, now), replayed: false })
 }
 
@@ -103,20 +115,33 @@ fn activate(connection: &Connection, client: ClientKey, jobs: u64) -> rusqlite::
         .map(drop)
 }
 
-fn insert(connection: &Connection, client: ClientKey, now: Timestamp, job: NewJob) -> rusqlite::Result<JobRecord> {
+fn insert(
+    connection: &Connection,
+    (client, batch): (ClientKey, Option<BatchId>),
+    now: Timestamp,
+    job: NewJob,
+) -> rusqlite::Result<JobRecord> {
+    let cost = job.cost();
+    let record = job.submitted(client, batch, now);
     connection
         .prepare_cached(
-            "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at)
-             VALUES (:id, :client, 'queued', :params, :input, :cost, :day, :now)",
+            "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at, finished_at, error, batch,
+                 input_held)
+             VALUES (:id, :client, :status, :params, :input, :cost, :day, :now, :finished, :error, :batch, :held)",
         )?
         .execute(named_params! {
-            ":id": job.id,
+            ":id": record.id,
             ":client": client,
-            ":params": Json(&job.params),
-            ":input": Json(&job.input),
-            ":cost": job.cost(),
+            ":status": record.status,
+            ":params": Json(&record.params),
+            ":input": Json(&record.input),
+            ":cost": cost,
             ":day": UtcDay::of(now).0,
             ":now": millis(now),
+            ":finished": record.finished_at.map(millis),
+            ":error": record.error.as_ref().map(Json),
+            ":batch": batch,
+            ":held": record.error.is_none(),
         })?;
-    Ok(job.queued(client, now))
+    Ok(record)
 }

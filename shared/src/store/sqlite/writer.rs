@@ -3,12 +3,13 @@
 //! Each write runs in a savepoint of its own; one COMMIT (one fsync) covers all that were waiting. A reply is sent,
 //! and watchers are told, only after that COMMIT.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, thread::JoinHandle};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, thread::JoinHandle};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
-use crate::job::JobId;
+use crate::job::JobRecord;
 use crate::store::{StoreError, hub::Hub};
 
 /// Writes committed together at most, so that the first of them does not wait for ever.
@@ -19,8 +20,19 @@ const BACKLOG: usize = 4096;
 /// What to tell once the write is durable.
 #[derive(Default)]
 pub struct Effects {
-    pub changed: Vec<JobId>,
+    /// Jobs and batches.
+    pub changed: BTreeSet<Uuid>,
     pub work_available: bool,
+    pub hooks_due: bool,
+}
+
+impl Effects {
+    /// The job changed, and with it its batch; where it ended, a webhook may have become due.
+    pub fn changed(&mut self, job: &JobRecord) {
+        self.changed.insert(job.id.0);
+        self.changed.extend(job.batch.map(|batch| batch.0));
+        self.hooks_due |= job.status.is_terminal();
+    }
 }
 
 /// Runs inside the transaction; what it returns runs after COMMIT, told whether that succeeded.
@@ -58,6 +70,7 @@ impl Writer {
             if result.is_ok() {
                 effects.changed.append(&mut own.changed);
                 effects.work_available |= own.work_available;
+                effects.hooks_due |= own.hooks_due;
             }
             Box::new(move |committed| {
                 // The caller may have gone; the write stands all the same.
@@ -100,9 +113,12 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Write>, hub: &Hub) 
         if let Err(error) = &committed {
             tracing::error!(%error, "a group of store writes failed");
         } else {
-            effects.changed.iter().for_each(|job| hub.changed(*job));
+            effects.changed.iter().for_each(|id| hub.changed(*id));
             if effects.work_available {
                 hub.work_available();
+            }
+            if effects.hooks_due {
+                hub.hooks_due();
             }
         }
         for reply in replies {
