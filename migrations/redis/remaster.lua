@@ -471,7 +471,7 @@ end
 local function read_batch(id)
   local batch, jobs = hash(P .. 'b:' .. id), {}
   if not batch then return nil end
-  for i, job in ipairs(redis.call('LRANGE', P .. 'bj:' .. id, 0, -1)) do jobs[i] = load(job) end
+  for _, job in ipairs(redis.call('LRANGE', P .. 'bj:' .. id, 0, -1)) do table.insert(jobs, load(job)) end
   return { batch = batch, jobs = jobs, hook = hash(P .. 'h:' .. id) }
 end
 
@@ -485,7 +485,7 @@ local function cancel_batch(_, a)
   if not open then return cjson.encode({}) end
   if open ~= '0' then
     redis.call('HSET', key, 'cancel', 1)
-    for _, id in ipairs(redis.call('LRANGE', P .. 'bj:' .. a[2], 0, -1)) do call_off(load(id), now) end
+    for _, job in ipairs(read_batch(a[2]).jobs) do call_off(job, now) end
     redis.call('PUBLISH', P .. 'ev', a[2])
   end
   local reply = read_batch(a[2])
@@ -505,15 +505,17 @@ local function due_hooks(_, a)
     if free > 0 then
       if earliest <= now then
         local line = P .. 'hk:' .. host
-        for _, subject in ipairs(redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, free)) do
+        local due = redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, free)
+        for _, subject in ipairs(due) do
           redis.call('ZADD', line, now + lease, subject)
           redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
           table.insert(found, hash(P .. 'h:' .. subject))
         end
         earliest = place_host(host)
+        free = free - #due
       end
       local wait = math.max(0, earliest - now)
-      if next < 0 or wait < next then next = wait end
+      if free > 0 and (next < 0 or wait < next) then next = wait end
     end
   end
   -- An empty table would be an object.

@@ -17,12 +17,18 @@ struct CodeLabel {
     code: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 /// Counters of this process, and gauges of the store as it was last asked.
 pub struct Metrics {
     registry: Registry,
     settled: Family<StatusLabel, Counter>,
     seconds: Histogram,
     answers: Family<CodeLabel, Counter>,
+    webhooks: Family<OutcomeLabel, Counter>,
     queued: Gauge,
     processing: Gauge,
     workers: Gauge,
@@ -35,18 +41,19 @@ const SECONDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("remaster");
-        let (settled, answers) = (Family::default(), Family::default());
+        let (settled, answers, webhooks) = (Family::default(), Family::default(), Family::default());
         let seconds = Histogram::new(SECONDS);
         let (queued, processing) = (Gauge::default(), Gauge::default());
         let (workers, units) = (Gauge::default(), Gauge::default());
         registry.register("jobs_settled", "Attempts that ended here, by what became of the job", settled.clone());
         registry.register("job_seconds", "From claim to settlement, in seconds", seconds.clone());
         registry.register("http_answers", "Requests answered here, by status", answers.clone());
+        registry.register("webhook_attempts", "Webhooks tried here, by how it went", webhooks.clone());
         registry.register("queue_depth", "Jobs waiting, over all nodes", queued.clone());
         registry.register("jobs_processing", "Jobs being worked on, over all nodes", processing.clone());
         registry.register("workers", "Workers that are there", workers.clone());
         registry.register("units_today", "Images charged since midnight UTC", units.clone());
-        Self { registry, settled, seconds, answers, queued, processing, workers, units }
+        Self { registry, settled, seconds, answers, webhooks, queued, processing, workers, units }
     }
 }
 
@@ -55,6 +62,11 @@ impl Metrics {
     pub fn settled(&self, status: Status, seconds: f64) {
         self.settled.get_or_create(&StatusLabel { status: status.as_str() }).inc();
         self.seconds.observe(seconds);
+    }
+
+    /// A webhook was tried: `delivered`, `retry` or `given_up`.
+    pub fn webhook(&self, outcome: &'static str) {
+        self.webhooks.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     pub fn answered(&self, code: u16) {

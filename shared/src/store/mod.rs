@@ -19,7 +19,7 @@ use crate::quota::Quota;
 use crate::webhook::delivery::{Attempted, Delivery, DeliveryStatus, DueHook, Target};
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod hub;
 #[cfg(test)]
 mod model;

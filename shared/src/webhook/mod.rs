@@ -1,7 +1,9 @@
 //! Webhooks: what is sent, how it is signed, where it may go, and when it is tried again.
 //!
-//! Plain values and one guarded HTTP client; storing deliveries and running them is done elsewhere.
+//! A store keeps the outbox ([`Store::due_hooks`](crate::store::Store::due_hooks)); [`deliver`] empties it. The rest is plain
+//! values and one guarded HTTP client.
 
+pub mod deliver;
 pub mod delivery;
 pub mod egress;
 pub mod event;

@@ -94,8 +94,8 @@ pub async fn the_rest_of_a_batch_is_canceled(store: Arc<dyn Store>, _clock: Arc<
 }
 
 pub async fn a_batch_is_remembered_as_long_as_its_jobs(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
-    let (id, new) = batch_of(1, vec![new_job(), refused("a.txt")]);
-    let job = new.jobs[0].id;
+    let (id, new) = batch_of(1, vec![refused("a.txt"), new_job()]);
+    let job = new.jobs[1].id;
     store.submit(new).await.unwrap();
     clock.advance(Duration::from_secs(3600));
     store.cancel(job).await.unwrap();

@@ -72,7 +72,11 @@ pub fn due(connection: &Connection, now: Timestamp, room: &HookRoom) -> Result<D
         }
         if earliest <= millis(now) {
             let taken = take(connection, now, &host, free)?;
+            let at_its_bound = taken.len() == free;
             found.due.extend(taken);
+            if at_its_bound {
+                continue;
+            }
             earliest = connection
                 .prepare_cached("SELECT min(due) FROM hooks WHERE host = :host AND due IS NOT NULL")?
                 .query_row(named_params! { ":host": host }, |row| row.get(0))?;

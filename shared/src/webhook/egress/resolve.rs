@@ -49,7 +49,8 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let this = self.clone();
         Box::pin(async move {
-            let found = this.lookup.lookup(name.as_str()).await?;
+            let unresolved = |_| EgressError::Unresolved(name.as_str().to_owned());
+            let found = this.lookup.lookup(name.as_str()).await.map_err(unresolved)?;
             this.judge(name.as_str(), &found)?;
             // Port 0 stands for the URL's own.
             Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
