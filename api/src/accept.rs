@@ -6,15 +6,17 @@ use axum::response::Response;
 use remaster_shared::blob::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::{FingerprintBuilder, IdempotencyKey};
-use remaster_shared::job::{JobId, JobRecord};
+use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams, JobId, JobRecord, UrlBase};
 use remaster_shared::store::{Idempotency, NewJob, NewJobs, SubmitError};
+use remaster_shared::webhook::delivery::Target;
 
 use crate::client::Client;
+use crate::gather::{Arrived, Gathered, gather};
 use crate::options::Options;
 use crate::problem::{Answer, Problem};
 use crate::routes::jobs::Pairs;
 use crate::state::Shared;
-use crate::upload::{Upload, receive};
+use crate::upload::receive;
 use crate::{quota, undo};
 
 const KEY: &str = "idempotency-key";
@@ -29,73 +31,130 @@ pub struct KeyHeader {
     key: Option<String>,
 }
 
-/// A request that may become the job `id`.
+/// A request that may become jobs.
 pub struct Intake<'a> {
     pub api: &'a Shared,
     pub client: Client,
-    pub id: JobId,
+    /// What links start with.
+    pub base: &'a UrlBase,
     /// What a key was used for on one route is another request on another.
     pub route: &'static str,
 }
 
-pub struct Accepted {
-    pub job: JobRecord,
-    /// Whether it is the job of an earlier request with the same key.
+pub struct Accepted<T> {
+    pub what: T,
+    /// Whether it is that of an earlier request with the same key.
     pub replayed: bool,
 }
 
 impl Intake<'_> {
-    /// Receives the upload and queues it.
-    pub async fn accept(&self, query: Pairs, request: Request) -> Answer<Accepted> {
-        let pairs =
-            query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?.0;
-        let mut options = Options::default();
-        for (name, value) in &pairs {
-            options.add(name, value)?;
-        }
-        let key = key(request.headers())?;
+    /// Receives one upload and queues it as the job `id`.
+    pub async fn job(&self, id: JobId, query: Pairs, request: Request) -> Answer<Accepted<JobRecord>> {
+        let (options, key) = (given(query)?, key(request.headers())?);
         // A repetition costs nothing, so it needs nothing left.
         if key.is_none() {
             quota::precheck(self.api, self.client).await?;
         }
         let (upload, options) = receive(self.api, request, options).await?;
-        let idempotency = key.map(|key| {
-            let request = FingerprintBuilder::new().part("route", self.route.as_bytes()).part("file", &upload.hash);
-            Idempotency { key, fingerprint: options.mark(request).finish() }
-        });
-        self.queue(upload, &options, idempotency).await
+        let idempotency = self.idempotency(key, &options, |request| request.part("file", &upload.hash));
+        let params = self.params(&options).await?;
+        let webhook = self.webhook(&options)?;
+        self.api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
+
+        self.api.blobs.put_file(BlobKey::Input(id), upload.file.path()).await?;
+        let jobs = vec![NewJob::new(id, params, upload.info)];
+        let new = NewJobs { idempotency, webhook, ..NewJobs::new(self.client.0, jobs) };
+        let (mut jobs, replayed) = self.submit(new, vec![id]).await?;
+        let job = jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;
+        // As the store has it now, with its place in line.
+        let what = self.api.store.get(job.id).await.ok().flatten().unwrap_or(job);
+        Ok(Accepted { what, replayed })
     }
 
-    async fn queue(&self, upload: Upload, options: &Options, idempotency: Option<Idempotency>) -> Answer<Accepted> {
-        let (api, id) = (self.api, self.id);
-        let fleet = api.fleet.now().await?;
-        let params = options.resolve(&fleet, api.settings.use_realesrgan)?;
-        api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
-
-        api.blobs.put_file(BlobKey::Input(id), upload.file.path()).await?;
-        let job = NewJob { id, params, input: upload.info };
-        let keyed = idempotency.is_some();
-        let new = NewJobs { idempotency, ..NewJobs::new(self.client.0, vec![job]) };
-        match api.store.submit(new).await {
-            Ok(mut submitted) => {
-                let job =
-                    submitted.jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;
-                if submitted.replayed {
-                    undo::delete(api, id).await;
-                }
-                // As the store has it now, with its place in line.
-                let job = api.store.get(job.id).await.ok().flatten().unwrap_or(job);
-                Ok(Accepted { job, replayed: submitted.replayed })
+    /// Receives many uploads and queues them together.
+    pub async fn batch(&self, query: Pairs, request: Request) -> Answer<Accepted<BatchRecord>> {
+        let (options, key) = (given(query)?, key(request.headers())?);
+        let left = match key {
+            None => Some(quota::precheck(self.api, self.client).await?),
+            Some(_) => None,
+        };
+        let Gathered { mut files, options, mut stored } = gather(self.api, request, options, left).await?;
+        let each = |request: FingerprintBuilder, file: &Arrived| {
+            request.part("name", file.input.filename.as_deref().unwrap_or("").as_bytes()).part("file", &file.hash)
+        };
+        let idempotency = self.idempotency(key, &options, |request| files.iter().fold(request, each));
+        let params = self.params(&options).await?;
+        let webhook = self.webhook(&options)?;
+        for file in files.iter_mut().filter(|file| file.refused.is_none()) {
+            let fits = self.api.settings.pixels.check(file.input.width, file.input.height, params.scale);
+            if let Err(error) = fits {
+                stored.delete(file.job).await;
+                file.refused = Some(error);
             }
-            // Its caller will come again with the key, and is to find what the store kept; if it kept nothing, the picture is
-            // an orphan.
+        }
+
+        let id = BatchId::random();
+        let job = |Arrived { job, input, refused, .. }| NewJob { refused, ..NewJob::new(job, params.clone(), input) };
+        let jobs: Vec<_> = files.into_iter().map(job).collect();
+        let new = NewJobs { idempotency, webhook, batch: Some(id), ..NewJobs::new(self.client.0, jobs) };
+        // Once the store is asked the jobs may be there, even if nobody waits for its answer any more.
+        let (jobs, replayed) = self.submit(new, stored.keep()).await?;
+        let id = jobs.first().and_then(|job| job.batch).unwrap_or(id);
+        let what = self.api.store.batch(id).await?.ok_or_else(Problem::batch_not_found)?;
+        Ok(Accepted { what, replayed })
+    }
+
+    fn idempotency(
+        &self,
+        key: Option<IdempotencyKey>,
+        options: &Options,
+        files: impl FnOnce(FingerprintBuilder) -> FingerprintBuilder,
+    ) -> Option<Idempotency> {
+        let request = || files(FingerprintBuilder::new().part("route", self.route.as_bytes()));
+        key.map(|key| Idempotency { key, fingerprint: options.mark(request()).finish() })
+    }
+
+    async fn params(&self, options: &Options) -> Answer<EnhanceParams> {
+        let fleet = self.api.fleet.now().await?;
+        options.resolve(&fleet, self.api.settings.use_realesrgan)
+    }
+
+    fn webhook(&self, options: &Options) -> Answer<Option<Target>> {
+        options.webhook(&self.api.settings.webhooks.policy, self.base)
+    }
+
+    /// Queues `new`, whose pictures are those of `stored`, or sees to it that nothing is left of it. Gives the jobs, and
+    /// whether they are those of an earlier request.
+    async fn submit(&self, new: NewJobs, stored: Vec<JobId>) -> Answer<(Vec<JobRecord>, bool)> {
+        let keyed = new.idempotency.is_some();
+        match self.api.store.submit(new).await {
+            Ok(submitted) => {
+                if submitted.replayed {
+                    for job in stored {
+                        undo::delete(self.api, job).await;
+                    }
+                }
+                Ok((submitted.jobs, submitted.replayed))
+            }
+            // Its caller will come again with the key, and is to find what the store kept; if it kept nothing, the pictures are
+            // orphans.
             Err(SubmitError::Store(error)) if keyed => Err(error.into()),
             Err(refused) => {
-                undo::forget(api, vec![id], &refused).await;
+                undo::forget(self.api, stored, &refused).await;
                 Err(refused.into())
             }
         }
     }
+}
+
+/// The options in the query.
+fn given(query: Pairs) -> Answer<Options> {
+    let pairs = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?.0;
+    let mut options = Options::default();
+    for (name, value) in &pairs {
+        options.add(name, value)?;
+    }
+    Ok(options)
 }
 
 /// The caller's key, if there is one.

@@ -5,6 +5,10 @@ use utoipa::{IntoParams, OpenApi as _, ToSchema};
 
 use crate::routes::documented;
 
+mod webhooks;
+
+pub(crate) use webhooks::with_webhooks;
+
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -15,6 +19,8 @@ use crate::routes::documented;
     ),
     tags(
         (name = "jobs", description = "Images in, PNGs out"),
+        (name = "batches", description = "Many images at once"),
+        (name = "webhooks", description = "Being told of the end"),
         (name = "service", description = "What the service says of itself"),
     ),
 )]
@@ -26,7 +32,7 @@ pub(crate) fn base() -> OpenApi {
 
 /// The document as it is served at `/openapi.json`.
 pub fn document() -> OpenApi {
-    documented().into_openapi()
+    with_webhooks(documented().into_openapi())
 }
 
 /// The options, in the query.
@@ -52,6 +58,35 @@ pub struct OptionFields {
     /// Whether EXIF is kept. Orientation is always applied, the ICC profile always kept.
     #[param(inline, default = "strip")]
     metadata: Option<remaster_shared::job::MetadataPolicy>,
+    /// Where to be told of the end, by a signed POST (see Webhooks). Public http(s) addresses only.
+    #[param(format = "uri", max_length = 2048)]
+    webhook_url: Option<String>,
+    /// Base64 of 24 to 64 bytes after `whsec_`: signs the webhook with HMAC too.
+    #[param(pattern = "^whsec_")]
+    webhook_secret: Option<String>,
+}
+
+/// The form of a batch: images, and options as fields.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub struct BatchForm {
+    /// Each in a part of its own. JPEG, PNG, WebP or TIFF; the bytes decide.
+    #[schema(value_type = Vec<String>, format = Binary, content_media_type = "application/octet-stream")]
+    file: Vec<Vec<u8>>,
+    #[schema(inline)]
+    scale: Option<remaster_shared::job::Scale>,
+    model: Option<String>,
+    #[schema(inline)]
+    faces: Option<remaster_shared::job::FaceMode>,
+    #[schema(minimum = 0, maximum = 1)]
+    face_strength: Option<f64>,
+    background: Option<bool>,
+    #[schema(inline)]
+    metadata: Option<remaster_shared::job::MetadataPolicy>,
+    #[schema(format = "uri", max_length = 2048)]
+    webhook_url: Option<String>,
+    #[schema(pattern = "^whsec_")]
+    webhook_secret: Option<String>,
 }
 
 /// The form: the image, and options as fields.
@@ -71,4 +106,8 @@ pub struct UploadForm {
     background: Option<bool>,
     #[schema(inline)]
     metadata: Option<remaster_shared::job::MetadataPolicy>,
+    #[schema(format = "uri", max_length = 2048)]
+    webhook_url: Option<String>,
+    #[schema(pattern = "^whsec_")]
+    webhook_secret: Option<String>,
 }

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use remaster_shared::catalogue::{AUTO, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::FingerprintBuilder;
-use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale, UrlBase};
+use remaster_shared::webhook::delivery::Target;
+use remaster_shared::webhook::egress::EgressPolicy;
+use remaster_shared::webhook::secret::SecretError;
 
 use crate::fleet::Fleet;
 use crate::problem::{Answer, Problem};
 
 /// Names in the order they are documented.
-const KNOWN: [&str; 6] = ["scale", "model", "faces", "face_strength", "background", "metadata"];
+const KNOWN: [&str; 8] =
+    ["scale", "model", "faces", "face_strength", "background", "metadata", "webhook_url", "webhook_secret"];
 
 /// Options as they came, by name.
 #[derive(Debug, Default)]
@@ -59,6 +63,23 @@ impl Options {
         }
         let model = if background { upscaler(&fleet.models, &asked, scale)? } else { asked };
         Ok(EnhanceParams { scale, model, faces, face_strength, background, metadata })
+    }
+
+    /// Whom to tell at the end, if anybody; links in what is told start with `base`.
+    pub fn webhook(&self, policy: &EgressPolicy, base: &UrlBase) -> Answer<Option<Target>> {
+        let secret = self.get("webhook_secret").filter(|text| !text.is_empty());
+        let Some(url) = self.get("webhook_url").filter(|text| !text.is_empty()) else {
+            let detail = "There is a webhook_secret without a webhook_url.";
+            return if secret.is_some() { Err(Problem::new(ErrorCode::InvalidParameter, detail)) } else { Ok(None) };
+        };
+        let url = policy
+            .check_url(url)
+            .map_err(|error| Problem::new(ErrorCode::InvalidWebhookUrl, format!("webhook_url: {error}.")))?;
+        // The secret is not repeated, not even a wrong one.
+        let secret = secret.map(str::parse).transpose().map_err(|error: SecretError| {
+            Problem::new(ErrorCode::InvalidParameter, format!("webhook_secret: {error}."))
+        })?;
+        Ok(Some(Target { url, secret, base: base.clone() }))
     }
 }
 

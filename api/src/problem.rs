@@ -59,6 +59,13 @@ impl Problem {
         Self::new(ErrorCode::NotFound, "There is no such job; ids are given by POST /jobs and kept for a while after.")
     }
 
+    pub fn batch_not_found() -> Self {
+        Self::new(
+            ErrorCode::NotFound,
+            "There is no such batch; ids are given by POST /batches and kept for a while after.",
+        )
+    }
+
     /// The rendered answer. `request_id` is filled in by the middleware around all routes.
     pub fn render(&self, request_id: &str) -> Response {
         let body = ProblemBody {

@@ -26,9 +26,9 @@ fn write(headers: &mut HeaderMap, quota: Quota, now: Timestamp) {
 }
 
 /// Refuses a client whose day is used up before its upload is read. The charge itself is checked again, atomically.
-pub async fn precheck(api: &Api, client: Client) -> Answer<()> {
+pub async fn precheck(api: &Api, client: Client) -> Answer<Quota> {
     let quota = api.store.quota(client.0).await?;
-    if quota.remaining == 0 { Err(over_quota(quota)) } else { Ok(()) }
+    if quota.remaining == 0 { Err(over_quota(quota)) } else { Ok(quota) }
 }
 
 /// `answer` to a submit of `client`, with its quota as it stands now.

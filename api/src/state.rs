@@ -8,6 +8,7 @@ use remaster_shared::metrics::Metrics;
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::store::SharedStore;
+use remaster_shared::webhook::egress::EgressPolicy;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,18 @@ pub struct ApiSettings {
     pub use_realesrgan: bool,
     /// Whether `GET /metrics` is answered here, on the public port.
     pub metrics: bool,
+    /// Files in one batch.
+    pub max_batch_files: usize,
+    pub webhooks: Webhooks,
+}
+
+/// What callers may ask for and need to know of webhooks; sending them is done elsewhere.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Where they may go.
+    pub policy: EgressPolicy,
+    /// `whpk_…` of each key that signs, newest first.
+    pub public_keys: Vec<String>,
 }
 
 /// The service behind the routes.

@@ -8,7 +8,8 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use futures::{Stream, StreamExt};
-use remaster_shared::error::ErrorCode;
+use http_body_util::Limited;
+use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::InputInfo;
 use remaster_shared::picture::inspect;
 use sha2::{Digest, Sha256};
@@ -47,8 +48,7 @@ pub async fn receive(api: &Api, request: Request, options: Options) -> Answer<(U
 
 async fn receive_now(api: &Api, request: Request, mut options: Options) -> Answer<(Upload, Options)> {
     let limit = api.settings.max_upload_bytes;
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > limit + ENVELOPE) {
+    if declared(&request).is_some_and(|length| length > limit + ENVELOPE) {
         return Err(too_large(limit));
     }
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -66,54 +66,83 @@ async fn receive_now(api: &Api, request: Request, mut options: Options) -> Answe
     };
     let missing =
         || Problem::new(ErrorCode::MissingFile, "There is no image: the part named file is missing or empty.");
-    let (Spooled { file, bytes, hash }, filename) = spooled.ok_or_else(missing)?;
-    if bytes == 0 {
+    let (spooled, filename) = spooled.ok_or_else(missing)?;
+    if spooled.bytes == 0 {
         return Err(missing());
     }
-    let opened = file.reopen()?;
-    let looked = tokio::task::spawn_blocking(move || inspect(BufReader::new(opened), bytes, filename));
-    let info = looked.await.map_err(|error| std::io::Error::other(error.to_string()))??;
-    Ok((Upload { file, info, hash }, options))
+    let info = spooled.look(filename).await??;
+    Ok((Upload { file: spooled.file, info, hash: spooled.hash }, options))
 }
 
-struct Spooled {
-    file: NamedTempFile,
-    bytes: u64,
-    hash: [u8; 32],
+/// The length that the request's header says it has.
+pub fn declared(request: &Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
+}
+
+/// A file in the spool folder, gone when this is dropped.
+pub struct Spooled {
+    pub file: NamedTempFile,
+    pub bytes: u64,
+    /// SHA-256.
+    pub hash: [u8; 32],
+}
+
+impl Spooled {
+    /// What its header says, or why it is refused.
+    pub async fn look(&self, filename: Option<String>) -> Answer<Result<InputInfo, JobError>> {
+        let (opened, bytes) = (self.file.reopen()?, self.bytes);
+        let looked = tokio::task::spawn_blocking(move || inspect(BufReader::new(opened), bytes, filename));
+        Ok(looked.await.map_err(|error| std::io::Error::other(error.to_string()))?)
+    }
+}
+
+/// The parts of a form that has `limit` bytes at most.
+pub async fn form(request: Request, limit: u64) -> Answer<Multipart> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    let read = Multipart::from_request(request, &()).await;
+    read.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))
+}
+
+/// Why a form cannot be read on.
+pub fn malformed(error: MultipartError) -> Problem {
+    let too_large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    let code = if too_large { ErrorCode::FileTooLarge } else { ErrorCode::InvalidParameter };
+    Problem::new(code, format!("The multipart body cannot be read: {}.", error.body_text()))
+}
+
+/// Spools the file in `part`; its name too, if it has one.
+pub async fn spool_part(api: &Api, part: Field<'_>) -> (Option<String>, Answer<Spooled>) {
+    let filename = part.file_name().map(clean_filename).filter(|name| !name.is_empty());
+    let bytes = part.map(|chunk| chunk.map_err(malformed));
+    (filename, spool(api, Box::pin(bytes)).await)
+}
+
+/// Adds the option in `part`.
+pub async fn add_option(options: &mut Options, part: Field<'_>) -> Answer<()> {
+    let Some(name) = part.name().map(str::to_owned) else {
+        return Err(Problem::new(ErrorCode::InvalidParameter, "A part of the form has no name."));
+    };
+    let value = short_text(&name, part).await?;
+    options.add(&name, &value)
 }
 
 async fn multipart(api: &Api, request: Request, options: &mut Options) -> Answer<Option<(Spooled, Option<String>)>> {
-    let malformed = |error: MultipartError| {
-        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            ErrorCode::FileTooLarge
-        } else {
-            ErrorCode::InvalidParameter
-        };
-        Problem::new(code, format!("The multipart body cannot be read: {}.", error.body_text()))
-    };
-    let mut parts = Multipart::from_request(request, &())
-        .await
-        .map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
+    let mut parts = form(request, api.settings.max_upload_bytes + ENVELOPE).await?;
     let mut found = None;
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
         match part.name() {
             Some("file") if found.is_some() => {
                 return Err(Problem::new(
                     ErrorCode::InvalidParameter,
-                    "There is more than one file; POST /jobs takes one.",
+                    "There is more than one file; this takes one, POST /batches takes many.",
                 ));
             }
             Some("file") => {
-                let filename = part.file_name().map(clean_filename).filter(|name| !name.is_empty());
-                let bytes = part.map(|chunk| chunk.map_err(malformed));
-                found = Some((spool(api, Box::pin(bytes)).await?, filename));
+                let (filename, spooled) = spool_part(api, part).await;
+                found = Some((spooled?, filename));
             }
-            Some(name) => {
-                let name = name.to_owned();
-                let value = short_text(&name, part).await?;
-                options.add(&name, &value)?;
-            }
-            None => return Err(Problem::new(ErrorCode::InvalidParameter, "A part of the form has no name.")),
+            _ => add_option(options, part).await?,
         }
     }
     Ok(found)

@@ -1,8 +1,8 @@
-//! Waiting for a job on the store's notifications.
+//! Waiting for a job or a batch on the store's notifications.
 
 use std::time::Duration;
 
-use remaster_shared::job::{JobId, JobRecord};
+use uuid::Uuid;
 
 use crate::problem::{Answer, Problem};
 use crate::state::Api;
@@ -10,7 +10,7 @@ use crate::state::Api;
 /// Longest wait a caller may ask for.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// The job is looked at this often while waiting, should a notification be lost.
+/// It is looked at this often while waiting, should a notification be lost.
 pub const FALLBACK: Duration = Duration::from_secs(15);
 
 /// The seconds of `?wait=` or `Prefer: wait=`.
@@ -22,15 +22,24 @@ pub fn parse(name: &str, text: &str) -> Answer<Duration> {
         .ok_or_else(|| Problem::parameter(name, text, "whole seconds from 0 to 60"))
 }
 
-/// The job once `enough` of it, or as it stands after `at_most`, or when the server is about to stop.
-pub async fn until(api: &Api, job: JobId, at_most: Duration, enough: impl Fn(&JobRecord) -> bool) -> Answer<JobRecord> {
+/// What `look` gives of `id` once it is `enough`, or as it stands after `at_most`, or when the server is about to stop.
+pub async fn until<T, L>(
+    api: &Api,
+    id: Uuid,
+    at_most: Duration,
+    look: impl Fn() -> L,
+    enough: impl Fn(&T) -> bool,
+) -> Answer<T>
+where
+    L: Future<Output = Answer<T>>,
+{
     let deadline = tokio::time::Instant::now() + at_most;
     // Subscribed before the first look, so that no change falls between.
-    let mut watch = api.store.watch(job.0);
+    let mut watch = api.store.watch(id);
     loop {
-        let record = api.store.get(job).await?.ok_or_else(Problem::job_not_found)?;
-        if enough(&record) || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {
-            return Ok(record);
+        let seen = look().await?;
+        if enough(&seen) || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {
+            return Ok(seen);
         }
         let next_look = deadline.min(tokio::time::Instant::now() + FALLBACK);
         tokio::select! {

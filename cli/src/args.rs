@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_shared::proxies::TrustedProxies;
+use remaster_shared::webhook::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::engine::{Device, Precision};
 use remaster_worker::upscale::TileSettings;
 
@@ -49,6 +50,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub api: ApiArgs,
     #[command(flatten)]
+    pub webhooks: WebhookArgs,
+    #[command(flatten)]
     pub admin: AdminArgs,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -70,6 +73,8 @@ pub struct ServeArgs {
 pub struct ApiNodeArgs {
     #[command(flatten)]
     pub api: ApiArgs,
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     #[command(flatten)]
     pub admin: AdminArgs,
     #[command(flatten)]
@@ -127,6 +132,21 @@ pub struct ApiArgs {
     /// How long POST /enhance holds its caller before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
     pub sync_timeout: Duration,
+    /// Most files in one batch
+    #[arg(long, env = "MAX_BATCH_FILES", default_value = "100", value_parser = parse::small_count)]
+    pub max_batch_files: u32,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Webhooks")]
+pub struct WebhookArgs {
+    /// ed25519 keys that sign webhooks, each whsk_ and base64 of 32 bytes, newest first: while one is being replaced both
+    /// sign; by default one that the store keeps
+    #[arg(long, env = "WEBHOOK_SIGNING_KEY", default_value = "", value_parser = parse::maybe_signer, hide_default_value = true, hide_env_values = true)]
+    pub webhook_signing_key: Maybe<Signer>,
+    /// Networks and addresses that are not public and where webhooks may go all the same, such as 10.1.0.0/16
+    #[arg(long, env = "WEBHOOK_ALLOW", default_value = "", value_parser = parse::typed::<EgressPolicy>, hide_default_value = true)]
+    pub webhook_allow: EgressPolicy,
 }
 
 #[derive(Args)]

@@ -3,13 +3,16 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Api, ApiSettings, FleetView};
+use remaster_api::{Api, ApiSettings, FleetView, Webhooks};
 use remaster_models::Manifest;
 use remaster_shared::blob::Blobs;
 use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::store::SharedStore;
+use remaster_shared::webhook::deliver::Deliverer;
+use remaster_shared::webhook::egress::{Egress, SystemLookup};
+use remaster_shared::webhook::sign::Signer;
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
@@ -18,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, PullArgs, StoreArgs, WorkerArgs};
+use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, PullArgs, StoreArgs, WebhookArgs, WorkerArgs};
 use crate::catalogue::{Folder, known};
 use crate::models::Models;
 use crate::spool::Spool;
@@ -107,6 +110,24 @@ impl Node {
         Ok(())
     }
 
+    /// Sends webhooks as they become due.
+    pub fn deliver(&mut self, args: &WebhookArgs) -> anyhow::Result<()> {
+        let egress = Egress::new(args.webhook_allow.clone(), Arc::new(SystemLookup)).context("webhooks")?;
+        let deliverer = Deliverer::new(self.store.clone(), egress, self.signer(args), self.metrics.clone());
+        let stop = self.requested.clone();
+        self.parts.spawn(async move {
+            deliverer.run(stop).await;
+            ("the sender of webhooks", Ok(()))
+        });
+        Ok(())
+    }
+
+    /// The configured keys, or the one that all nodes of this store have.
+    fn signer(&self, args: &WebhookArgs) -> Signer {
+        let configured = args.webhook_signing_key.0.clone();
+        configured.unwrap_or_else(|| Signer::from_seed(self.store.hasher().signing_seed()))
+    }
+
     /// Answers health and metrics apart from the public port, where that is asked for.
     pub async fn administer(&mut self, args: &AdminArgs) -> anyhow::Result<()> {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
@@ -122,7 +143,12 @@ impl Node {
         self.parts.spawn(async move { (name, server.await.map_err(anyhow::Error::from)) });
     }
 
-    pub fn api_settings(&self, args: &ApiArgs, admin: &AdminArgs, use_realesrgan: bool) -> ApiSettings {
+    pub fn api_settings(
+        &self,
+        (args, webhooks): (&ApiArgs, &WebhookArgs),
+        admin: &AdminArgs,
+        use_realesrgan: bool,
+    ) -> ApiSettings {
         ApiSettings {
             public_url: args.public_url.0.as_deref().map(UrlBase::new),
             daily_limit: args.free_daily_limit,
@@ -133,6 +159,11 @@ impl Node {
             spool: self.spool.path().to_owned(),
             use_realesrgan,
             metrics: admin.admin_bind.0.is_none(),
+            max_batch_files: args.max_batch_files as usize,
+            webhooks: Webhooks {
+                policy: webhooks.webhook_allow.clone(),
+                public_keys: self.signer(webhooks).public_keys(),
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
 
 use remaster_shared::job::{ModelId, ParamError};
+use remaster_shared::webhook::sign::Signer;
 
 use crate::args::LogFormat;
 
@@ -32,6 +33,10 @@ pub fn maybe_address(text: &str) -> Result<Maybe<SocketAddr>, String> {
 
 pub fn maybe_url(text: &str) -> Result<Maybe<String>, String> {
     maybe(text, public_url)
+}
+
+pub fn maybe_signer(text: &str) -> Result<Maybe<Signer>, String> {
+    maybe(text, typed)
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {

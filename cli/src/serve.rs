@@ -17,11 +17,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let networks = args.networks.use_realesrgan;
     node.administer(&args.admin).await?;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
-    node.answer(listener, node.api_settings(&args.api, &args.admin, networks))?;
+    node.deliver(&args.webhooks)?;
+    node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
     node.until_stopped().await
 }
 
-/// `remaster api`: takes jobs and hands out results; loads no model and no runtime.
+/// `remaster api`: takes jobs, hands out results and sends webhooks; loads no model and no runtime.
 pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = require_shared(&args.store, "api") {
         return Ok(refuse(&error));
@@ -30,7 +31,9 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     node.administer(&args.admin).await?;
-    node.answer(listener, node.api_settings(&args.api, &args.admin, args.networks.use_realesrgan))?;
+    node.deliver(&args.webhooks)?;
+    let networks = args.networks.use_realesrgan;
+    node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
     node.until_stopped().await
 }
 

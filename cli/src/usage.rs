@@ -33,15 +33,18 @@ fn bad_value(error: &clap::Error) -> Option<String> {
     let flag = argument.split_whitespace().next()?;
     let name = flag.trim_start_matches("--");
     Some(match variable(name) {
-        Some(variable) => format!("{variable} is {got:?}; it takes {takes} (see docs/configuration.md)"),
+        // A secret is not shown, not even a wrong one.
+        Some((variable, true)) => format!("{variable} cannot be used: {takes} (see docs/configuration.md)"),
+        Some((variable, false)) => format!("{variable} is {got:?}; it takes {takes} (see docs/configuration.md)"),
         None => format!("{flag} is {got:?}; it takes {takes}"),
     })
 }
 
-/// The environment variable of a setting's flag.
-fn variable(flag: &str) -> Option<String> {
+/// The environment variable of a setting's flag, and whether its value is secret.
+fn variable(flag: &str) -> Option<(String, bool)> {
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve")?;
     let argument = serve.get_arguments().find(|argument| argument.get_long() == Some(flag))?;
-    argument.get_env().map(|name| name.to_string_lossy().into_owned())
+    let name = argument.get_env()?.to_string_lossy().into_owned();
+    Some((name, argument.is_hide_env_values_set()))
 }

@@ -49,6 +49,7 @@ macro_rules! error_codes {
 error_codes! {
     InvalidParameter   = "invalid_parameter",   400, Caller,  "A parameter is not acceptable";
     MissingFile        = "missing_file",        400, Caller,  "No image was sent";
+    InvalidWebhookUrl  = "invalid_webhook_url", 400, Caller,  "Webhooks cannot be sent there";
     NotFound           = "not_found",           404, Caller,  "There is nothing here";
     MethodNotAllowed   = "method_not_allowed",  405, Caller,  "This method does not apply here";
     RequestTimeout     = "request_timeout",     408, Caller,  "The request took too long";
@@ -57,6 +58,7 @@ error_codes! {
     Canceled           = "canceled",            409, Caller,  "The job was canceled";
     ResultExpired      = "result_expired",      410, Caller,  "The result is no longer kept";
     FileTooLarge       = "file_too_large",      413, Caller,  "The file is too large";
+    BatchTooLarge      = "batch_too_large",     413, Caller,  "The batch has too many files";
     ImageTooLarge      = "image_too_large",     413, Caller,  "The image has too many pixels";
     UnsupportedFormat  = "unsupported_format",  415, Caller,  "The image format is not supported";
     ImageCorrupt       = "image_corrupt",       422, Caller,  "The image cannot be decoded";

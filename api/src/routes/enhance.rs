@@ -8,7 +8,7 @@ use axum::response::Response;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobView, Status, UrlBase};
 
-use super::jobs::{Pairs, accepted};
+use super::jobs::{Pairs, accepted, end_of};
 use super::result::rendered;
 use crate::accept::{Accepted, Intake, KeyHeader, key, marked};
 use crate::client::Client;
@@ -17,7 +17,6 @@ use crate::openapi::{OptionFields, UploadForm};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::Shared;
-use crate::wait;
 
 /// Enhance one image and wait for it
 ///
@@ -70,10 +69,11 @@ async fn run(api: &Shared, client: Client, base: &UrlBase, query: Pairs, request
 }
 
 async fn finish(api: &Shared, client: Client, id: JobId, base: &UrlBase, query: Pairs, request: Request) -> Answer {
-    let Accepted { job, replayed } = Intake { api, client, id, route: "enhance" }.accept(query, request).await?;
+    let intake = Intake { api, client, base, route: "enhance" };
+    let Accepted { what: job, replayed } = intake.job(id, query, request).await?;
     let id = job.id;
     // From here on the job is there, whatever happens: every answer names it.
-    let job = wait::until(api, id, api.settings.sync_timeout, |job| job.status.is_terminal()).await.unwrap_or(job);
+    let job = end_of(api, id, api.settings.sync_timeout).await.unwrap_or(job);
     let mut response = match job.status {
         Status::Queued | Status::Processing => accepted(&job, base),
         Status::Canceled => {

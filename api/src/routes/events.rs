@@ -1,32 +1,21 @@
-//! A job's changes as they come, by Server-Sent Events.
-//!
-//! Fed by the store's notifications, so it does not matter which node took the job, which works on it and which is asked;
-//! each change costs one look at the job.
+//! Following a job, or a batch.
 
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures::{Stream, stream};
-use remaster_shared::job::{JobRecord, UrlBase};
-use remaster_shared::store::Watch;
-use tokio::time::Instant;
+use axum::http::HeaderMap;
+use axum::response::sse::Event;
+use futures::future::BoxFuture;
+use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, JobId, JobRecord, JobView, UrlBase};
+use uuid::Uuid;
 
-use super::jobs::job_id;
+use super::batches::{batch_id, find as find_batch};
+use super::jobs::{find, job_id};
 use crate::etag::version;
+use crate::follow::{Followed, event, follow};
 use crate::links::Links;
-use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::Shared;
-use crate::wait::FALLBACK;
-
-/// Progress is told no more often than this; an end is told at once.
-const EVERY: Duration = Duration::from_millis(250);
-/// A comment at this pace keeps proxies from closing a silent connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How soon a client that lost the connection comes back.
-const RETRY: Duration = Duration::from_secs(2);
+use crate::problem::{Answer, ProblemBody};
+use crate::state::{Api, Shared};
 
 /// Follow a job
 ///
@@ -35,11 +24,11 @@ const RETRY: Duration = Duration::from_secs(2);
 #[utoipa::path(
     get, path = "/jobs/{id}/events", tag = "jobs",
     params(
-        ("id" = remaster_shared::job::JobId, Path),
+        ("id" = JobId, Path),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the event that was heard last"),
     ),
     responses(
-        (status = 200, description = "Events `job`, their data a JobView", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The job is finished, and the caller has heard so"),
         (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
@@ -50,89 +39,107 @@ pub async fn events(
     Links(base): Links,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Answer<Response> {
-    let id = job_id(&id)?;
-    // Subscribed before the first look, so that no change falls between.
-    let watch = api.store.watch(id.0);
-    let job = api.store.get(id).await?.ok_or_else(Problem::job_not_found)?;
-    let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let follower = Follower { api, base, watch, told: heard, last: Instant::now() - EVERY, job: Some(job) };
-    if follower.job.as_ref().is_some_and(|job| over(job) && follower.told == Some(follower.tell(job).0)) {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let stream = Sse::new(follower.stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([("cache-control", "no-cache"), ("x-accel-buffering", "no")], stream).into_response())
+) -> Answer {
+    follow(api, FollowedJob { id: job_id(&id)?, base }, &headers).await
 }
 
-fn over(job: &JobRecord) -> bool {
-    job.status.is_terminal()
-}
-
-/// One caller who follows one job.
-struct Follower {
-    api: Shared,
+struct FollowedJob {
+    id: JobId,
     base: UrlBase,
-    watch: Watch,
-    /// The id of the event that was told last.
-    told: Option<String>,
-    last: Instant,
-    /// The job as it was looked at and not told yet; `None` once its end is told.
-    job: Option<JobRecord>,
 }
 
-impl Follower {
-    /// The event's id and data.
-    fn tell(&self, job: &JobRecord) -> (String, String) {
-        let data = serde_json::to_string(&job.view(&self.base)).unwrap_or_default();
-        (version(data.as_bytes()), data)
+impl Followed for FollowedJob {
+    type State = JobRecord;
+
+    const EVERY: Duration = Duration::from_millis(250);
+
+    fn id(&self) -> Uuid {
+        self.id.0
     }
 
-    fn stream(self) -> impl Stream<Item = Result<Event, std::convert::Infallible>> {
-        stream::unfold(self, |mut follower| async move {
-            let event = follower.next().await?;
-            Some((Ok(event), follower))
-        })
+    fn look<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Answer<JobRecord>> {
+        Box::pin(find(api, self.id))
     }
 
-    /// The next event; `None` when the job's end has been told, or the server is about to stop and the caller should ask
-    /// another.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            let job = self.job.take()?;
-            let (id, data) = self.tell(&job);
-            let known = self.told.as_ref() == Some(&id);
-            if !over(&job) {
-                self.job = Some(job);
-            } else if known {
-                return None;
-            }
-            if !known {
-                (self.told, self.last) = (Some(id.clone()), Instant::now());
-                return Some(Event::default().event("job").id(id).retry(RETRY).data(data));
-            }
-            self.job = Some(self.look().await?);
-        }
+    fn is_over(job: &JobRecord) -> bool {
+        job.status.is_terminal()
     }
 
-    /// The job after its next change, or when it is time to look again. Changes that come too soon are told as one,
-    /// unless they are the end.
-    async fn look(&mut self) -> Option<JobRecord> {
-        let id = self.job.as_ref()?.id;
-        let ready = self.last + EVERY;
-        let mut newest = None;
-        loop {
-            tokio::select! {
-                () = self.watch.changed() => {}
-                () = tokio::time::sleep_until(ready), if newest.is_some() => return newest,
-                () = tokio::time::sleep(FALLBACK) => {}
-                () = self.api.stopping.cancelled() => return None,
-            }
-            // A store that does not answer now is asked again at its next sign of life.
-            let Ok(Some(job)) = self.api.store.get(id).await else { continue };
-            if over(&job) || Instant::now() >= ready {
-                return Some(job);
-            }
-            newest = Some(job);
-        }
+    fn version(&self, job: &JobRecord) -> String {
+        // How its webhook fares is no change of the job.
+        let view = JobView { webhook: None, ..job.view(&self.base) };
+        version(&serde_json::to_vec(&view).unwrap_or_default())
+    }
+
+    fn tell(&self, _before: Option<&JobRecord>, job: &JobRecord, version: &str) -> Vec<Event> {
+        vec![event("job", &job.view(&self.base)).id(version)]
+    }
+}
+
+/// Follow a batch
+///
+/// Server-Sent Events: `batch` with the whole batch as it stands, then `job` for each job that changed and `progress` with
+/// the batch's counts, and `batch` once more when it is finished. A client that reconnects (`Last-Event-ID`) gets the whole
+/// batch where something has changed since; 204 tells it that nothing more comes.
+#[utoipa::path(
+    get, path = "/batches/{id}/events", tag = "batches",
+    params(
+        ("id" = BatchId, Path),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the event that was heard last"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The batch is finished, and the caller has heard so"),
+        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn batch_events(
+    State(api): State<Shared>,
+    Links(base): Links,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    follow(api, FollowedBatch { id: batch_id(&id)?, base }, &headers).await
+}
+
+struct FollowedBatch {
+    id: BatchId,
+    base: UrlBase,
+}
+
+impl Followed for FollowedBatch {
+    type State = BatchRecord;
+
+    /// It is a whole batch that is looked at each time.
+    const EVERY: Duration = Duration::from_millis(500);
+
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+
+    fn look<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Answer<BatchRecord>> {
+        Box::pin(find_batch(api, self.id))
+    }
+
+    fn is_over(batch: &BatchRecord) -> bool {
+        batch.status() != BatchStatus::Open
+    }
+
+    fn version(&self, batch: &BatchRecord) -> String {
+        let view = BatchView { webhook: None, ..batch.view(&self.base) };
+        version(&serde_json::to_vec(&view).unwrap_or_default())
+    }
+
+    fn tell(&self, before: Option<&BatchRecord>, batch: &BatchRecord, version: &str) -> Vec<Event> {
+        let Some(before) = before else { return vec![event("batch", &batch.view(&self.base)).id(version)] };
+        let changed = batch.jobs.iter().filter(|job| !before.jobs.contains(job));
+        let mut events: Vec<_> = changed.map(|job| event("job", &job.view(&self.base))).collect();
+        events.push(if Self::is_over(batch) {
+            event("batch", &batch.view(&self.base)).id(version)
+        } else {
+            event("progress", &batch.summary()).id(version)
+        });
+        events
     }
 }

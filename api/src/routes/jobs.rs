@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobView, UrlBase};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
@@ -19,7 +19,7 @@ use crate::links::Links;
 use crate::openapi::{OptionFields, UploadForm};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
-use crate::state::Shared;
+use crate::state::{Api, Shared};
 use crate::wait;
 
 /// Query pairs as they came: names may repeat, so that a repetition can be refused.
@@ -75,11 +75,11 @@ async fn submit_and_wait(
     request: Request,
 ) -> Answer {
     let patience = preferred_wait(headers)?;
-    let intake = Intake { api, client, id: JobId::random(), route: "jobs" };
-    let Accepted { job, replayed } = intake.accept(query, request).await?;
+    let intake = Intake { api, client, base, route: "jobs" };
+    let Accepted { what: job, replayed } = intake.job(JobId::random(), query, request).await?;
     let Some(patience) = patience else { return Ok(marked(accepted(&job, base), replayed)) };
     // From here on the job is there, whatever happens: every answer names it.
-    let job = wait::until(api, job.id, patience, |job| job.status.is_terminal()).await.unwrap_or(job);
+    let job = end_of(api, job.id, patience).await.unwrap_or(job);
     let mut response =
         if job.status.is_terminal() { Json(job.view(base)).into_response() } else { accepted(&job, base) };
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {
@@ -106,7 +106,7 @@ pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ShowQuery {
-    /// Hold the answer until the job changes, for so many seconds at most (0 to 60).
+    /// Hold the answer until it changes, for so many seconds at most (0 to 60).
     #[param(value_type = Option<u32>, minimum = 0, maximum = 60)]
     wait: Option<String>,
 }
@@ -131,22 +131,32 @@ pub async fn show(
     query: Result<Query<ShowQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answer {
-    let Query(query) =
-        query.map_err(|_| Problem::new(ErrorCode::InvalidParameter, "The only query parameter is wait."))?;
-    let id = job_id(&id)?;
-    let wait = query.wait.as_deref().map(|text| wait::parse("wait", text)).transpose()?;
-    let mut job = api.store.get(id).await?.ok_or_else(Problem::job_not_found)?;
+    let (wait, id) = (wait_of(query)?, job_id(&id)?);
+    let mut job = find(&api, id).await?;
     if let Some(wait) = wait
         && !job.status.is_terminal()
     {
         let seen = (job.status, job.progress, job.attempt);
-        job = wait::until(&api, id, wait, |job| (job.status, job.progress, job.attempt) != seen).await?;
+        job = wait::until(&api, id.0, wait, || find(&api, id), |job| (job.status, job.progress, job.attempt) != seen)
+            .await?;
     }
-    let body = serde_json::to_vec(&job.view(&base))
-        .map_err(|error| Problem::new(ErrorCode::Internal, format!("The job cannot be shown: {error}.")))?;
+    shown(&job.view(&base), &headers)
+}
+
+/// How long the caller would wait for a change.
+pub fn wait_of(query: Result<Query<ShowQuery>, QueryRejection>) -> Answer<Option<Duration>> {
+    let Query(query) =
+        query.map_err(|_| Problem::new(ErrorCode::InvalidParameter, "The only query parameter is wait."))?;
+    query.wait.as_deref().map(|text| wait::parse("wait", text)).transpose()
+}
+
+/// 200 with `view` and its version, or 304 to who has it.
+pub fn shown(view: &impl Serialize, headers: &HeaderMap) -> Answer {
+    let body = serde_json::to_vec(view)
+        .map_err(|error| Problem::new(ErrorCode::Internal, format!("It cannot be shown: {error}.")))?;
     let tag = format!("\"{}\"", version(&body));
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
-    if is_known(&headers, &tag) {
+    if is_known(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
     }
     Ok((fresh, [(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -170,6 +180,16 @@ pub async fn cancel(State(api): State<Shared>, Links(base): Links, Path(id): Pat
     let job = api.store.cancel(job_id(&id)?).await?;
     let status = if job.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(job.view(&base))).into_response())
+}
+
+/// The job as the store has it now.
+pub async fn find(api: &Api, id: JobId) -> Answer<JobRecord> {
+    api.store.get(id).await?.ok_or_else(Problem::job_not_found)
+}
+
+/// The job when it has ended, or as it stands after `at_most`.
+pub async fn end_of(api: &Api, id: JobId, at_most: Duration) -> Answer<JobRecord> {
+    wait::until(api, id.0, at_most, || find(api, id), |job| job.status.is_terminal()).await
 }
 
 /// What is no id is the id of no job.

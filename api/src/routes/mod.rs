@@ -1,20 +1,21 @@
 //! The routes, each documented where it is handled.
 
+pub mod batches;
 pub mod enhance;
 pub mod events;
 pub mod jobs;
 pub mod result;
 pub mod system;
+pub mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::openapi;
+use crate::openapi::{self, with_webhooks};
 use crate::server::middleware;
 use crate::state::Shared;
-use crate::upload::ENVELOPE;
 
 /// All routes with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Shared> {
@@ -24,6 +25,11 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(events::events))
         .routes(routes!(result::result))
         .routes(routes!(enhance::enhance))
+        .routes(routes!(batches::submit_batch))
+        .routes(routes!(batches::show_batch, batches::cancel_batch))
+        .routes(routes!(events::batch_events))
+        .routes(routes!(batches::results))
+        .routes(routes!(webhooks::key))
         .routes(routes!(system::quota))
         .routes(routes!(system::models))
         .routes(routes!(system::health))
@@ -36,11 +42,11 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
 pub fn router(api: Shared) -> Router {
     let (routes, document) = documented().split_for_parts();
     // The validator badge would ask a server outside.
-    let swagger =
-        SwaggerUi::new("/docs").url("/openapi.json", document).config(Config::default().validator_url("none"));
-    // Of a whole form; the file in it has a cap of its own, counted as it streams.
-    let form = usize::try_from(api.settings.max_upload_bytes + ENVELOPE).unwrap_or(usize::MAX);
+    let swagger = SwaggerUi::new("/docs")
+        .url("/openapi.json", with_webhooks(document))
+        .config(Config::default().validator_url("none"));
     let metrics = api.metrics.clone();
-    let routes = routes.layer(DefaultBodyLimit::max(form)).with_state(api);
+    // Each route that reads a body has a cap of its own, counted as it streams.
+    let routes = routes.layer(DefaultBodyLimit::disable()).with_state(api);
     middleware(routes.merge(swagger), metrics)
 }

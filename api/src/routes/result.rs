@@ -11,7 +11,7 @@ use remaster_shared::blob::{BlobError, BlobKey};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobResult, Status};
 
-use super::jobs::job_id;
+use super::jobs::{find, job_id};
 use crate::etag::is_known;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::{Api, Shared};
@@ -35,7 +35,7 @@ use crate::state::{Api, Shared};
     ),
 )]
 pub async fn result(State(api): State<Shared>, method: Method, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let job = api.store.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
+    let job = find(&api, job_id(&id)?).await?;
     let result = finished(&job)?;
     let tag = etag(result);
     if is_known(&headers, &tag) {

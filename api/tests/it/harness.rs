@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use remaster_api::{Api, ApiSettings, FleetView, router, serve};
+use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
 use remaster_shared::blob::{BlobKey, Blobs};
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::SystemClock;
@@ -15,6 +15,7 @@ use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
 use remaster_shared::picture::PixelLimits;
 use remaster_shared::proxies::TrustedProxies;
 use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore, Store};
+use remaster_shared::webhook::sign::Signer;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
 use serde_json::Value;
@@ -76,6 +77,11 @@ impl Harness {
             spool,
             use_realesrgan: true,
             metrics: true,
+            max_batch_files: 10,
+            webhooks: Webhooks {
+                policy: "127.0.0.0/8".parse().unwrap(),
+                public_keys: Signer::from_seed([7; 32]).public_keys(),
+            },
         };
         change(&mut settings);
         let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };

@@ -49,7 +49,7 @@ pub enum EgressError {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither an address nor a range such as 10.0.0.0/8")]
+#[error("networks and addresses such as 10.0.0.0/8 or 127.0.0.1, separated by commas; {0:?} is none")]
 pub struct AllowError(String);
 
 /// Public addresses, and the ranges opened by the operator.
@@ -145,15 +145,22 @@ impl Egress {
 /// The client behind [`Egress`]. It guards names only: literal addresses do not pass the resolver.
 pub fn client(policy: EgressPolicy, lookup: Arc<dyn Lookup>) -> Result<reqwest::Client, reqwest::Error> {
     crate::tls::choose();
-    reqwest::Client::builder()
-        .dns_resolver(Arc::new(GuardedResolver::new(policy, lookup)))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        // A kept connection would outlive the answer that was judged.
-        .pool_max_idle_per_host(0)
-        .timeout(TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!("remaster/", env!("CARGO_PKG_VERSION")))
-        .build()
+    let resolver = Arc::new(GuardedResolver::new(policy, lookup));
+    let guarded = || {
+        reqwest::Client::builder()
+            .dns_resolver(Arc::clone(&resolver))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            // A kept connection would outlive the answer that was judged.
+            .pool_max_idle_per_host(0)
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("remaster/", env!("CARGO_PKG_VERSION")))
+    };
+    guarded().build().or_else(|error| {
+        // No reason not to start: http still works.
+        tracing::warn!(%error, "this machine has no certificates of authorities, so no webhook can go to https; install ca-certificates");
+        guarded().tls_certs_only([]).build()
+    })
 }

@@ -83,7 +83,7 @@ impl Bench {
         self.blobs.put_file(BlobKey::Input(id), file.path()).await.unwrap();
         let input = InputInfo {
             filename: None,
-            format: PictureFormat::Png,
+            format: Some(PictureFormat::Png),
             width: side,
             height: side,
             bytes: png.len() as u64,
