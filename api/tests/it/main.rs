@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod batches;
 mod enhance;
 mod events;
 mod harness;
@@ -10,3 +11,4 @@ mod jobs;
 mod openapi;
 mod quota;
 mod service;
+mod webhooks;
