@@ -24,6 +24,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a client that lost the connection comes back.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// One event, for the documentation.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub struct ServerSentEvent {
+    /// What `data` is: of a job's stream `job`; of a batch's `batch`, `job` or `progress`.
+    event: String,
+    /// JSON: a JobView, a BatchView or, of `progress`, a BatchSummary.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+    /// For `Last-Event-ID`.
+    id: Option<String>,
+    /// Milliseconds until a lost connection is opened again.
+    retry: Option<u64>,
+}
+
 /// What can be followed.
 pub trait Followed: Send + 'static {
     type State: Send + 'static;

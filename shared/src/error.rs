@@ -16,7 +16,7 @@ pub enum Fault {
 macro_rules! error_codes {
     ($( $variant:ident = $name:literal, $status:literal, $fault:ident, $title:literal; )*) => {
         /// Stable machine-readable name of a failure, as in `docs/api.md`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $( #[serde(rename = $name)] $variant, )*
         }
@@ -71,6 +71,19 @@ error_codes! {
     StorageUnavailable = "storage_unavailable", 503, Service, "The object storage is not reachable";
     ModelUnavailable   = "model_unavailable",   503, Service, "The model is not available";
 }
+
+// By hand: the derive does not see a name that a macro gives.
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("Stable name of what is wrong."))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
 
 /// Why a job failed, as its caller reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,12 +1,15 @@
 //! What tests of several crates need: the real models, the inference runtime and the test photo, fetched by the
 //! project's own code (`ASSET_MIRROR`, then the manifest's sources) and kept between runs.
 //!
-//! Also a [`RedisServer`] and an [`S3Server`] for tests to start, stop and restart.
+//! Also a [`RedisServer`] and an [`S3Server`] for tests to start, stop and restart, a [`Receiver`] of webhooks, and a
+//! [`python`] with packages to compare with.
 //!
 //! The assets lie in `REMASTER_TEST_ASSETS`, or in `test-assets` under the target folder.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot have its assets cannot go on")]
 
+mod python;
+mod receiver;
 mod redis;
 mod s3;
 
@@ -15,6 +18,8 @@ use std::path::PathBuf;
 use image::RgbImage;
 use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull, status};
 
+pub use python::python;
+pub use receiver::{Manner, Receiver, body, header};
 pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 pub use s3::S3Server;
 

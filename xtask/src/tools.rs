@@ -35,8 +35,11 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 }
 
 /// What tests start: programs of which one has to be there, and the Debian package that has it.
-const NEEDED: [(&[&str], &str); 2] =
-    [(&["chromium", "chromium-browser", "google-chrome"], "chromium"), (&["redis-server"], "redis-server")];
+const NEEDED: [(&[&str], &str); 3] = [
+    (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
+    (&["redis-server"], "redis-server"),
+    (&["unzip"], "unzip"),
+];
 
 /// Makes sure of the programs that tests start.
 pub fn programs() -> anyhow::Result<()> {

@@ -35,7 +35,11 @@ use crate::zip::{self, Entry, Names};
         (status = 202, description = "Queued", body = BatchView, headers(
             ("Location" = String, description = "The batch"),
             ("X-Quota-Used" = u64), ("X-Quota-Limit" = u64), ("X-Quota-Reset" = String),
-            ("RateLimit-Policy" = String), ("RateLimit" = String))),
+            ("RateLimit-Policy" = String), ("RateLimit" = String)), links(
+            ("look" = (operation_id = "show_batch", parameters(("id" = "$response.body#/id")))),
+            ("follow" = (operation_id = "batch_events", parameters(("id" = "$response.body#/id")))),
+            ("fetch" = (operation_id = "results", parameters(("id" = "$response.body#/id")))),
+            ("cancel" = (operation_id = "cancel_batch", parameters(("id" = "$response.body#/id")))))),
         (status = 400, description = "`invalid_parameter`, `missing_file`, `invalid_webhook_url`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`batch_too_large`", body = ProblemBody, content_type = "application/problem+json"),

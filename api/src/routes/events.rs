@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::batches::{batch_id, find as find_batch};
 use super::jobs::{find, job_id};
 use crate::etag::version;
-use crate::follow::{Followed, event, follow};
+use crate::follow::{Followed, ServerSentEvent, event, follow};
 use crate::links::Links;
 use crate::problem::{Answer, ProblemBody};
 use crate::state::{Api, Shared};
@@ -28,7 +28,7 @@ use crate::state::{Api, Shared};
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the event that was heard last"),
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The stream; the schema is that of one event", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 204, description = "The job is finished, and the caller has heard so"),
         (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
@@ -88,7 +88,7 @@ impl Followed for FollowedJob {
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the event that was heard last"),
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The stream; the schema is that of one event", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 204, description = "The batch is finished, and the caller has heard so"),
         (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),

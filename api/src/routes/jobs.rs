@@ -41,7 +41,11 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
         (status = 202, description = "Queued", body = JobView, headers(
             ("Location" = String, description = "The job"),
             ("X-Quota-Used" = u64), ("X-Quota-Limit" = u64), ("X-Quota-Reset" = String),
-            ("RateLimit-Policy" = String), ("RateLimit" = String))),
+            ("RateLimit-Policy" = String), ("RateLimit" = String)), links(
+            ("look" = (operation_id = "show", parameters(("id" = "$response.body#/id")))),
+            ("follow" = (operation_id = "events", parameters(("id" = "$response.body#/id")))),
+            ("fetch" = (operation_id = "result", parameters(("id" = "$response.body#/id")))),
+            ("cancel" = (operation_id = "cancel", parameters(("id" = "$response.body#/id")))))),
         (status = 200, description = "Finished within `Prefer: wait`", body = JobView),
         (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),

@@ -1,7 +1,7 @@
 //! Running the binary: as a command, and as a server on a port of its own.
 
 use std::io::{BufRead, BufReader, Cursor};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -29,6 +29,29 @@ pub fn with_models(folder: &Path) -> Command {
     command.env("PULL_MODELS", "0");
     command.env("MODELS_DIR", remaster_testkit::library().dir());
     command
+}
+
+/// A folder of models of one's own in `folder`, with the runtime, `ids`, and the face restorer if `restorer`.
+pub fn models_folder(folder: &Path, ids: &[&str], restorer: bool) -> PathBuf {
+    let models = folder.join("models");
+    std::fs::create_dir(&models).unwrap();
+    let shared = remaster_testkit::library();
+    let runtime = remaster_testkit::runtime();
+    let runtime = runtime.parent().unwrap();
+    std::os::unix::fs::symlink(runtime.canonicalize().unwrap(), models.join(runtime.file_name().unwrap())).unwrap();
+    for id in ids {
+        std::fs::copy(shared.model_path(id), models.join(format!("{id}.onnx"))).unwrap();
+    }
+    if restorer {
+        install_restorer(&models);
+    }
+    models
+}
+
+/// A network of a restorer's shape.
+pub fn install_restorer(models: &Path) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/gfpgan-1.4.onnx");
+    std::fs::copy(fixture, models.join("gfpgan-1.4.onnx")).unwrap();
 }
 
 pub fn run(command: &mut Command) -> Output {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod chaos;
+mod conformance;
 mod crash;
 mod enhance;
 mod harness;
@@ -12,4 +14,7 @@ mod nodes;
 mod page;
 mod redis;
 mod serve;
+mod site;
 mod usage;
+mod watching;
+mod webhooks;

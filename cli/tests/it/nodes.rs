@@ -2,56 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use remaster_testkit::{RedisServer, S3Server, SMALL_MODEL};
+use remaster_testkit::SMALL_MODEL;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Server, photo, remaster, run, stderr};
-
-struct Site {
-    redis: RedisServer,
-    s3: S3Server,
-    folder: TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        Self { redis: RedisServer::start(), s3: S3Server::start(), folder: tempfile::tempdir().unwrap() }
-    }
-
-    /// Commands that clients sent so far.
-    fn commands(&self) -> u64 {
-        let port = self.redis.port().to_string();
-        let info = std::process::Command::new("redis-cli").args(["-p", &port, "INFO", "stats"]).output().unwrap();
-        let text = String::from_utf8(info.stdout).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
-        line.trim().parse().unwrap()
-    }
-
-    fn node(&self, role: &str) -> Server {
-        let mut settings = self.s3.vars();
-        settings.push(("REDIS_URL".into(), self.redis.url()));
-        settings.push(("STORAGE_URL".into(), self.s3.url()));
-        Server::node(role, self.folder.path(), &settings)
-    }
-}
+use crate::harness::{photo, remaster, run, stderr};
+use crate::site::{Site, eventually};
 
 fn submit_path() -> String {
     format!("/jobs?scale=2&model={SMALL_MODEL}")
-}
-
-/// `GET path` until `there` holds of it.
-async fn eventually(server: &Server, path: &str, there: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let value = server.json(path).await;
-        if there(&value) {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{path} stays {value}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use remaster_testkit::SMALL_MODEL;
 use serde_json::json;
 
-use crate::harness::{Server, photo, run, stderr, with_models};
+use crate::harness::{Server, install_restorer, models_folder, photo, run, stderr, with_models};
 
 #[tokio::test]
 async fn a_photo_comes_back_enlarged() {
@@ -66,15 +66,7 @@ async fn installed(server: &Server, id: &str) {
 #[tokio::test]
 async fn faces_are_restored_once_a_restorer_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    let models = folder.path().join("models");
-    std::fs::create_dir(&models).unwrap();
-    let shared = remaster_testkit::library();
-    let runtime = remaster_testkit::runtime();
-    let runtime = runtime.parent().unwrap();
-    std::os::unix::fs::symlink(runtime.canonicalize().unwrap(), models.join(runtime.file_name().unwrap())).unwrap();
-    for id in [SMALL_MODEL, "yunet-2026may"] {
-        std::fs::copy(shared.model_path(id), models.join(format!("{id}.onnx"))).unwrap();
-    }
+    let models = models_folder(folder.path(), &[SMALL_MODEL, "yunet-2026may"], false);
     let server = Server::start_with(folder.path(), &[("MODELS_DIR", models.to_str().unwrap())]);
     installed(&server, "yunet-2026may").await;
     let submit =
@@ -86,9 +78,8 @@ async fn faces_are_restored_once_a_restorer_is_there() {
     let without = server.finished(without["id"].as_str().unwrap()).await;
     assert_eq!(without["result"]["faces"], json!({"found": 0, "restored": 0, "status": "model_not_installed"}));
 
-    // A network of a restorer's shape, installed while the service runs.
-    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/gfpgan-1.4.onnx");
-    std::fs::copy(fixture, models.join("gfpgan-1.4.onnx")).unwrap();
+    // Installed while the service runs.
+    install_restorer(&models);
     installed(&server, "gfpgan-1.4").await;
     let with: serde_json::Value = submit("require").await.json().await.unwrap();
     let with = server.finished(with["id"].as_str().unwrap()).await;

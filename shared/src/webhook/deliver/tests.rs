@@ -1,10 +1,9 @@
 //! The deliverer against a receiver that behaves in every way, by a clock that is moved by hand.
 
 use std::path::Path;
-use std::sync::Mutex;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use remaster_testkit::{Manner, Receiver, body, header};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -14,68 +13,6 @@ use crate::store::{NewJobs, Policy, SqliteStore};
 use crate::webhook::delivery::{Delivery, DeliveryStatus, Target};
 use crate::webhook::egress::SystemLookup;
 use crate::webhook::schedule::WAITS;
-
-/// What the receiver does with a request.
-#[derive(Clone, Copy)]
-enum Manner {
-    Answers(&'static str),
-    /// Reads, and says nothing.
-    Silent,
-    /// Reads, and hangs up.
-    Closes,
-}
-
-/// A server on this machine that keeps what it is sent.
-#[derive(Clone)]
-struct Receiver {
-    port: u16,
-    manner: Arc<Mutex<Manner>>,
-    received: Arc<Mutex<Vec<String>>>,
-}
-
-impl Receiver {
-    async fn start(manner: Manner) -> Self {
-        // On every address of this machine: each is another host.
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let receiver = Self { port, manner: Arc::new(Mutex::new(manner)), received: Arc::default() };
-        let serving = receiver.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().answer(stream));
-            }
-        });
-        receiver
-    }
-
-    async fn answer(self, mut stream: TcpStream) {
-        let mut request = Vec::new();
-        let mut piece = [0; 4096];
-        while let Ok(count @ 1..) = stream.read(&mut piece).await {
-            request.extend_from_slice(&piece[..count]);
-            let text = String::from_utf8_lossy(&request);
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-            if body.len() == length.parse::<usize>().unwrap() {
-                break;
-            }
-        }
-        self.received.lock().unwrap().push(String::from_utf8(request).unwrap());
-        let manner = *self.manner.lock().unwrap();
-        match manner {
-            Manner::Answers(head) => {
-                let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-            Manner::Silent => std::future::pending().await,
-            Manner::Closes => {}
-        }
-    }
-
-    fn received(&self) -> Vec<String> {
-        std::mem::take(&mut self.received.lock().unwrap())
-    }
-}
 
 /// A store in a folder, a job in it with a webhook, and the deliverer.
 struct Post {
@@ -107,7 +44,7 @@ impl Post {
     }
 
     async fn to(receiver: &Receiver) -> Self {
-        Self::new(&format!("http://127.0.0.1:{}/hook?token=secret", receiver.port)).await
+        Self::new(&receiver.url("/hook?token=secret")).await
     }
 
     /// The process ends and another begins.
@@ -143,11 +80,6 @@ impl Post {
     }
 }
 
-fn header<'a>(request: &'a str, name: &str) -> &'a str {
-    let found = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    found.unwrap_or_else(|| panic!("{name} in {request}"))
-}
-
 #[tokio::test]
 async fn a_delivery_says_what_happened_and_is_signed() {
     let receiver = Receiver::start(Manner::Answers("204 No Content")).await;
@@ -158,13 +90,12 @@ async fn a_delivery_says_what_happened_and_is_signed() {
     assert_eq!(header(&request, "content-type"), "application/json");
     assert_eq!(header(&request, "webhook-id"), format!("msg_{}", post.job));
     assert_eq!(header(&request, "webhook-timestamp"), start().as_second().to_string());
-    let body: serde_json::Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_eq!((&body["type"], &body["timestamp"]), (&"job.canceled".into(), &start().to_string().into()));
-    assert_eq!(body["data"]["urls"]["self"], format!("https://photos.example/jobs/{}", post.job));
-    assert_eq!(body["data"]["webhook"], serde_json::Value::Null);
-    let content = request.split_once("\r\n\r\n").unwrap().1;
+    let told: serde_json::Value = serde_json::from_str(body(&request)).unwrap();
+    assert_eq!((&told["type"], &told["timestamp"]), (&"job.canceled".into(), &start().to_string().into()));
+    assert_eq!(told["data"]["urls"]["self"], format!("https://photos.example/jobs/{}", post.job));
+    assert_eq!(told["data"]["webhook"], serde_json::Value::Null);
     let message =
-        Message { id: header(&request, "webhook-id"), timestamp: start().as_second(), body: content.as_bytes() };
+        Message { id: header(&request, "webhook-id"), timestamp: start().as_second(), body: body(&request).as_bytes() };
     assert_eq!(header(&request, "webhook-signature"), Signer::from_seed([7; 32]).sign(&message).join(" "));
 
     let standing = post.standing().await;
@@ -264,7 +195,6 @@ async fn the_whole_schedule_is_kept_over_restarts() {
     post.clock.advance(Duration::from_secs(100 * 3600));
     assert_eq!(post.round().await, 0);
     // The same message each time, at its own time.
-    let body = |request: &String| request.split_once("\r\n\r\n").unwrap().1.to_owned();
     let times: std::collections::BTreeSet<_> =
         sent.iter().map(|request| header(request, "webhook-timestamp")).collect();
     assert_eq!((sent.len(), times.len()), (10, 10));
@@ -278,7 +208,7 @@ async fn a_receiver_that_comes_back_is_told_once() {
     let receiver = Receiver::start(Manner::Closes).await;
     let post = Post::to(&receiver).await;
     post.round().await;
-    *receiver.manner.lock().unwrap() = Manner::Answers("200 OK");
+    receiver.behave(Manner::Answers("200 OK"));
     let post = post.restarted();
     post.clock.advance(Duration::from_secs(6));
     assert_eq!(post.round().await, 1);
@@ -302,7 +232,7 @@ async fn it_runs_until_it_is_stopped_and_bounds_what_one_host_gets() {
         id
     };
     for _ in 0..20 {
-        submit(format!("http://127.0.0.1:{}/", slow.port)).await;
+        submit(slow.url("/")).await;
     }
     let stop = CancellationToken::new();
     let running = tokio::spawn(post.deliverer.clone().run(stop.clone()));

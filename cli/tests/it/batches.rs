@@ -1,0 +1,109 @@
+//! A batch through an API node, a worker node and a real S3 server.
+
+use std::process::Command;
+use std::time::Duration;
+
+use futures::StreamExt;
+use image::{DynamicImage, ImageFormat, RgbImage};
+use remaster_testkit::{Manner, Receiver, body};
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::harness::{Server, photo};
+use crate::site::{Site, eventually};
+
+const FILES: usize = 100;
+
+/// A picture that compresses to nothing less: 600 x 600, a megabyte.
+fn noise(seed: usize) -> Vec<u8> {
+    let mut state = seed as u32 ^ 0x9e37_79b9;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let image = RgbImage::from_fn(600, 600, |_, _| image::Rgb([byte(), byte(), byte()]));
+    let mut out = std::io::Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(image).write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+/// Whole by its chunks, but its pixels cannot be decoded.
+fn damaged() -> Vec<u8> {
+    let mut png = noise(7);
+    let middle = png.len() / 2;
+    png[middle..middle + 64].fill(0);
+    png
+}
+
+/// The most memory that the process has had, in MiB.
+fn peak(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_files_of_which_two_are_corrupt() {
+    let site = Site::new();
+    let api = site.node_with("api", &[("WEBHOOK_ALLOW", "127.0.0.0/8")]);
+    let worker = site.node("worker");
+    eventually(&api, "/stats", |stats| stats["workers"] == 1).await;
+    let receiver = Receiver::start(Manner::Answers("200 OK")).await;
+    let mut form = Form::new().text("background", "false").text("webhook_url", receiver.url("/"));
+    let whole = photo(64, 48);
+    for number in 0..FILES {
+        let bytes = match number {
+            13 => whole[..whole.len() / 2].to_vec(),
+            57 => damaged(),
+            _ => noise(number),
+        };
+        form = form.part("file", Part::bytes(bytes).file_name(format!("photo {number}.png")));
+    }
+    let answer = api.http.post(api.url("/batches")).multipart(form).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let batch: Value = answer.json().await.unwrap();
+    let path = format!("/batches/{}", batch["id"].as_str().unwrap());
+    let uploaded = peak(&api);
+
+    let done = async {
+        loop {
+            let batch = api.json(&format!("{path}?wait=20")).await;
+            if batch["status"] != "open" {
+                return batch;
+            }
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(180), done).await.expect("the batch ends");
+    assert_eq!(done["counts"], json!({"queued": 0, "processing": 0, "succeeded": 98, "failed": 2, "canceled": 0}));
+    let failed: Vec<_> = done["jobs"].as_array().unwrap().iter().filter(|job| job["status"] == "failed").collect();
+    let names: Vec<_> = failed.iter().map(|job| &job["input"]["filename"]).collect();
+    assert_eq!(names, ["photo 13.png", "photo 57.png"]);
+    assert!(failed.iter().all(|job| job["error"]["code"] == "image_corrupt"), "{failed:?}");
+    // What was refused at the door cost nothing; damage that only decoding finds is the picture's fault.
+    assert_eq!(api.json("/quota").await["used"], 99);
+
+    let zip = site.folder.path().join("results.zip");
+    let mut file = tokio::fs::File::create(&zip).await.unwrap();
+    let mut bytes = api.http.get(api.url(&format!("{path}/results.zip"))).send().await.unwrap().bytes_stream();
+    while let Some(piece) = bytes.next().await {
+        file.write_all(&piece.unwrap()).await.unwrap();
+    }
+    file.flush().await.unwrap();
+    let downloaded = peak(&api);
+    println!("peak memory of the API: {uploaded} MiB after the upload, {downloaded} MiB after the download");
+    assert!(downloaded < 150, "{downloaded} MiB");
+    let size = std::fs::metadata(&zip).unwrap().len();
+    assert!(size > 200_000_000, "{size}");
+
+    let tested = Command::new("unzip").arg("-t").arg(&zip).output().unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(tested.status.success(), "{said}");
+    assert_eq!(said.lines().filter(|line| line.trim_end().ends_with("OK")).count(), 98, "{said}");
+    assert!(said.contains("photo 0.png") && !said.contains("photo 13.png"), "{said}");
+
+    let told: Value = serde_json::from_str(body(&receiver.next(Duration::from_secs(10)).await)).unwrap();
+    assert_eq!((&told["type"], &told["data"]["counts"]), (&json!("batch.completed"), &done["counts"]));
+    assert_eq!(told["data"]["jobs"].as_array().unwrap().len(), FILES);
+    drop(worker);
+}
