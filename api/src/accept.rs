@@ -93,6 +93,8 @@ impl Intake<'_> {
             }
         }
 
+        refuse_all_refused(&files)?;
+
         let id = BatchId::random();
         let job = |Arrived { job, input, refused, .. }| NewJob { refused, ..NewJob::new(job, params.clone(), input) };
         let jobs: Vec<_> = files.into_iter().map(job).collect();
@@ -100,8 +102,17 @@ impl Intake<'_> {
         // Once the store is asked the jobs may be there, even if nobody waits for its answer any more.
         let (jobs, replayed) = self.submit(new, stored.keep()).await?;
         let id = jobs.first().and_then(|job| job.batch).unwrap_or(id);
-        let what = self.api.store.batch(id).await?.ok_or_else(Problem::batch_not_found)?;
-        Ok(Accepted { what, replayed })
+        // It is there, also if the store does not answer again.
+        let kept = self.api.store.batch(id).await.ok().flatten();
+        let as_submitted = || BatchRecord {
+            id,
+            client: self.client.0,
+            created_at: jobs.first().map_or_else(|| self.api.store.now(), |job| job.created_at),
+            cancel_requested: false,
+            jobs,
+            webhook: None,
+        };
+        Ok(Accepted { what: kept.unwrap_or_else(as_submitted), replayed })
     }
 
     fn idempotency(
@@ -130,9 +141,7 @@ impl Intake<'_> {
         match self.api.store.submit(new).await {
             Ok(submitted) => {
                 if submitted.replayed {
-                    for job in stored {
-                        undo::delete(self.api, job).await;
-                    }
+                    undo::delete_all(self.api, stored).await;
                 }
                 Ok((submitted.jobs, submitted.replayed))
             }
@@ -144,6 +153,19 @@ impl Intake<'_> {
                 Err(refused.into())
             }
         }
+    }
+}
+
+/// A batch of nothing but refused files is refused, as one of them alone would be.
+fn refuse_all_refused(files: &[Arrived]) -> Answer<()> {
+    let refused: Vec<_> = files.iter().filter_map(|file| Some((file, file.refused.as_ref()?))).collect();
+    match refused[..] {
+        [(file, error), ..] if refused.len() == files.len() => {
+            let name = file.input.filename.as_deref().unwrap_or("the first");
+            let detail = format!("None of the {} files can be used; {name:?}: {}", files.len(), error.message);
+            Err(Problem::new(error.code, detail))
+        }
+        _ => Ok(()),
     }
 }
 

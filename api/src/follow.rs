@@ -48,6 +48,11 @@ pub trait Followed: Send + 'static {
 
     fn id(&self) -> Uuid;
 
+    /// How long it is not looked at again, however often it changes.
+    fn rest(_state: &Self::State) -> Duration {
+        Duration::ZERO
+    }
+
     /// As it stands now.
     fn look<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Answer<Self::State>>;
 
@@ -125,6 +130,7 @@ impl<F: Followed> Follower<F> {
     /// unless they are the end.
     async fn look(&mut self) -> Option<F::State> {
         let ready = self.last + F::EVERY;
+        let rest = self.told.as_ref().map(F::rest).unwrap_or_default();
         let mut newest = None;
         loop {
             tokio::select! {
@@ -133,6 +139,7 @@ impl<F: Followed> Follower<F> {
                 () = tokio::time::sleep(FALLBACK) => {}
                 () = self.api.stopping.cancelled() => return None,
             }
+            tokio::time::sleep(rest).await;
             // A store that does not answer now is asked again at its next sign of life.
             let Ok(state) = self.what.look(&self.api).await else { continue };
             if F::is_over(&state) || Instant::now() >= ready {

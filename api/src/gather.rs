@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::multipart::Field;
-use axum::http::header;
 use remaster_shared::blob::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, JobId};
 use remaster_shared::quota::Quota;
 
+use crate::form::{ENVELOPE, Form, Part, content_type, declared};
 use crate::options::Options;
 use crate::problem::{Answer, Problem, over_quota};
 use crate::state::Shared;
 use crate::undo;
-use crate::upload::{ENVELOPE, Spooled, add_option, form, malformed, spool_part};
+use crate::upload::{Spool, too_large};
 
-/// The longest that a batch's upload may take.
+/// The longest that a batch's upload may take: well before the sweep takes its first files for orphans.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// What the form may hold besides, per file: its part's header.
 const HEADER: u64 = 4096;
@@ -26,7 +25,7 @@ const HEADER: u64 = 4096;
 pub struct Arrived {
     pub job: JobId,
     pub input: InputInfo,
-    /// SHA-256 of its bytes; zeros for one that was too large to be read.
+    /// SHA-256 of its bytes.
     pub hash: [u8; 32],
     /// Why it will be no picture. Then nothing of it is in the storage.
     pub refused: Option<JobError>,
@@ -42,35 +41,36 @@ pub struct Gathered {
 /// Takes the files and the options out of `request`; options of the query are already in `options`. With a `quota`, no more
 /// files are read than it has units left.
 pub async fn gather(api: &Shared, request: Request, options: Options, quota: Option<Quota>) -> Answer<Gathered> {
-    let _turn = api.uploads.acquire().await;
+    let _turn = api.batches.acquire().await;
     let late = || Problem::new(ErrorCode::RequestTimeout, "The upload took too long; nothing was charged.");
     tokio::time::timeout(LONGEST, gather_now(api, request, options, quota)).await.map_err(|_| late())?
 }
 
 async fn gather_now(api: &Shared, request: Request, mut options: Options, quota: Option<Quota>) -> Answer<Gathered> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+    if content_type(&request) != "multipart/form-data" {
         let detail = "Send the images as multipart/form-data, each in a part named file.";
         return Err(Problem::new(ErrorCode::MissingFile, detail));
     }
     let most = api.settings.max_batch_files;
     let limit = (api.settings.max_upload_bytes + HEADER).saturating_mul(most as u64).saturating_add(ENVELOPE);
-    let mut parts = form(request, limit).await?;
+    if declared(&request).is_some_and(|length| length > limit) {
+        return Err(too_many(most));
+    }
+    let mut form = Form::of(request, limit).await?;
     let mut files = Vec::new();
     let mut stored = Stored { api: Arc::clone(api), jobs: Vec::new() };
-    while let Some(part) = parts.next_field().await.map_err(malformed)? {
-        if part.name() != Some("file") {
-            add_option(&mut options, part).await?;
+    while let Some(part) = form.next().await? {
+        if !part.is_file() {
+            part.add_to(&mut options).await?;
             continue;
         }
         if files.len() == most {
-            let detail = format!("There are more than {most} files (MAX_BATCH_FILES); nothing was charged.");
-            return Err(Problem::new(ErrorCode::BatchTooLarge, detail));
-        }
-        if let Some(quota) = quota.filter(|quota| stored.jobs.len() as u64 >= quota.remaining) {
-            return Err(over_quota(quota));
+            return Err(too_many(most));
         }
         files.push(arrive(api, part, &mut stored).await?);
+        if let Some(quota) = quota.filter(|quota| stored.jobs.len() as u64 > quota.remaining) {
+            return Err(over_quota(quota));
+        }
     }
     if files.is_empty() {
         return Err(Problem::new(ErrorCode::MissingFile, "There is no image: no part is named file."));
@@ -78,23 +78,27 @@ async fn gather_now(api: &Shared, request: Request, mut options: Options, quota:
     Ok(Gathered { files, options, stored })
 }
 
+fn too_many(most: usize) -> Problem {
+    let detail = format!("There are more than {most} files (MAX_BATCH_FILES); nothing was charged.");
+    Problem::new(ErrorCode::BatchTooLarge, detail)
+}
+
 /// One file: into the spool, looked at, and into the storage. A file that is refused is no reason to refuse the others.
-async fn arrive(api: &Shared, part: Field<'_>, stored: &mut Stored) -> Answer<Arrived> {
-    let job = JobId::random();
-    let (filename, spooled) = spool_part(api, part).await;
-    let unread = |filename, bytes| InputInfo { filename, format: None, width: 0, height: 0, bytes };
-    let spooled = match spooled {
-        Ok(spooled) => spooled,
-        Err(problem) if problem.code == ErrorCode::FileTooLarge => {
-            let refused = Some(JobError::new(problem.code, problem.detail));
-            let input = unread(filename, api.settings.max_upload_bytes.saturating_add(1));
-            return Ok(Arrived { job, input, hash: [0; 32], refused });
-        }
-        Err(problem) => return Err(problem),
-    };
-    let Spooled { bytes, hash, .. } = spooled;
+async fn arrive(api: &Shared, mut part: Part<'_>, stored: &mut Stored) -> Answer<Arrived> {
+    let (job, filename) = (JobId::random(), part.filename());
+    let mut spool = Spool::new(api).await?;
+    let mut fits = true;
+    while let Some(chunk) = part.chunk().await? {
+        fits = spool.add(&chunk).await?;
+    }
+    let spooled = spool.finish().await?;
+    let (bytes, hash) = (spooled.bytes, spooled.hash);
     let looked = match bytes {
         0 => Err(JobError::new(ErrorCode::ImageCorrupt, "The file is empty.")),
+        _ if !fits => {
+            let Problem { code, detail, .. } = too_large(api.settings.max_upload_bytes);
+            Err(JobError::new(code, detail))
+        }
         _ => spooled.look(filename.clone()).await?,
     };
     match looked {
@@ -103,7 +107,10 @@ async fn arrive(api: &Shared, part: Field<'_>, stored: &mut Stored) -> Answer<Ar
             api.blobs.put_file(BlobKey::Input(job), spooled.file.path()).await?;
             Ok(Arrived { job, input, hash, refused: None })
         }
-        Err(error) => Ok(Arrived { job, input: unread(filename, bytes), hash, refused: Some(error) }),
+        Err(error) => {
+            let input = InputInfo { filename, format: None, width: 0, height: 0, bytes };
+            Ok(Arrived { job, input, hash, refused: Some(error) })
+        }
     }
 }
 
@@ -130,11 +137,7 @@ impl Drop for Stored {
     fn drop(&mut self) {
         let (api, jobs) = (Arc::clone(&self.api), std::mem::take(&mut self.jobs));
         if !jobs.is_empty() {
-            tokio::spawn(async move {
-                for job in jobs {
-                    undo::delete(&api, job).await;
-                }
-            });
+            tokio::spawn(async move { undo::delete_all(&api, jobs).await });
         }
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod etag;
 mod fleet;
 mod follow;
+mod form;
 mod gather;
 mod links;
 mod openapi;

@@ -17,6 +17,7 @@ pub(crate) use webhooks::with_webhooks;
             network address and UTC day, without accounts. Errors are `application/problem+json`; `code` is stable.",
         license(name = "MIT", identifier = "MIT"),
     ),
+    components(schemas(remaster_shared::job::BatchSummary)),
     tags(
         (name = "jobs", description = "Images in, PNGs out"),
         (name = "batches", description = "Many images at once"),
@@ -25,6 +26,20 @@ pub(crate) use webhooks::with_webhooks;
     ),
 )]
 struct Base;
+
+/// Bytes that are no text: a picture, or a ZIP of them.
+pub struct Binary;
+
+impl utoipa::PartialSchema for Binary {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Binary)))
+            .into()
+    }
+}
+
+impl ToSchema for Binary {}
 
 pub(crate) fn base() -> OpenApi {
     Base::openapi()
@@ -41,13 +56,13 @@ pub fn document() -> OpenApi {
 #[expect(dead_code, reason = "only its documentation is used; options are parsed one by one, to name the wrong one")]
 pub struct OptionFields {
     /// How much larger, per side.
-    #[param(inline, default = 2)]
+    #[param(inline)]
     scale: Option<remaster_shared::job::Scale>,
     /// An installed upscaler's id, or `auto`.
     #[param(default = "auto")]
     model: Option<String>,
-    /// Whether faces are restored: where possible, never, or else refuse.
-    #[param(inline, default = "auto")]
+    /// Whether faces are restored: where possible (`auto`, the default), never, or else refuse.
+    #[param(inline)]
     faces: Option<remaster_shared::job::FaceMode>,
     /// 0 keeps the face as enlarged, 1 takes the restored one whole.
     #[param(minimum = 0, maximum = 1, default = 1)]
@@ -55,8 +70,8 @@ pub struct OptionFields {
     /// False: Lanczos instead of the network for everything but faces.
     #[param(default = true)]
     background: Option<bool>,
-    /// Whether EXIF is kept. Orientation is always applied, the ICC profile always kept.
-    #[param(inline, default = "strip")]
+    /// Whether EXIF is kept; by default it is not. Orientation is always applied, the ICC profile always kept.
+    #[param(inline)]
     metadata: Option<remaster_shared::job::MetadataPolicy>,
     /// Where to be told of the end, by a signed POST (see Webhooks). Public http(s) addresses only.
     #[param(format = "uri", max_length = 2048)]

@@ -145,8 +145,10 @@ impl From<SubmitError> for Problem {
 
 /// The refusal of a client that has used its day up.
 pub fn over_quota(quota: Quota) -> Problem {
-    let detail =
-        format!("{} of {} images are used today; the quota resets at {}.", quota.used, quota.limit, quota.reset);
+    let detail = format!(
+        "{} of {} images are used today, {} are left; nothing was charged. The quota resets at {}.",
+        quota.used, quota.limit, quota.remaining, quota.reset
+    );
     Problem { quota: Some(quota), ..Problem::new(ErrorCode::QuotaExceeded, detail) }
 }
 

@@ -55,12 +55,15 @@ pub struct Api {
     pub stopping: CancellationToken,
     /// Uploads being received at once.
     pub uploads: Semaphore,
+    /// The same for batches, which take their time.
+    pub batches: Semaphore,
     pub metrics: Arc<Metrics>,
 }
 
 impl Api {
     /// Uploads received at once; more wait for their turn, unread.
     pub const UPLOADS: usize = 64;
+    pub const BATCHES: usize = 16;
 }
 
 pub type Shared = Arc<Api>;

@@ -12,35 +12,41 @@ use crate::state::Api;
 const TRIES: u32 = 60;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Forgets `jobs`, which the store refused with `error`.
+/// Forgets `jobs`, which the store refused with `error`. Goes on when nobody waits for it any more.
 pub async fn forget(api: &Arc<Api>, jobs: Vec<JobId>, error: &SubmitError) {
+    let forgetting = Arc::clone(api);
     match error {
         // Without an answer, the store may have carried the submit out: that is found out when it is back.
         SubmitError::Store(_) => {
-            let api = Arc::clone(api);
-            tokio::spawn(async move {
-                for job in jobs {
-                    withdraw(&api, job).await;
-                }
-            });
+            tokio::spawn(async move { withdraw(&forgetting, jobs).await });
         }
         _ => {
-            for job in jobs {
-                delete(api, job).await;
-            }
+            let _ = tokio::spawn(async move { delete_all(&forgetting, jobs).await }).await;
         }
     }
 }
 
-async fn withdraw(api: &Api, job: JobId) {
-    for _ in 0..TRIES {
-        tokio::time::sleep(PAUSE).await;
-        if api.store.withdraw(job).await.is_ok() {
-            delete(api, job).await;
-            return;
+async fn withdraw(api: &Api, jobs: Vec<JobId>) {
+    let mut left = TRIES;
+    tokio::time::sleep(PAUSE).await;
+    for job in jobs {
+        while api.store.withdraw(job).await.is_err() {
+            if left == 0 {
+                tracing::warn!(%job, "whether a refused job was kept is not known; the store does not answer");
+                return;
+            }
+            left -= 1;
+            tokio::time::sleep(PAUSE).await;
         }
+        delete(api, job).await;
     }
-    tracing::warn!(%job, "whether a refused job was kept is not known; the store does not answer");
+}
+
+/// Deletes the pictures of jobs that are not there.
+pub async fn delete_all(api: &Api, jobs: Vec<JobId>) {
+    for job in jobs {
+        delete(api, job).await;
+    }
 }
 
 /// Deletes the picture of a job that is not there.

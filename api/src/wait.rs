@@ -11,7 +11,7 @@ use crate::state::Api;
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// It is looked at this often while waiting, should a notification be lost.
-pub const FALLBACK: Duration = Duration::from_secs(15);
+pub const FALLBACK: Duration = Duration::from_secs(60);
 
 /// The seconds of `?wait=` or `Prefer: wait=`.
 pub fn parse(name: &str, text: &str) -> Answer<Duration> {
@@ -22,11 +22,12 @@ pub fn parse(name: &str, text: &str) -> Answer<Duration> {
         .ok_or_else(|| Problem::parameter(name, text, "whole seconds from 0 to 60"))
 }
 
-/// What `look` gives of `id` once it is `enough`, or as it stands after `at_most`, or when the server is about to stop.
+/// What `look` gives of `id` once it is `enough`, or as it stands after `at_most`, or when the server is about to stop. Looks
+/// are `rest` apart: changes that come sooner are seen together.
 pub async fn until<T, L>(
     api: &Api,
     id: Uuid,
-    at_most: Duration,
+    (at_most, rest): (Duration, Duration),
     look: impl Fn() -> L,
     enough: impl Fn(&T) -> bool,
 ) -> Answer<T>
@@ -41,11 +42,13 @@ where
         if enough(&seen) || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {
             return Ok(seen);
         }
+        let rested = tokio::time::sleep(rest);
         let next_look = deadline.min(tokio::time::Instant::now() + FALLBACK);
         tokio::select! {
             () = watch.changed() => {}
             () = tokio::time::sleep_until(next_look) => {}
-            () = api.stopping.cancelled() => {}
+            () = api.stopping.cancelled() => continue,
         }
+        rested.await;
     }
 }

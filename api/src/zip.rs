@@ -106,17 +106,26 @@ fn safe(name: &str) -> String {
     stem.truncate(stem.floor_char_boundary(NAME));
     // A dot first hides a file, dots and spaces last are dropped by some systems.
     let stem = stem.trim_matches(['.', ' ']);
-    let device = ["con", "prn", "aux", "nul"].contains(&stem.to_lowercase().as_str())
-        || stem.len() == 4 && ["com", "lpt"].contains(&stem.to_lowercase().get(..3).unwrap_or_default());
     match stem {
         "" => "picture".to_owned(),
-        stem if device => format!("{stem}_"),
+        stem if is_device(stem) => format!("_{stem}"),
         stem => stem.to_owned(),
     }
 }
 
+/// Windows takes such a name for a device, whatever follows its first dot.
+fn is_device(stem: &str) -> bool {
+    let first = stem.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+    let numbered = first.strip_prefix("com").or_else(|| first.strip_prefix("lpt"));
+    let digit = |rest: &str| rest.chars().count() == 1 && rest.chars().all(|c| "0123456789¹²³".contains(c));
+    ["con", "prn", "aux", "nul"].contains(&first.as_str()) || numbered.is_some_and(digit)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{Read, Seek, SeekFrom};
+
     use super::*;
 
     #[test]
@@ -132,13 +141,55 @@ mod tests {
             (Some("..\\..\\x:y?.jpg"), "_.._x_y_.png"),
             (Some("Großmutter 1932.jpg"), "Großmutter 1932.png"),
             (Some("archive.tar.gz"), "archive.tar.png"),
-            (Some("NUL.jpg"), "NUL_.png"),
-            (Some("com1.jpg"), "com1_.png"),
+            (Some("NUL.jpg"), "_NUL.png"),
+            (Some("com1.jpg"), "_com1.png"),
+            (Some("con.tar.jpg"), "_con.tar.png"),
+            (Some("comp.jpg"), "comp.png"),
+            (Some("console.jpg"), "console.png"),
             (Some("no ending"), "no ending.png"),
             (Some("dots... .jpg"), "dots.png"),
         ] {
             assert_eq!(names.png(original), name, "{original:?}");
         }
         assert_eq!(names.png(Some(&"ü".repeat(255))).len(), NAME + 4);
+    }
+
+    /// Past 4 GiB the directory needs the larger form of its fields. Zeros, so that neither side takes room on the disk.
+    #[tokio::test]
+    async fn a_large_zip_is_whole() {
+        const SIZE: u64 = 2_300_000_000;
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let mut entries = Vec::new();
+        for number in 0..2 {
+            let key = BlobKey::Output(remaster_shared::job::JobId::random(), 1);
+            let path = folder.path().join(key.to_string());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            File::create(path).unwrap().set_len(SIZE).unwrap();
+            entries.push(Entry { name: format!("{number}.png"), key, bytes: SIZE });
+        }
+        let last = BlobKey::Output(remaster_shared::job::JobId::random(), 1);
+        std::fs::create_dir_all(folder.path().join(last.to_string()).parent().unwrap()).unwrap();
+        std::fs::write(folder.path().join(last.to_string()), b"the last").unwrap();
+        entries.push(Entry { name: "last.png".into(), key: last, bytes: 8 });
+
+        let path = folder.path().join("large.zip");
+        let mut zip = File::create(&path).unwrap();
+        let mut pieces = stream(blobs, entries);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.unwrap();
+            if piece.iter().all(|byte| *byte == 0) {
+                zip.seek(SeekFrom::Current(piece.len() as i64)).unwrap();
+            } else {
+                zip.write_all(&piece).unwrap();
+            }
+        }
+        let mut zip = zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!((zip.len(), zip.by_index(1).unwrap().size()), (3, SIZE));
+        let mut entry = zip.by_name("last.png").unwrap();
+        assert!(entry.header_start() > u64::from(u32::MAX));
+        let mut content = String::new();
+        entry.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "the last");
     }
 }

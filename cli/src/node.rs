@@ -103,6 +103,7 @@ impl Node {
             settings,
             stopping: self.requested.clone(),
             uploads: Semaphore::new(Api::UPLOADS),
+            batches: Semaphore::new(Api::BATCHES),
             metrics: self.metrics.clone(),
         };
         tracing::info!("listening on http://{}, documentation at /docs", listener.local_addr()?);
@@ -170,6 +171,7 @@ impl Node {
     /// Runs until a signal, then lets everything end.
     pub async fn until_stopped(mut self) -> anyhow::Result<ExitCode> {
         tokio::select! {
+            biased;
             () = self.requested.cancelled() => {}
             asked = stop_requested() => asked?,
             Some(ended) = self.parts.join_next() => {

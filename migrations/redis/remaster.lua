@@ -33,6 +33,8 @@ local P = '{rm}:'
 local TIES = 16
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
+-- Bodies of webhooks handed out in one call, in bytes, give or take those of one host.
+local HOOK_BYTES = 4000000
 -- When a record that cannot be forgotten yet is considered again.
 local LATER = 600000
 -- How long an idempotency key is known: a day, as in shared/src/store/mod.rs.
@@ -247,7 +249,7 @@ local function submit(_, a)
     local last = redis.call('ZRANGE', P .. 'idle', -1, -1, 'WITHSCORES')
     if #last > 0 then redis.call('SET', P .. 'vt', exact(math.max(virtual_now(), tonumber(last[2])))) end
   end
-  used = redis.call('HINCRBY', quota, client, asked)
+  if asked > 0 then used = redis.call('HINCRBY', quota, client, asked) end
   redis.call('INCRBY', P .. 'used:' .. day, asked)
   redis.call('EXPIRE', quota, 259200)
   redis.call('EXPIRE', P .. 'used:' .. day, 259200)
@@ -287,6 +289,17 @@ local function submit(_, a)
   end
   wake()
   return cjson.encode({ used = used, now = now })
+end
+
+-- As library 2 had it, for nodes of that release: no batch, no webhook, no refused files.
+local function submit_2(_, a)
+  local jobs = (#a - 7) / 4
+  local now = { a[1], a[2], a[3], a[4], a[5], a[6], a[7], '', '', '', tostring(jobs) }
+  for i = 1, jobs do
+    for field = 1, 4 do table.insert(now, a[7 + (i - 1) * 4 + field]) end
+    table.insert(now, '')
+  end
+  return submit(nil, now)
 end
 
 local function promote(now)
@@ -468,11 +481,24 @@ local function cancel(_, a)
   return cjson.encode({ finished = not call_off(job, now), job = job })
 end
 
+-- How a webhook stands, without what only its deliverer needs.
+local function standing(subject)
+  local fields = { 'attempts', 'due', 'ended', 'last' }
+  local values, hook = redis.call('HMGET', P .. 'h:' .. subject, unpack(fields)), nil
+  for i, name in ipairs(fields) do
+    if values[i] then
+      hook = hook or {}
+      hook[name] = values[i]
+    end
+  end
+  return hook
+end
+
 local function read_batch(id)
   local batch, jobs = hash(P .. 'b:' .. id), {}
   if not batch then return nil end
   for _, job in ipairs(redis.call('LRANGE', P .. 'bj:' .. id, 0, -1)) do table.insert(jobs, load(job)) end
-  return { batch = batch, jobs = jobs, hook = hash(P .. 'h:' .. id) }
+  return { batch = batch, jobs = jobs, hook = standing(id) }
 end
 
 -- batch
@@ -496,12 +522,13 @@ end
 -- now, lease, how many altogether, how many to one host, then pairs: a host, how many to it are under way
 local function due_hooks(_, a)
   local now, lease, room, per_host = time(a[1]), tonumber(a[2]), tonumber(a[3]), tonumber(a[4])
-  local busy, found, next = {}, {}, -1
+  local busy, found, next, size = {}, {}, -1, 0
   for i = 5, #a, 2 do busy[a[i]] = tonumber(a[i + 1]) end
   local hosts = redis.call('ZRANGE', P .. 'hooks', 0, STEP - 1, 'WITHSCORES')
   for i = 1, #hosts, 2 do
     local host, earliest = hosts[i], tonumber(hosts[i + 1])
     local free = math.min(per_host - (busy[host] or 0), room - #found)
+    if size > HOOK_BYTES then free = 0 end
     if free > 0 then
       if earliest <= now then
         local line = P .. 'hk:' .. host
@@ -509,7 +536,9 @@ local function due_hooks(_, a)
         for _, subject in ipairs(due) do
           redis.call('ZADD', line, now + lease, subject)
           redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
-          table.insert(found, hash(P .. 'h:' .. subject))
+          local hook = hash(P .. 'h:' .. subject)
+          size = size + #(hook.body or '')
+          table.insert(found, hook)
         end
         earliest = place_host(host)
         free = free - #due
@@ -558,7 +587,7 @@ local function get(_, a)
       end
     end
   end
-  return cjson.encode({ job = job, position = position, hook = hash(P .. 'h:' .. job.id) })
+  return cjson.encode({ job = job, position = position, hook = standing(job.id) })
 end
 
 -- Whether somebody is still to be told of a job or a batch.
@@ -589,8 +618,9 @@ local function reap(_, a)
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'done', '-inf', now - tonumber(a[3]), 'LIMIT', 0, STEP)) do
     local job = load(id)
-    -- Only once its blobs are gone, and whoever is to be told of it was: the record is what remembers.
-    local held = not job.input_gone or job.output or untold(id) or (job.batch and untold(job.batch))
+    -- Only once its blobs are gone, whoever is to be told of it was, and its batch has ended: the record is what remembers.
+    local held = not job.input_gone or job.output or untold(id)
+    if job.batch then held = held or untold(job.batch) or redis.call('HGET', P .. 'b:' .. job.batch, 'open') ~= '0' end
     if job.status ~= 'succeeded' and not held then
       redis.call('HINCRBY', P .. 'n', job.status, -1)
       redis.call('DEL', P .. 'j:' .. id, P .. 'h:' .. id)
@@ -665,7 +695,8 @@ local function legal(_, a)
   return (LEGAL[a[1]] or {})[a[2]] and 1 or 0
 end
 
-redis.register_function('rm_submit', submit)
+redis.register_function('rm_submit', submit_2)
+redis.register_function('rm_submit_3', submit)
 redis.register_function('rm_claim', claim)
 redis.register_function('rm_heartbeat', heartbeat)
 redis.register_function('rm_progress', progress)

@@ -30,7 +30,8 @@ CREATE TABLE hooks (
     ended    TEXT    CHECK (ended IN ('delivered', 'failed'))
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX hooks_due ON hooks (host, due) WHERE due IS NOT NULL;
+CREATE INDEX hooks_host ON hooks (host, due) WHERE due IS NOT NULL;
+CREATE INDEX hooks_due  ON hooks (due)       WHERE due IS NOT NULL;
 
 CREATE TRIGGER job_ends AFTER UPDATE OF finished_at ON jobs
 WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL BEGIN

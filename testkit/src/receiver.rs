@@ -78,13 +78,17 @@ impl Receiver {
         std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn first(&self) -> Option<String> {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        if received.is_empty() { None } else { Some(received.remove(0)) }
+    }
+
     /// The next request, which has to come within `at_most`.
     pub async fn next(&self, at_most: Duration) -> String {
         let come = async {
             loop {
-                let mut received = self.received();
-                if !received.is_empty() {
-                    return received.remove(0);
+                if let Some(request) = self.first() {
+                    return request;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Orphans are looked for every so many rounds: it lists the whole storage.
 const SWEEP_ROUNDS: u32 = 240;
 /// A blob younger than this may belong to a submit that is under way.
-const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+const ORPHAN_AGE: Duration = Duration::from_secs(2 * 3600);
 /// Blobs deleted per round.
 const AT_ONCE: usize = 1000;
 

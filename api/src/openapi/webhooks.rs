@@ -1,9 +1,9 @@
 //! What the service sends to others, as the document's `webhooks`.
 
 use remaster_shared::job::{BatchView, JobView};
-use remaster_shared::webhook::event::Event;
+use remaster_shared::webhook::event::EventType;
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoParams, OpenApi as _};
+use utoipa::{IntoParams, OpenApi as _, ToSchema};
 
 /// Headers of every webhook, as Standard Webhooks 1.0 has them.
 #[derive(IntoParams)]
@@ -23,13 +23,26 @@ struct SignedHeaders {
 }
 
 macro_rules! webhooks {
-    ($($name:ident, $event:literal, $body:ty, $summary:literal;)*) => {
+    ($($name:ident, $event:literal, $body:ident, $data:ty, $summary:literal;)*) => {
         $(
+            #[doc = $summary]
+            #[derive(ToSchema)]
+            #[expect(dead_code, reason = "only its documentation is used")]
+            struct $body {
+                #[schema(rename = "type")]
+                kind: EventType,
+                /// When it happened, not when it is sent.
+                #[schema(value_type = String, format = DateTime)]
+                timestamp: jiff::Timestamp,
+                /// As the API shows it.
+                data: $data,
+            }
+
             #[utoipa::path(
                 post, path = $event, operation_id = $event, tag = "webhooks", summary = $summary, params(SignedHeaders),
                 description = "Any 2xx within 15 seconds is success; redirects are not followed. Otherwise it is sent again \
                     after 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; a `Retry-After` of 429 and 503 is obeyed, 410 ends it.",
-                request_body = Event<$body>,
+                request_body = $body,
                 responses(
                     (status = "2XX", description = "Heard"),
                     (status = 410, description = "Do not come again"),
@@ -46,10 +59,10 @@ macro_rules! webhooks {
 }
 
 webhooks! {
-    succeeded, "job.succeeded", JobView, "A job has its picture";
-    failed, "job.failed", JobView, "A job failed";
-    canceled, "job.canceled", JobView, "A job was canceled";
-    completed, "batch.completed", BatchView, "Every job of a batch has ended";
+    succeeded, "job.succeeded", JobSucceeded, JobView, "A job has its picture";
+    failed, "job.failed", JobFailed, JobView, "A job failed";
+    canceled, "job.canceled", JobCanceled, JobView, "A job was canceled";
+    completed, "batch.completed", BatchCompleted, BatchView, "Every job of a batch has ended";
 }
 
 /// The document with them in it.

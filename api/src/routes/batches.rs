@@ -1,5 +1,7 @@
 //! Batches: many images in one request, and what becomes of them together.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -11,11 +13,11 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, Status, UrlBase};
 use remaster_shared::store::CancelError;
 
-use super::jobs::{Pairs, ShowQuery, shown, wait_of};
+use super::jobs::{Pairs, ShowQuery, has_another, shown, wait_of};
 use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
 use crate::links::Links;
-use crate::openapi::{BatchForm, OptionFields};
+use crate::openapi::{BatchForm, Binary, OptionFields};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::{Api, Shared};
@@ -26,7 +28,7 @@ use crate::zip::{self, Entry, Names};
 ///
 /// Send `multipart/form-data` with each image in a part named `file`; the options apply to all. Every file becomes a job of
 /// the batch, in the order they come. A file that is refused (no picture, cut short, too large) is a job that has failed from the start, and
-/// costs nothing; the others go on. They are charged all or none. A `webhook_url` is told once, of the whole batch
+/// costs nothing; the others go on. Only a batch of nothing but such files is refused, as one of them would be. They are charged all or none. A `webhook_url` is told once, of the whole batch
 /// (`batch.completed`).
 #[utoipa::path(
     post, path = "/batches", tag = "batches", params(OptionFields, KeyHeader),
@@ -42,8 +44,9 @@ use crate::zip::{self, Entry, Names};
             ("cancel" = (operation_id = "cancel_batch", parameters(("id" = "$response.body#/id")))))),
         (status = 400, description = "`invalid_parameter`, `missing_file`, `invalid_webhook_url`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "`batch_too_large`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`idempotency_key_reused`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`batch_too_large`, `file_too_large`: the form as a whole", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_format`, of every file", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`idempotency_key_reused`; `image_corrupt`, of every file", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`quota_exceeded`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "`internal`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`queue_full`, `store_unavailable`, `storage_unavailable`, `model_unavailable`",
@@ -71,7 +74,8 @@ fn accepted_batch(batch: &BatchRecord, base: &UrlBase) -> Response {
 
 /// Look at a batch
 ///
-/// `ETag` changes with the batch; `If-None-Match` answers 304. With `?wait=N` the answer is held until the batch changes.
+/// `ETag` changes with the batch; `If-None-Match` answers 304. With `?wait=N` the answer is held until
+/// one of its counts changes.
 #[utoipa::path(
     get, path = "/batches/{id}", tag = "batches", params(("id" = BatchId, Path), ShowQuery),
     responses(
@@ -93,9 +97,10 @@ pub async fn show_batch(
     let mut batch = find(&api, id).await?;
     if let Some(wait) = wait
         && batch.status() == BatchStatus::Open
+        && !has_another(&headers, &batch.view(&base))
     {
-        let seen = batch.summary();
-        batch = wait::until(&api, id.0, wait, || find(&api, id), |batch| batch.summary() != seen).await?;
+        let (seen, rest) = (batch.counts(), rest(&batch));
+        batch = wait::until(&api, id.0, (wait, rest), || find(&api, id), |batch| batch.counts() != seen).await?;
     }
     shown(&batch.view(&base), &headers)
 }
@@ -130,9 +135,9 @@ pub async fn cancel_batch(State(api): State<Shared>, Links(base): Links, Path(id
 #[utoipa::path(
     get, path = "/batches/{id}/results.zip", tag = "batches", params(("id" = BatchId, Path)),
     responses(
-        (status = 200, description = "The ZIP", body = Vec<u8>, content_type = "application/zip"),
-        (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`not_finished`, or no picture came of it", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The ZIP", body = Binary, content_type = "application/zip"),
+        (status = 404, description = "`not_found`, or no picture came of it", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`not_finished`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "`result_expired`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -162,14 +167,20 @@ fn entries(batch: &BatchRecord) -> Answer<Vec<Entry>> {
             bytes: job.result.as_ref().map_or(0, |result| result.bytes),
         })
         .collect();
-    if !entries.is_empty() {
-        return Ok(entries);
+    if batch.jobs.iter().any(|job| job.status == Status::Expired) {
+        // Not without them: nobody would see what is missing.
+        let detail = "The time of the first results is over; those that are left are there one by one.";
+        return Err(Problem::new(ErrorCode::ResultExpired, detail));
     }
-    Err(if batch.jobs.iter().any(|job| job.status == Status::Expired) {
-        Problem::new(ErrorCode::ResultExpired, "The results were deleted when their time had come.")
-    } else {
-        Problem::new(ErrorCode::NotFinished, "No picture came of this batch; each of its jobs says why.")
-    })
+    if entries.is_empty() {
+        return Err(Problem::new(ErrorCode::NotFound, "No picture came of this batch; each of its jobs says why."));
+    }
+    Ok(entries)
+}
+
+/// How long a batch is not looked at again: it is read as a whole.
+pub fn rest(batch: &BatchRecord) -> Duration {
+    Duration::from_millis(50 + batch.jobs.len() as u64)
 }
 
 /// The batch as the store has it now.

@@ -13,7 +13,7 @@ use super::result::rendered;
 use crate::accept::{Accepted, Intake, KeyHeader, key, marked};
 use crate::client::Client;
 use crate::links::Links;
-use crate::openapi::{OptionFields, UploadForm};
+use crate::openapi::{Binary, OptionFields, UploadForm};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::Shared;
@@ -27,14 +27,14 @@ use crate::state::Shared;
     post, path = "/enhance", tag = "jobs", params(OptionFields, KeyHeader),
     request_body(content(
         (UploadForm = "multipart/form-data"),
-        (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
+        (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
     )),
     responses(
-        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png", headers(
+        (status = 200, description = "The picture", body = Binary, content_type = "image/png", headers(
             ("X-Job-Id" = String),
             ("X-Quota-Used" = u64), ("X-Quota-Limit" = u64), ("X-Quota-Reset" = String))),
         (status = 202, description = "Not finished in time; the job goes on", body = JobView),
-        (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_parameter`, `missing_file`, `invalid_webhook_url`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`canceled`: by `DELETE /jobs/{id}` meanwhile", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),

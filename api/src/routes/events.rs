@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, JobId, JobRecord, JobView, UrlBase};
 use uuid::Uuid;
 
-use super::batches::{batch_id, find as find_batch};
+use super::batches::{batch_id, find as find_batch, rest};
 use super::jobs::{find, job_id};
 use crate::etag::version;
 use crate::follow::{Followed, ServerSentEvent, event, follow};
@@ -111,7 +111,6 @@ struct FollowedBatch {
 impl Followed for FollowedBatch {
     type State = BatchRecord;
 
-    /// It is a whole batch that is looked at each time.
     const EVERY: Duration = Duration::from_millis(500);
 
     fn id(&self) -> Uuid {
@@ -120,6 +119,10 @@ impl Followed for FollowedBatch {
 
     fn look<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Answer<BatchRecord>> {
         Box::pin(find_batch(api, self.id))
+    }
+
+    fn rest(batch: &BatchRecord) -> Duration {
+        rest(batch)
     }
 
     fn is_over(batch: &BatchRecord) -> bool {
@@ -133,8 +136,8 @@ impl Followed for FollowedBatch {
 
     fn tell(&self, before: Option<&BatchRecord>, batch: &BatchRecord, version: &str) -> Vec<Event> {
         let Some(before) = before else { return vec![event("batch", &batch.view(&self.base)).id(version)] };
-        let changed = batch.jobs.iter().filter(|job| !before.jobs.contains(job));
-        let mut events: Vec<_> = changed.map(|job| event("job", &job.view(&self.base))).collect();
+        let changed = before.jobs.iter().zip(&batch.jobs).filter(|(before, job)| before != job);
+        let mut events: Vec<_> = changed.map(|(_, job)| event("job", &job.view(&self.base))).collect();
         events.push(if Self::is_over(batch) {
             event("batch", &batch.view(&self.base)).id(version)
         } else {

@@ -16,7 +16,7 @@ use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
 use crate::etag::{is_known, version};
 use crate::links::Links;
-use crate::openapi::{OptionFields, UploadForm};
+use crate::openapi::{Binary, OptionFields, UploadForm};
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::{Api, Shared};
@@ -32,10 +32,11 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// charges nothing. With `Prefer: wait=N` (N up to 60 seconds) the answer is held until the job is finished, and is
 /// then 200. Sent again with the same `Idempotency-Key` within 24 hours, it answers with the same job and charges nothing.
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", params(OptionFields, KeyHeader),
+    post, path = "/jobs", tag = "jobs",
+    params(OptionFields, KeyHeader, ("Prefer" = Option<String>, Header, description = "`wait=N`, N from 0 to 60")),
     request_body(content(
         (UploadForm = "multipart/form-data"),
-        (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
+        (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
     )),
     responses(
         (status = 202, description = "Queued", body = JobView, headers(
@@ -47,7 +48,7 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
             ("fetch" = (operation_id = "result", parameters(("id" = "$response.body#/id")))),
             ("cancel" = (operation_id = "cancel", parameters(("id" = "$response.body#/id")))))),
         (status = 200, description = "Finished within `Prefer: wait`", body = JobView),
-        (status = 400, description = "`invalid_parameter`, `missing_file`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_parameter`, `missing_file`, `invalid_webhook_url`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "`file_too_large`, `image_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_format`", body = ProblemBody, content_type = "application/problem+json"),
@@ -139,10 +140,17 @@ pub async fn show(
     let mut job = find(&api, id).await?;
     if let Some(wait) = wait
         && !job.status.is_terminal()
+        && !has_another(&headers, &job.view(&base))
     {
         let seen = (job.status, job.progress, job.attempt);
-        job = wait::until(&api, id.0, wait, || find(&api, id), |job| (job.status, job.progress, job.attempt) != seen)
-            .await?;
+        job = wait::until(
+            &api,
+            id.0,
+            (wait, Duration::ZERO),
+            || find(&api, id),
+            |job| (job.status, job.progress, job.attempt) != seen,
+        )
+        .await?;
     }
     shown(&job.view(&base), &headers)
 }
@@ -154,11 +162,21 @@ pub fn wait_of(query: Result<Query<ShowQuery>, QueryRejection>) -> Answer<Option
     query.wait.as_deref().map(|text| wait::parse("wait", text)).transpose()
 }
 
+fn tag(body: &[u8]) -> String {
+    format!("\"{}\"", version(body))
+}
+
+/// Whether the caller has a version that is not this one: there is nothing to wait for.
+pub fn has_another(headers: &HeaderMap, view: &impl Serialize) -> bool {
+    let known = || serde_json::to_vec(view).is_ok_and(|body| is_known(headers, &tag(&body)));
+    headers.contains_key(header::IF_NONE_MATCH) && !known()
+}
+
 /// 200 with `view` and its version, or 304 to who has it.
 pub fn shown(view: &impl Serialize, headers: &HeaderMap) -> Answer {
     let body = serde_json::to_vec(view)
         .map_err(|error| Problem::new(ErrorCode::Internal, format!("It cannot be shown: {error}.")))?;
-    let tag = format!("\"{}\"", version(&body));
+    let tag = tag(&body);
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
     if is_known(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
@@ -193,7 +211,7 @@ pub async fn find(api: &Api, id: JobId) -> Answer<JobRecord> {
 
 /// The job when it has ended, or as it stands after `at_most`.
 pub async fn end_of(api: &Api, id: JobId, at_most: Duration) -> Answer<JobRecord> {
-    wait::until(api, id.0, at_most, || find(api, id), |job| job.status.is_terminal()).await
+    wait::until(api, id.0, (at_most, Duration::ZERO), || find(api, id), |job| job.status.is_terminal()).await
 }
 
 /// What is no id is the id of no job.

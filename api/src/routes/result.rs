@@ -13,6 +13,7 @@ use remaster_shared::job::{JobId, JobRecord, JobResult, Status};
 
 use super::jobs::{find, job_id};
 use crate::etag::is_known;
+use crate::openapi::Binary;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::{Api, Shared};
 
@@ -23,8 +24,8 @@ use crate::state::{Api, Shared};
 #[utoipa::path(
     get, path = "/jobs/{id}/result", tag = "jobs", params(("id" = JobId, Path)),
     responses(
-        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png", headers(("ETag" = String))),
-        (status = 206, description = "The asked range of it", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "The picture", body = Binary, content_type = "image/png", headers(("ETag" = String))),
+        (status = 206, description = "The asked range of it", body = Binary, content_type = "image/png"),
         (status = 304, description = "Not changed"),
         (status = 307, description = "It lies there", headers(("Location" = String))),
         (status = 404, description = "`not_found`", body = ProblemBody, content_type = "application/problem+json"),

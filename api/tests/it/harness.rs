@@ -97,6 +97,7 @@ impl Harness {
             settings,
             stopping: CancellationToken::new(),
             uploads: Semaphore::new(Api::UPLOADS),
+            batches: Semaphore::new(Api::BATCHES),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

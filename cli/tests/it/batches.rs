@@ -92,7 +92,8 @@ async fn a_hundred_files_of_which_two_are_corrupt() {
     file.flush().await.unwrap();
     let downloaded = peak(&api);
     println!("peak memory of the API: {uploaded} MiB after the upload, {downloaded} MiB after the download");
-    assert!(downloaded < 150, "{downloaded} MiB");
+    // 100 MB came in and 400 MB went out.
+    assert!(downloaded < 80, "{downloaded} MiB");
     let size = std::fs::metadata(&zip).unwrap().len();
     assert!(size > 200_000_000, "{size}");
 

@@ -11,7 +11,7 @@ use super::egress::{Egress, refusal};
 use super::event::{Event, EventType};
 use super::schedule::{Answer, Jitter, Next, next, retry_after};
 use super::sign::{Message, Signer, headers};
-use crate::job::{JobRecord, Status};
+use crate::job::{BatchRecord, JobRecord, Status};
 use crate::metrics::Metrics;
 use crate::store::{HookRoom, SharedStore, StoreError};
 
@@ -19,7 +19,7 @@ use crate::store::{HookRoom, SharedStore, StoreError};
 mod tests;
 
 /// Attempts under way at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 /// And of these to one host: a site that is slow, or down, must not take the others' places.
 const PER_HOST: usize = 4;
 /// Longest wait before the outbox is looked at again: covers a wake-up that was lost.
@@ -55,6 +55,7 @@ impl Deliverer {
             let wait = match self.store.due_hooks(room).await {
                 Ok(found) => {
                     failing = false;
+                    let none = found.due.is_empty();
                     for hook in found.due {
                         let (deliverer, host) = (self.clone(), hook.target.host().to_owned());
                         *under_way.entry(host.clone()).or_default() += 1;
@@ -62,6 +63,10 @@ impl Deliverer {
                             deliverer.attempt(hook).await;
                             host
                         });
+                    }
+                    // Until there is no more to be had, or no more room.
+                    if !none {
+                        continue;
                     }
                     found.next.unwrap_or(FALLBACK).min(FALLBACK)
                 }
@@ -114,7 +119,10 @@ impl Deliverer {
         let DueHook { subject, target, attempts, body } = hook;
         let body = match body {
             Some(body) => body,
-            None => self.body(subject, &target.base).await?,
+            None => match self.body(subject, &target.base).await? {
+                Some(body) => body,
+                None => return Ok(nothing_to_tell(subject, attempts, self.store.now())),
+            },
         };
         let message = Message {
             id: &format!("msg_{}", subject.id()),
@@ -158,25 +166,30 @@ impl Deliverer {
         }
     }
 
-    /// The event as it is told, from now on with these bytes.
-    async fn body(&self, subject: Subject, base: &crate::job::UrlBase) -> Result<String, StoreError> {
-        let gone = || StoreError(format!("{subject:?} is no longer kept"));
+    /// The event as it is told, from now on with these bytes; `None` of what is not there or has not ended.
+    async fn body(&self, subject: Subject, base: &crate::job::UrlBase) -> Result<Option<String>, StoreError> {
         let body = match subject {
             Subject::Job(id) => {
-                let job = JobRecord { webhook: None, ..self.store.get(id).await?.ok_or_else(gone)? };
-                let timestamp = job.finished_at.ok_or_else(|| StoreError(format!("{id} is not finished")))?;
-                Event { kind: kind(job.status), timestamp, data: job.view(base) }.body()
+                let Some(job) = self.store.get(id).await? else { return Ok(None) };
+                let Some(timestamp) = job.finished_at else { return Ok(None) };
+                let data = JobRecord { webhook: None, ..job };
+                Event { kind: kind(data.status), timestamp, data: data.view(base) }.body()
             }
             Subject::Batch(id) => {
-                let mut batch = self.store.batch(id).await?.ok_or_else(gone)?;
-                batch.webhook = None;
-                let timestamp = batch.finished_at().ok_or_else(|| StoreError(format!("{id} is not finished")))?;
-                Event { kind: EventType::BatchCompleted, timestamp, data: batch.view(base) }.body()
+                let Some(batch) = self.store.batch(id).await? else { return Ok(None) };
+                let Some(timestamp) = batch.finished_at() else { return Ok(None) };
+                let data = BatchRecord { webhook: None, ..batch };
+                Event { kind: EventType::BatchCompleted, timestamp, data: data.view(base) }.body()
             }
         };
-        let body = body.map_err(|error| StoreError(error.to_string()))?;
-        String::from_utf8(body).map_err(|error| StoreError(error.to_string()))
+        body.map(Some).map_err(|error| StoreError(error.to_string()))
     }
+}
+
+/// A store forgets nothing of which somebody is to be told: this should not be, and must not come again for ever.
+fn nothing_to_tell(subject: Subject, attempts: u32, at: Timestamp) -> Attempted {
+    let attempt = Attempt { at, status: None, error: Some("there is nothing to tell any more".into()) };
+    Attempted { subject, attempts, attempt, body: String::new(), next: Next::GiveUp }
 }
 
 fn system_time(at: Timestamp) -> SystemTime {

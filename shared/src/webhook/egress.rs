@@ -93,6 +93,10 @@ impl EgressPolicy {
         if url.port() == Some(0) {
             return Err(EgressError::Port);
         }
+        // Written out in ASCII it may have become longer.
+        if url.as_str().len() > MAX_LENGTH {
+            return Err(EgressError::TooLong);
+        }
         match url.host() {
             None => return Err(EgressError::NoHost),
             Some(Host::Ipv4(address)) => self.literal(address.into())?,

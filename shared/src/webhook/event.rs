@@ -29,8 +29,8 @@ pub struct Event<T> {
 }
 
 impl<T: Serialize> Event<T> {
-    pub fn body(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+    pub fn body(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
     }
 }
 
@@ -50,8 +50,8 @@ mod tests {
             let event = Event { kind, timestamp, data: serde_json::json!({ "id": 7 }) };
             let body = event.body().unwrap();
             let expected = format!(r#"{{"type":"{name}","timestamp":"2025-06-01T12:00:00.25Z","data":{{"id":7}}}}"#);
-            assert_eq!(String::from_utf8(body.clone()).unwrap(), expected);
-            assert_eq!(serde_json::from_slice::<Event<serde_json::Value>>(&body).unwrap(), event);
+            assert_eq!(body, expected);
+            assert_eq!(serde_json::from_str::<Event<serde_json::Value>>(&body).unwrap(), event);
         }
     }
 }

@@ -97,12 +97,13 @@ pub async fn a_batch_is_remembered_as_long_as_its_jobs(store: Arc<dyn Store>, cl
     let (id, new) = batch_of(1, vec![refused("a.txt"), new_job()]);
     let job = new.jobs[1].id;
     store.submit(new).await.unwrap();
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Policy::default().result_ttl + Policy::default().record_ttl);
+    assert_eq!(store.reap().await.unwrap().forgotten, 0, "the batch has not ended");
     store.cancel(job).await.unwrap();
     let garbage = store.garbage(10).await.unwrap();
     store.collected(garbage).await.unwrap();
     clock.advance(Policy::default().result_ttl + Policy::default().record_ttl - Duration::from_secs(60));
-    assert_eq!(store.reap().await.unwrap().forgotten, 1, "the file that was refused an hour earlier");
+    assert_eq!(store.reap().await.unwrap().forgotten, 1, "the file that was refused at the start");
     assert_eq!(store.batch(id).await.unwrap().unwrap().jobs.len(), 1);
     clock.advance(Duration::from_secs(3600));
     assert_eq!(store.reap().await.unwrap().forgotten, 1);

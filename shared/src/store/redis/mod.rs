@@ -164,7 +164,7 @@ impl Store for RedisStore {
             args.extend([job.id.to_string(), json(&job.params)?, json(&job.input)?, job.cost().to_string()]);
             args.push(job.refused.as_ref().map(json).transpose()?.unwrap_or_default());
         }
-        let reply = self.call("rm_submit", args).await?;
+        let reply = self.call("rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
         match reply.refused.as_deref() {
@@ -269,7 +269,15 @@ impl Store for RedisStore {
         let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
         args.extend(room.under_way.into_iter().flat_map(|(host, under_way)| [host, under_way.to_string()]));
         let reply = self.call("rm_due_hooks", args).await?;
-        let due = reply.hooks.iter().map(wire::due_hook).collect::<Result<_, _>>()?;
+        let readable = reply.hooks.iter().filter_map(|hook| match wire::due_hook(hook) {
+            Ok(hook) => Some(hook),
+            // One of another release, say: it is no reason to hold up the others.
+            Err(error) => {
+                tracing::warn!(%error, "a webhook is passed over");
+                None
+            }
+        });
+        let due = readable.collect();
         Ok(DueHooks { due, next: (reply.next >= 0.0).then(|| Duration::from_millis(reply.next as u64)) })
     }
 

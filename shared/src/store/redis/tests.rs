@@ -163,3 +163,22 @@ mod tls {
         a_submit_wakes_a_waiting_worker
     );
 }
+
+/// A node of the release before, beside nodes of this one.
+#[tokio::test]
+async fn a_submit_in_the_form_of_library_2_is_understood() {
+    let server = RedisServer::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let jobs = [new_job(), new_job()];
+    let mut args: Vec<String> = vec![String::new(), number(1).to_string(), UtcDay::of(store.now()).0.to_string()];
+    args.extend(["100", "100", "", ""].map(String::from));
+    for job in &jobs {
+        args.extend([job.id.to_string(), json(&job.params).unwrap(), json(&job.input).unwrap(), "1".into()]);
+    }
+    let reply = store.call("rm_submit", args).await.unwrap();
+    assert_eq!((reply.used, store.stats().await.unwrap().queued), (2, 2));
+    for job in &jobs {
+        let Claim::Job(claimed, _) = store.claim("w").await.unwrap() else { panic!("nothing to claim") };
+        assert_eq!((claimed.id, claimed.input, claimed.batch), (job.id, job.input.clone(), None));
+    }
+}

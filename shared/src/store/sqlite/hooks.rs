@@ -60,31 +60,29 @@ pub fn delivery(connection: &Connection, subject: Uuid) -> rusqlite::Result<Opti
 
 /// Hands out what is due, host by host, the longest due first.
 pub fn due(connection: &Connection, now: Timestamp, room: &HookRoom) -> Result<DueHooks, StoreError> {
-    let hosts: Vec<(String, i64)> = connection
-        .prepare_cached("SELECT host, min(due) FROM hooks WHERE due IS NOT NULL GROUP BY host ORDER BY min(due)")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    // Those at their bound are left out before the rows are counted, so that they hide nobody.
+    let full: Vec<_> = room.under_way.keys().filter(|host| room.left(host, 0) == 0).collect();
+    let hosts: Vec<String> = connection
+        .prepare_cached(
+            "SELECT host FROM (
+                 SELECT host, due FROM hooks
+                 WHERE due <= :now AND host NOT IN (SELECT value FROM json_each(:full)) ORDER BY due LIMIT 1000)
+             GROUP BY host ORDER BY min(due)",
+        )?
+        .query_map(named_params! { ":now": millis(now), ":full": Json(&full) }, |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let (mut found, mut next) = (DueHooks::default(), None::<i64>);
-    for (host, mut earliest) in hosts {
-        let free = room.left(&host, found.due.len());
-        if free == 0 {
-            continue;
+    let mut due = Vec::new();
+    for host in hosts {
+        let free = room.left(&host, due.len());
+        if free > 0 {
+            due.extend(take(connection, now, &host, free)?);
         }
-        if earliest <= millis(now) {
-            let taken = take(connection, now, &host, free)?;
-            let at_its_bound = taken.len() == free;
-            found.due.extend(taken);
-            if at_its_bound {
-                continue;
-            }
-            earliest = connection
-                .prepare_cached("SELECT min(due) FROM hooks WHERE host = :host AND due IS NOT NULL")?
-                .query_row(named_params! { ":host": host }, |row| row.get(0))?;
-        }
-        next = Some(next.map_or(earliest, |next| next.min(earliest)));
     }
-    found.next = next.map(|at| Duration::from_millis((at - millis(now)).max(0) as u64));
-    Ok(found)
+    // What is due and was not taken waits for room, not for time.
+    let next: Option<i64> = connection
+        .prepare_cached("SELECT min(due) FROM hooks WHERE due > :now")?
+        .query_row(named_params! { ":now": millis(now) }, |row| row.get(0))?;
+    Ok(DueHooks { due, next: next.map(|at| Duration::from_millis((at - millis(now)) as u64)) })
 }
 
 fn take(connection: &Connection, now: Timestamp, host: &str, limit: usize) -> rusqlite::Result<Vec<DueHook>> {
@@ -106,7 +104,11 @@ fn take(connection: &Connection, now: Timestamp, host: &str, limit: usize) -> ru
         let target = row.get::<_, Json<_>>(2)?.0;
         Ok(DueHook { subject, target, attempts: row.get(3)?, body: row.get(4)? })
     })?;
-    taken.collect()
+    // One that cannot be read is no reason to hold up the others; it comes again.
+    let readable = |hook: rusqlite::Result<DueHook>| {
+        hook.inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
+    };
+    Ok(taken.filter_map(readable).collect())
 }
 
 pub fn attempted(connection: &Connection, now: Timestamp, attempted: &Attempted) -> rusqlite::Result<()> {

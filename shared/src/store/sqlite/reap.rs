@@ -27,7 +27,7 @@ pub fn reap(
         effects.changed(&row.record);
         reaped.expired += 1;
     }
-    // Only once its blobs are gone, and whoever is to be told of it was: the record is what remembers.
+    // Only once its blobs are gone, whoever is to be told of it was, and its batch has ended: the record is what remembers.
     let kept = (policy.result_ttl + policy.record_ttl).as_millis() as i64;
     reaped.forgotten = connection
         .prepare_cached(
@@ -35,6 +35,7 @@ pub fn reap(
                  SELECT seq FROM jobs
                  WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL
                      AND NOT EXISTS (SELECT 1 FROM hooks WHERE subject IN (jobs.id, jobs.batch) AND ended IS NULL)
+                     AND NOT EXISTS (SELECT 1 FROM batches WHERE id = jobs.batch AND open > 0)
                  LIMIT 1000)",
         )?
         .execute(named_params! { ":before": millis(now).saturating_sub(kept) })? as u64;

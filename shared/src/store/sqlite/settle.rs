@@ -197,5 +197,9 @@ pub fn withdraw(connection: &Connection, effects: &mut Effects, now: Timestamp, 
     if let Some(batch) = row.record.batch {
         hooks::forget(connection, batch.0)?;
     }
-    cancel(connection, effects, now, job).map(drop)
+    match cancel(connection, effects, now, job) {
+        // Whatever it has come to, nobody is told.
+        Err(CancelError::AlreadyFinished(_)) => Ok(()),
+        canceled => canceled.map(drop),
+    }
 }
