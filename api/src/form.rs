@@ -1,15 +1,17 @@
 //! Reading a form part by part, with bounds: on its bytes, on what may arrive without being a part, on pauses.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::BoxError;
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::{StatusCode, header};
-use futures::TryStreamExt;
-use http_body_util::Limited;
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
+use axum::http::header;
+use futures::{Stream, StreamExt};
 use remaster_shared::error::ErrorCode;
 
 use crate::options::Options;
@@ -37,30 +39,63 @@ pub struct Form {
 struct Unread(Arc<AtomicUsize>);
 
 impl Unread {
-    fn more(&self, bytes: &Bytes) -> Result<(), std::io::Error> {
-        let before = self.0.fetch_add(bytes.len(), Ordering::Relaxed);
-        // One piece may be of any length; what counts is that pieces come and nothing is made of them.
-        if before > HELD_BACK { Err(std::io::Error::other("the header of a part is too long")) } else { Ok(()) }
-    }
-
     fn none(&self) {
         self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Why a body is not read on.
+#[derive(Debug, thiserror::Error)]
+enum Bound {
+    #[error("it is larger than {0} bytes")]
+    Total(u64),
+    #[error("the header of a part is too long")]
+    Header,
+}
+
+/// A body that is counted while it is read.
+struct Counted {
+    body: BodyDataStream,
+    limit: u64,
+    total: u64,
+    unread: Unread,
+    /// Whether the parser is to look at what it has before it gets more: it takes whatever is ready, however much.
+    pausing: bool,
+}
+
+impl Stream for Counted {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.pausing) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(bytes) = ready!(self.body.poll_next_unpin(cx)) else { return Poll::Ready(None) };
+        let bytes = bytes?;
+        self.pausing = true;
+        self.total += bytes.len() as u64;
+        if self.total > self.limit {
+            return Poll::Ready(Some(Err(Bound::Total(self.limit).into())));
+        }
+        // One piece may be of any length; what counts is that pieces come and nothing is made of them.
+        if self.unread.0.fetch_add(bytes.len(), Ordering::Relaxed) > HELD_BACK {
+            return Poll::Ready(Some(Err(Bound::Header.into())));
+        }
+        Poll::Ready(Some(Ok(bytes)))
     }
 }
 
 impl Form {
     /// The form in `request`, of `limit` bytes at most.
     pub async fn of(request: Request, limit: u64) -> Answer<Self> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let unread = Unread::default();
-        let counted = unread.clone();
-        let request = request.map(|body| {
-            let body = Body::new(Limited::new(body, limit)).into_data_stream();
-            Body::from_stream(body.map_err(axum::BoxError::from).and_then(move |bytes| {
-                let counted = counted.more(&bytes).map(|()| bytes).map_err(axum::BoxError::from);
-                std::future::ready(counted)
-            }))
+        let mut request = request.map(|body| {
+            let body = body.into_data_stream();
+            Body::from_stream(Counted { body, limit, total: 0, unread: unread.clone(), pausing: false })
         });
+        // The framework's own limit is the same for every form.
+        DefaultBodyLimit::disable().apply(&mut request);
         let parts = Multipart::from_request(request, &()).await;
         let parts =
             parts.map_err(|error| Problem::new(ErrorCode::InvalidParameter, format!("{}.", error.body_text())))?;
@@ -135,9 +170,15 @@ pub fn content_type(request: &Request) -> String {
 
 /// Why a form cannot be read on.
 fn malformed(error: MultipartError) -> Problem {
-    let too_large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
-    let code = if too_large { ErrorCode::FileTooLarge } else { ErrorCode::InvalidParameter };
-    Problem::new(code, format!("The multipart body cannot be read: {}.", error.body_text()))
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(bound) = error.downcast_ref::<Bound>() {
+            let code = if let Bound::Total(_) = bound { ErrorCode::FileTooLarge } else { ErrorCode::InvalidParameter };
+            return Problem::new(code, format!("The multipart body cannot be read: {bound}."));
+        }
+        cause = error.source();
+    }
+    Problem::new(ErrorCode::InvalidParameter, format!("The multipart body cannot be read: {}.", error.body_text()))
 }
 
 fn clean_filename(name: &str) -> String {
@@ -182,6 +223,7 @@ mod tests {
         while let Some(chunk) = part.chunk().await.unwrap() {
             bytes += chunk.len();
         }
+        drop(part);
         assert_eq!(bytes, 500 * 16 * 1024);
         assert!(form.next().await.unwrap().is_none());
     }

@@ -54,7 +54,8 @@ async fn gather_now(api: &Shared, request: Request, mut options: Options, quota:
     let most = api.settings.max_batch_files;
     let limit = (api.settings.max_upload_bytes + HEADER).saturating_mul(most as u64).saturating_add(ENVELOPE);
     if declared(&request).is_some_and(|length| length > limit) {
-        return Err(too_many(most));
+        let detail = format!("The form is larger than {limit} bytes (MAX_BATCH_FILES of MAX_UPLOAD_BYTES each).");
+        return Err(Problem::new(ErrorCode::BatchTooLarge, detail));
     }
     let mut form = Form::of(request, limit).await?;
     let mut files = Vec::new();

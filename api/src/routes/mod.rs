@@ -9,7 +9,6 @@ pub mod system;
 pub mod webhooks;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -46,7 +45,6 @@ pub fn router(api: Shared) -> Router {
         .url("/openapi.json", with_webhooks(document))
         .config(Config::default().validator_url("none"));
     let metrics = api.metrics.clone();
-    // Each route that reads a body has a cap of its own, counted as it streams.
-    let routes = routes.layer(DefaultBodyLimit::disable()).with_state(api);
+    let routes = routes.with_state(api);
     middleware(routes.merge(swagger), metrics)
 }
