@@ -106,7 +106,13 @@ impl Node {
             batches: Semaphore::new(Api::BATCHES),
             metrics: self.metrics.clone(),
         };
-        tracing::info!("listening on http://{}, documentation at /docs", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        if api.settings.public_url.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                "PUBLIC_URL is not set: links in answers and webhooks begin with the host that each caller names"
+            );
+        }
+        tracing::info!("listening on http://{address}, documentation at /docs");
         self.serve("the server", listener, remaster_api::router(Arc::new(api)));
         Ok(())
     }
