@@ -7,14 +7,14 @@ use remaster_shared::blob::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::{FingerprintBuilder, IdempotencyKey};
 use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams, JobId, JobRecord, UrlBase};
+use remaster_shared::quota::Quota;
 use remaster_shared::store::{Idempotency, NewJob, NewJobs, SubmitError};
 use remaster_shared::webhook::delivery::Target;
 
 use crate::client::Client;
 use crate::gather::{Arrived, Gathered, gather};
-use crate::options::Options;
+use crate::options::{Options, Pairs};
 use crate::problem::{Answer, Problem};
-use crate::routes::jobs::Pairs;
 use crate::state::Shared;
 use crate::upload::receive;
 use crate::{quota, undo};
@@ -51,10 +51,7 @@ impl Intake<'_> {
     /// Receives one upload and queues it as the job `id`.
     pub async fn job(&self, id: JobId, query: Pairs, request: Request) -> Answer<Accepted<JobRecord>> {
         let (options, key) = (given(query)?, key(request.headers())?);
-        // A repetition costs nothing, so it needs nothing left.
-        if key.is_none() {
-            quota::precheck(self.api, self.client).await?;
-        }
+        self.quota(key.as_ref()).await?;
         let (upload, options) = receive(self.api, request, options).await?;
         let idempotency = self.idempotency(key, &options, |request| request.part("file", &upload.hash));
         let params = self.params(&options).await?;
@@ -74,10 +71,7 @@ impl Intake<'_> {
     /// Receives many uploads and queues them together.
     pub async fn batch(&self, query: Pairs, request: Request) -> Answer<Accepted<BatchRecord>> {
         let (options, key) = (given(query)?, key(request.headers())?);
-        let left = match key {
-            None => Some(quota::precheck(self.api, self.client).await?),
-            Some(_) => None,
-        };
+        let left = self.quota(key.as_ref()).await?;
         let Gathered { mut files, options, mut stored } = gather(self.api, request, options, left).await?;
         let each = |request: FingerprintBuilder, file: &Arrived| {
             request.part("name", file.input.filename.as_deref().unwrap_or("").as_bytes()).part("file", &file.hash)
@@ -113,6 +107,17 @@ impl Intake<'_> {
             webhook: None,
         };
         Ok(Accepted { what: kept.unwrap_or_else(as_submitted), replayed })
+    }
+
+    /// What the client has left, of which there has to be something before its upload is read. `None` for a repetition, which
+    /// costs nothing.
+    async fn quota(&self, key: Option<&IdempotencyKey>) -> Answer<Option<Quota>> {
+        if let Some(key) = key
+            && self.api.store.knows(self.client.0, key).await?
+        {
+            return Ok(None);
+        }
+        quota::precheck(self.api, self.client).await.map(Some)
     }
 
     fn idempotency(

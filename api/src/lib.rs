@@ -26,7 +26,6 @@ mod zip;
 pub use admin::admin_router;
 pub use axum::Router;
 pub use fleet::FleetView;
-pub use openapi::document;
-pub use routes::router;
+pub use routes::{document, router};
 pub use server::serve;
 pub use state::{Api, ApiSettings, Webhooks};

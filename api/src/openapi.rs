@@ -3,8 +3,6 @@
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _, ToSchema};
 
-use crate::routes::documented;
-
 mod webhooks;
 
 pub(crate) use webhooks::with_webhooks;
@@ -43,11 +41,6 @@ impl ToSchema for Binary {}
 
 pub(crate) fn base() -> OpenApi {
     Base::openapi()
-}
-
-/// The document as it is served at `/openapi.json`.
-pub fn document() -> OpenApi {
-    with_webhooks(documented().into_openapi())
 }
 
 /// The options, in the query.

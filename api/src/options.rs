@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use remaster_shared::catalogue::{AUTO, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::FingerprintBuilder;
@@ -12,6 +14,9 @@ use remaster_shared::webhook::secret::SecretError;
 
 use crate::fleet::Fleet;
 use crate::problem::{Answer, Problem};
+
+/// Query pairs as they came: names may repeat, so that a repetition can be refused.
+pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Names in the order they are documented.
 const KNOWN: [&str; 8] =

@@ -10,7 +10,7 @@ use remaster_shared::webhook::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::engine::{Device, Precision};
 use remaster_worker::upscale::TileSettings;
 
-use crate::parse::{self, Maybe};
+use crate::parse::{self, LogFormat, Maybe};
 
 /// Restores and enlarges photos: a service with a queue, and a command line.
 ///
@@ -260,12 +260,6 @@ pub struct LogArgs {
     /// text or json
     #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = parse::log_format)]
     pub log_format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Args)]

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{LogArgs, LogFormat};
+use crate::args::LogArgs;
+use crate::parse::LogFormat;
 
 pub fn to_stderr(args: &LogArgs) {
     // The filter was checked when the arguments were read.

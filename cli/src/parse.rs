@@ -5,8 +5,6 @@ use std::{fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
 use remaster_shared::job::{ModelId, ParamError};
 use remaster_shared::webhook::sign::Signer;
 
-use crate::args::LogFormat;
-
 pub fn count(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number from 1, such as 10000".into())
 }
@@ -86,6 +84,12 @@ pub fn filter(text: &str) -> Result<String, String> {
         Ok(_) if !misspelt => Ok(text.to_owned()),
         _ => Err(levels.into()),
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 pub fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -228,6 +228,13 @@ local function known(key, fingerprint, now)
   return jobs
 end
 
+-- now, client, idempotency key
+local function knows(_, a)
+  local kept = redis.call('GET', P .. 'idem:' .. a[2] .. ':' .. a[3])
+  local at = kept and tonumber(string.match(kept, '^%d+'))
+  return cjson.encode({ replayed = (at or 0) > time(a[1]) - KEY_TTL })
+end
+
 -- now, client, day, daily limit, queue limit, idempotency key or empty, fingerprint, batch or empty, webhook's target or
 -- empty, its host, units, then per job: id, params, input, cost, why it was refused or empty
 local function submit(_, a)
@@ -695,6 +702,7 @@ local function legal(_, a)
   return (LEGAL[a[1]] or {})[a[2]] and 1 or 0
 end
 
+redis.register_function('rm_knows', knows)
 redis.register_function('rm_submit', submit_2)
 redis.register_function('rm_submit_3', submit)
 redis.register_function('rm_claim', claim)

@@ -13,11 +13,12 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, Status, UrlBase};
 use remaster_shared::store::CancelError;
 
-use super::jobs::{Pairs, ShowQuery, has_another, shown, wait_of};
+use super::jobs::{ShowQuery, has_another, shown, wait_of};
 use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
 use crate::links::Links;
 use crate::openapi::{BatchForm, Binary, OptionFields};
+use crate::options::Pairs;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::{Api, Shared};

@@ -8,12 +8,13 @@ use axum::response::Response;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobView, Status, UrlBase};
 
-use super::jobs::{Pairs, accepted, end_of};
+use super::jobs::{accepted, end_of};
 use super::result::rendered;
 use crate::accept::{Accepted, Intake, KeyHeader, key, marked};
 use crate::client::Client;
 use crate::links::Links;
 use crate::openapi::{Binary, OptionFields, UploadForm};
+use crate::options::Pairs;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::Shared;

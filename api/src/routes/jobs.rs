@@ -17,13 +17,11 @@ use crate::client::Client;
 use crate::etag::{is_known, version};
 use crate::links::Links;
 use crate::openapi::{Binary, OptionFields, UploadForm};
+use crate::options::Pairs;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::quota;
 use crate::state::{Api, Shared};
 use crate::wait;
-
-/// Query pairs as they came: names may repeat, so that a repetition can be refused.
-pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Submit one image as a job
 ///

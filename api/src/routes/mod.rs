@@ -9,6 +9,7 @@ pub mod system;
 pub mod webhooks;
 
 use axum::Router;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -17,7 +18,7 @@ use crate::server::middleware;
 use crate::state::Shared;
 
 /// All routes with their documentation.
-pub(crate) fn documented() -> OpenApiRouter<Shared> {
+fn documented() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(jobs::submit))
         .routes(routes!(jobs::show, jobs::cancel))
@@ -35,6 +36,11 @@ pub(crate) fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(system::ready))
         .routes(routes!(system::stats))
         .routes(routes!(system::metrics))
+}
+
+/// The document as it is served at `/openapi.json`.
+pub fn document() -> OpenApi {
+    with_webhooks(documented().into_openapi())
 }
 
 /// The whole service.

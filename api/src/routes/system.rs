@@ -2,17 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::fleet::WorkerSeen;
+use remaster_shared::metrics::Metrics;
 use remaster_shared::quota::Quota;
+use remaster_shared::store::SharedStore;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::exposition;
 use crate::client::Client;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::Shared;
@@ -202,4 +203,15 @@ pub async fn metrics(State(api): State<Shared>) -> Answer {
         return Err(Problem::new(ErrorCode::NotFound, "Metrics are answered on the port for administration."));
     }
     Ok(exposition(&api.store, &api.metrics).await)
+}
+
+/// The metrics as Prometheus reads them. A store that does not answer is no reason not to tell the rest.
+pub async fn exposition(store: &SharedStore, metrics: &Metrics) -> Response {
+    let numbers = async {
+        let (stats, workers) = (store.stats().await.ok()?, store.workers().await.ok()?);
+        let now = store.now();
+        Some((stats, workers.iter().filter(|worker| worker.is_live(now)).count()))
+    };
+    let text = metrics.text(numbers.await);
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

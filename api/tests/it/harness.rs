@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
 use remaster_shared::blob::{BlobKey, Blobs};
 use remaster_shared::catalogue::ModelInfo;
-use remaster_shared::clock::SystemClock;
+use remaster_shared::clock::{SharedClock, SystemClock};
 use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
 use remaster_shared::picture::PixelLimits;
@@ -63,6 +63,11 @@ impl Harness {
     }
 
     pub async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::at(Arc::new(SystemClock), change).await
+    }
+
+    /// By a clock of the test's own.
+    pub async fn at(clock: SharedClock, change: impl FnOnce(&mut ApiSettings)) -> Self {
         remaster_shared::tls::choose();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
@@ -85,8 +90,7 @@ impl Harness {
         };
         change(&mut settings);
         let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };
-        let store: SharedStore =
-            Arc::new(SqliteStore::open(&folder.path().join("data"), policy, Arc::new(SystemClock)).unwrap());
+        let store: SharedStore = Arc::new(SqliteStore::open(&folder.path().join("data"), policy, clock).unwrap());
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
         let known = vec![model("realesrgan-x4plus", false), model("absent", false)];
         announce(&*store, vec![model("realesrgan-x4plus", true)]).await;

@@ -6,6 +6,7 @@ mod bad_input;
 mod batches;
 mod enhance;
 mod events;
+mod expiry;
 mod harness;
 mod jobs;
 mod openapi;

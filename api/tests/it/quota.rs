@@ -65,3 +65,19 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     let answer = request.header("x-forwarded-for", line).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()["used"], 0);
 }
+
+/// A body that is no picture tells by its error whether it was read.
+#[tokio::test]
+async fn who_has_nothing_left_sends_nothing_but_repetitions() {
+    let harness = Harness::with(|settings| settings.daily_limit = 1).await;
+    let send = async |key: &str, body: Vec<u8>| {
+        let request = harness.http.post(harness.url("/jobs")).header("content-type", "image/png");
+        request.header("idempotency-key", key).body(body).send().await.unwrap()
+    };
+    let first = send("k", png(10, 10)).await;
+    assert_eq!(first.status(), 202);
+    let again = send("k", png(10, 10)).await;
+    assert_eq!((again.status().as_u16(), &again.headers()["idempotency-replayed"]), (202, &"true".parse().unwrap()));
+    assert_eq!(problem(send("other", b"no picture".to_vec()).await).await["code"], "quota_exceeded");
+    assert_eq!(problem(send("k", b"no picture".to_vec()).await).await["code"], "unsupported_format");
+}

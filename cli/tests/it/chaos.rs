@@ -1,8 +1,8 @@
-//! Workers killed and Redis restarted under load: every accepted job ends once, and the quotas add up.
+//! Workers killed and Redis restarted under load: every accepted job ends once and is told of, and the quotas add up.
 //!
 //! `CHAOS_JOBS=5000 cargo nextest run --release -p remaster-cli chaos --no-capture` is the long form of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use remaster_testkit::RedisServer;
+use remaster_testkit::{Manner, Receiver, RedisServer, body};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -25,14 +25,16 @@ const RESTARTS: u32 = 3;
 struct Caller {
     http: Client,
     bases: [String; 2],
+    /// Where it wants to be told.
+    hook: String,
     rng: SmallRng,
 }
 
 impl Caller {
-    fn new(number: u8, bases: [String; 2]) -> Self {
+    fn new(number: u8, bases: [String; 2], hook: String) -> Self {
         let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number));
         let http = Client::builder().local_address(address).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { http, bases, rng: SmallRng::seed_from_u64(number.into()) }
+        Self { http, bases, hook, rng: SmallRng::seed_from_u64(number.into()) }
     }
 
     fn base(&mut self) -> String {
@@ -44,7 +46,7 @@ impl Caller {
         let mut ids = Vec::new();
         while ids.len() < jobs {
             let form = Form::new().part("file", Part::bytes(picture.to_vec()));
-            let url = format!("{}/jobs?background=false", self.base());
+            let url = format!("{}/jobs?background=false&webhook_url={}", self.base(), self.hook);
             let answer = self.http.post(url).multipart(form).send().await.unwrap();
             match answer.status() {
                 StatusCode::ACCEPTED => {
@@ -109,6 +111,7 @@ async fn every_accepted_job_ends_once_whatever_dies() {
         ("STORAGE_URL", &storage),
         ("USE_REALESRGAN", "0"),
         ("LEASE", "3s"),
+        ("WEBHOOK_ALLOW", "127.0.0.0/8"),
         // A job may be unlucky many times in a row here; poison has its own test.
         ("MAX_ATTEMPTS", "50"),
     ]
@@ -118,10 +121,12 @@ async fn every_accepted_job_ends_once_whatever_dies() {
     let bases = [apis[0].base.clone(), apis[1].base.clone()];
     let mut workers: Vec<_> = (0..WORKERS).map(|_| node("worker")).collect();
 
+    let receiver = Receiver::start(Manner::Answers("200 OK")).await;
     let picture = photo(24, 16);
     let each = jobs / usize::from(CLIENTS);
     let submitting = (1..=CLIENTS).map(|number| {
-        let (mut caller, picture) = (Caller::new(number, bases.clone()), picture.clone());
+        let mut caller = Caller::new(number, bases.clone(), receiver.url("/"));
+        let picture = picture.clone();
         tokio::spawn(async move {
             let ids = caller.submit(each, &picture).await;
             let ends = caller.ends(&ids).await;
@@ -158,7 +163,7 @@ async fn every_accepted_job_ends_once_whatever_dies() {
     println!("{jobs} jobs, {kills} workers killed, {restarts} restarts of Redis, {:?}", began.elapsed());
     assert!(kills > 0 && restarts > 0, "something died");
 
-    let mut all = std::collections::HashSet::new();
+    let mut all = HashSet::new();
     for ended in finished.await.unwrap() {
         let (mut caller, ids, ends) = ended.unwrap();
         assert_eq!(ends, HashMap::from([("succeeded".to_owned(), each as u64)]));
@@ -168,6 +173,21 @@ async fn every_accepted_job_ends_once_whatever_dies() {
         assert_eq!(quota["used"], each);
     }
     assert_eq!(all.len(), each * usize::from(CLIENTS));
+    // At least once; a job whose submit was answered 503 may have got so far before it was withdrawn.
+    let (mut told, mut messages) = (HashSet::new(), 0);
+    let everybody = async {
+        while !all.is_subset(&told) {
+            for request in receiver.received() {
+                let event: Value = serde_json::from_str(body(&request)).unwrap();
+                assert_eq!(event["type"], "job.succeeded");
+                told.insert(event["data"]["id"].as_str().unwrap().to_owned());
+                messages += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), everybody).await.expect("every job is told of");
+    println!("{messages} webhooks for {} jobs", told.len());
     let stats = apis[0].json("/stats").await;
     assert_eq!((stats["queue_depth"].as_u64(), stats["processing"].as_u64()), (Some(0), Some(0)), "{stats}");
     assert_eq!(stats["total_requests_today"], all.len());

@@ -10,17 +10,18 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart, memory::InMemory,
-    path::Path as ObjectPath,
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
+    memory::InMemory, path::Path as ObjectPath,
 };
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
 
 use crate::clock::from_millis;
 pub use key::BlobKey;
@@ -106,7 +107,12 @@ impl Blobs {
     pub async fn stream(&self, key: BlobKey, range: Option<std::ops::Range<u64>>) -> Result<BlobStream, BlobError> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
         let got = self.store.get_opts(&key.path(), options).await.map_err(|error| at(key, error))?;
-        Ok(BlobStream { size: got.meta.size, body: got.into_stream() })
+        let size = got.meta.size;
+        let body = match got.payload {
+            GetResultPayload::File(file, _) => pieces(file, got.range).await?,
+            GetResultPayload::Stream(body) => body,
+        };
+        Ok(BlobStream { size, body })
     }
 
     /// Deletes the object; one that is not there is as good as deleted.
@@ -159,6 +165,19 @@ impl Blobs {
         let nothing = ObjectPath::from("ping");
         self.store.list(Some(&nothing)).try_next().await.map(drop).map_err(BlobError::Unavailable)
     }
+}
+
+/// The bytes `range` of a file. In larger pieces than the object store's own: each is a turn of a blocking thread.
+async fn pieces(
+    file: std::fs::File,
+    range: std::ops::Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, BlobError> {
+    let mut file = tokio::fs::File::from_std(file);
+    file.set_max_buf_size(PIECE);
+    file.seek(SeekFrom::Start(range.start)).await?;
+    let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), PIECE);
+    let failed = |error| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) };
+    Ok(bytes.map_err(failed).boxed())
 }
 
 /// Sends the file in parts, a bounded number at once.

@@ -148,6 +148,8 @@ pub async fn a_key_stands_for_one_submit(store: Arc<dyn Store>, clock: Arc<Manua
         }),
         ..NewJobs::new(client(number), vec![new_job(), new_job()])
     };
+    let knows = async |number| store.knows(client(number), &"k:{}1".parse().unwrap()).await.unwrap();
+    assert!(!knows(1).await);
     let at_once = (0..20).map(|_| store.submit(keyed(1, "k:{}1", b"a")));
     let answers = futures::future::join_all(at_once).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
     let ids = |submitted: &Submitted| submitted.jobs.iter().map(|job| job.id).collect::<Vec<_>>();
@@ -155,6 +157,7 @@ pub async fn a_key_stands_for_one_submit(store: Arc<dyn Store>, clock: Arc<Manua
     assert!(answers.iter().all(|answer| ids(answer) == ids(&answers[0])));
     assert_eq!((used(&*store, 1).await, store.stats().await.unwrap().queued), (2, 2));
 
+    assert!(knows(1).await && !knows(2).await);
     assert!(matches!(store.submit(keyed(1, "k:{}1", b"b")).await, Err(SubmitError::KeyReused)));
     for (number, key, payload) in [(2, "k:{}1", b"b"), (1, "k2", b"b")] {
         assert!(!store.submit(keyed(number, key, payload)).await.unwrap().replayed);
@@ -165,6 +168,7 @@ pub async fn a_key_stands_for_one_submit(store: Arc<dyn Store>, clock: Arc<Manua
     assert_eq!((again.replayed, ids(&again), again.jobs[0].status), (true, ids(&answers[0]), Status::Processing));
 
     clock.advance(IDEMPOTENCY_TTL);
+    assert!(!knows(1).await);
     store.reap().await.unwrap();
     assert!(!store.submit(keyed(1, "k:{}1", b"b")).await.unwrap().replayed);
 }

@@ -248,7 +248,7 @@ pub struct DueHooks {
 }
 
 /// How long a delivery handed out is its holder's; longer than an attempt can take.
-pub const HOOK_LEASE: Duration = Duration::from_secs(60);
+pub const HOOK_LEASE: Duration = Duration::from_secs(30);
 
 /// How many deliveries a caller can take, and what it has under way already.
 #[derive(Debug, Clone, Default)]
@@ -288,6 +288,9 @@ pub trait Store: Send + Sync + 'static {
     /// Charges the client and queues its jobs, or refuses them all and charges nothing. With a key that is known, gives the
     /// jobs it stands for instead.
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError>;
+
+    /// Whether a submit of `client` with this key would be a repetition, so that it needs no quota.
+    async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError>;
 
     /// The next job by fairness across clients, under a lease.
     async fn claim(&self, worker: &str) -> Result<Claim, StoreError>;

@@ -28,6 +28,7 @@ use crate::client::{ClientHasher, ClientKey};
 use crate::clock::{Clock, SharedClock, SystemClock, from_millis};
 use crate::error::Fault;
 use crate::fleet::{Announcement, WORKER_REMEMBERED, WorkerSeen};
+use crate::idempotency::IdempotencyKey;
 use crate::job::{BatchId, BatchRecord, JobId, JobRecord, JobResult};
 use crate::quota::{Quota, UtcDay};
 use crate::webhook::delivery::{Attempted, DeliveryStatus};
@@ -180,6 +181,11 @@ impl Store for RedisStore {
             Some("quota") => Err(SubmitError::QuotaExceeded(quota)),
             Some(_) => Err(SubmitError::QueueFull { waiting: reply.waiting, limit: self.policy.max_queue }),
         }
+    }
+
+    async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
+        let args = vec![self.time(), client.to_string(), key.as_str().to_owned()];
+        Ok(self.call("rm_knows", args).await?.replayed)
     }
 
     async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {

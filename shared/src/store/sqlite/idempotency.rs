@@ -5,11 +5,23 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::rows::{self, Json, millis};
 use crate::client::ClientKey;
+use crate::idempotency::IdempotencyKey;
 use crate::job::{JobId, JobRecord};
 use crate::store::{IDEMPOTENCY_TTL, Idempotency, StoreError, SubmitError};
 
 fn oldest(now: Timestamp) -> i64 {
     millis(now) - IDEMPOTENCY_TTL.as_millis() as i64
+}
+
+pub fn knows(
+    connection: &Connection,
+    client: ClientKey,
+    key: &IdempotencyKey,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM idempotency WHERE client = :client AND key = :key AND created_at > :oldest")?
+        .exists(named_params! { ":client": client, ":key": key.as_str(), ":oldest": oldest(now) })
 }
 
 /// The jobs that the key stands for, if it is known.

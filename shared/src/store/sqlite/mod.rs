@@ -8,6 +8,7 @@ mod claim;
 mod hooks;
 mod idempotency;
 mod open;
+mod quota;
 mod reap;
 mod rows;
 mod settle;
@@ -40,6 +41,7 @@ use crate::blob::BlobKey;
 use crate::client::{ClientHasher, ClientKey};
 use crate::clock::SharedClock;
 use crate::fleet::{Announcement, WorkerSeen};
+use crate::idempotency::IdempotencyKey;
 use crate::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
 use crate::quota::{Quota, UtcDay};
 use crate::webhook::delivery::Attempted;
@@ -123,6 +125,11 @@ impl Store for SqliteStore {
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
         let (policy, now) = (self.policy.clone(), self.now());
         self.writer.write(move |db, effects| submit::submit(db, effects, &policy, now, new)).await
+    }
+
+    async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
+        let (key, now) = (key.clone(), self.now());
+        self.read(move |db| idempotency::knows(db, client, &key, now)).await
     }
 
     async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
@@ -209,7 +216,7 @@ impl Store for SqliteStore {
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {
         let (limit, now) = (self.policy.daily_limit, self.now());
-        self.read(move |db| Ok(Quota::new(submit::used(db, client, UtcDay::of(now))?, limit, now))).await
+        self.read(move |db| Ok(Quota::new(quota::used(db, client, UtcDay::of(now))?, limit, now))).await
     }
 
     async fn reap(&self) -> Result<Reaped, StoreError> {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
 use super::hooks;
+use super::quota::refund;
 use super::rows::{self, JobRow, Json, millis};
-use super::submit::refund;
 use super::writer::Effects;
 use crate::error::{Fault, JobError};
 use crate::job::{IllegalTransition, JobId, JobRecord, Status};

@@ -1,8 +1,9 @@
 //! Submit: quota, rows and the client's place in the fair queue, in one step.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, named_params};
 
+use super::quota::{charge, used};
 use super::rows::{Json, millis};
 use super::writer::Effects;
 use super::{batch, hooks, idempotency};
@@ -58,36 +59,10 @@ pub fn submit(
     Ok(Submitted { jobs, quota: Quota::new(used + asked, policy.daily_limit, now), replayed: false })
 }
 
-pub fn used(connection: &Connection, client: ClientKey, day: UtcDay) -> rusqlite::Result<u64> {
-    connection
-        .prepare_cached("SELECT used FROM quota WHERE day = :day AND client = :client")?
-        .query_row(named_params! { ":day": day.0, ":client": client }, |row| row.get(0))
-        .optional()
-        .map(Option::unwrap_or_default)
-}
-
 pub fn count(connection: &Connection, status: Status) -> rusqlite::Result<u64> {
     connection
         .prepare_cached("SELECT jobs FROM totals WHERE status = :status")?
         .query_row(named_params! { ":status": status }, |row| row.get(0))
-}
-
-fn charge(connection: &Connection, client: ClientKey, day: UtcDay, units: u64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO quota (day, client, used) VALUES (:day, :client, :units)
-             ON CONFLICT DO UPDATE SET used = used + excluded.used",
-        )?
-        .execute(named_params! { ":day": day.0, ":client": client, ":units": units })
-        .map(drop)
-}
-
-/// Gives back one unit of the day it was charged to.
-pub fn refund(connection: &Connection, client: ClientKey, day: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE quota SET used = used - 1 WHERE day = :day AND client = :client AND used > 0")?
-        .execute(named_params! { ":day": day, ":client": client })
-        .map(drop)
 }
 
 /// Nobody waits, so nobody is owed a turn: virtual time moves past what everybody was served.
