@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use futures::channel::mpsc;
 use futures::{SinkExt, Stream, StreamExt};
+use jiff::Timestamp;
 use remaster_shared::blob::{BlobKey, Blobs};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -22,6 +23,8 @@ pub struct Entry {
     pub name: String,
     pub key: BlobKey,
     pub bytes: u64,
+    /// When it was made.
+    pub made: Timestamp,
 }
 
 /// The bytes of a ZIP with `entries` in it. An error in it is told to whoever reads: what came before is no whole ZIP.
@@ -40,8 +43,8 @@ pub fn stream(blobs: Blobs, entries: Vec<Entry>) -> impl Stream<Item = io::Resul
 async fn write(blobs: &Blobs, entries: Vec<Entry>, pieces: &mut mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
     let written = Written::default();
     let mut zip = ZipWriter::new_stream(written.clone());
-    for Entry { name, key, bytes } in entries {
-        begin(&mut zip, name, bytes)?;
+    for Entry { name, key, bytes, made } in entries {
+        begin(&mut zip, name, bytes, made)?;
         let mut content = blobs.stream(key, None).await.map_err(io::Error::other)?.body;
         while let Some(piece) = content.next().await {
             zip.write_all(&piece.map_err(io::Error::other)?)?;
@@ -52,12 +55,25 @@ async fn write(blobs: &Blobs, entries: Vec<Entry>, pieces: &mut mpsc::Sender<io:
     hand_over(&written, pieces).await
 }
 
-fn begin(zip: &mut ZipWriter<StreamWriter<Written>>, name: String, bytes: u64) -> io::Result<()> {
+fn begin(zip: &mut ZipWriter<StreamWriter<Written>>, name: String, bytes: u64, made: Timestamp) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default())
+        .last_modified_time(dos_time(made))
         .large_file(bytes >= u64::from(u32::MAX));
     zip.start_file(name, options).map_err(io::Error::other)
+}
+
+/// UTC, for want of the reader's zone; a time that a ZIP cannot hold is its earliest.
+fn dos_time(at: Timestamp) -> DateTime {
+    let at = jiff::tz::TimeZone::UTC.to_datetime(at);
+    let part = |number: i8| u8::try_from(number).unwrap_or(0);
+    u16::try_from(at.year())
+        .ok()
+        .and_then(|year| {
+            let (month, day) = (part(at.month()), part(at.day()));
+            DateTime::from_date_and_time(year, month, day, part(at.hour()), part(at.minute()), part(at.second())).ok()
+        })
+        .unwrap_or_default()
 }
 
 async fn hand_over(written: &Written, pieces: &mut mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
@@ -166,12 +182,17 @@ mod tests {
             let path = folder.path().join(key.to_string());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             File::create(path).unwrap().set_len(SIZE).unwrap();
-            entries.push(Entry { name: format!("{number}.png"), key, bytes: SIZE });
+            entries.push(Entry { name: format!("{number}.png"), key, bytes: SIZE, made: Timestamp::UNIX_EPOCH });
         }
         let last = BlobKey::Output(remaster_shared::job::JobId::random(), 1);
         std::fs::create_dir_all(folder.path().join(last.to_string()).parent().unwrap()).unwrap();
         std::fs::write(folder.path().join(last.to_string()), b"the last").unwrap();
-        entries.push(Entry { name: "last.png".into(), key: last, bytes: 8 });
+        entries.push(Entry {
+            name: "last.png".into(),
+            key: last,
+            bytes: 8,
+            made: "2026-03-01T12:34:56Z".parse().unwrap(),
+        });
 
         let path = folder.path().join("large.zip");
         let mut zip = File::create(&path).unwrap();
@@ -188,6 +209,7 @@ mod tests {
         assert_eq!((zip.len(), zip.by_index(1).unwrap().size()), (3, SIZE));
         let mut entry = zip.by_name("last.png").unwrap();
         assert!(entry.header_start() > u64::from(u32::MAX));
+        assert_eq!(entry.last_modified().unwrap().to_string(), "2026-03-01 12:34:56");
         let mut content = String::new();
         entry.read_to_string(&mut content).unwrap();
         assert_eq!(content, "the last");

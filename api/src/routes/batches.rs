@@ -166,6 +166,7 @@ fn entries(batch: &BatchRecord) -> Answer<Vec<Entry>> {
             name: names.png(job.input.filename.as_deref()),
             key: BlobKey::Output(job.id, job.attempt),
             bytes: job.result.as_ref().map_or(0, |result| result.bytes),
+            made: job.finished_at.unwrap_or(batch.created_at),
         })
         .collect();
     if batch.jobs.iter().any(|job| job.status == Status::Expired) {

@@ -61,7 +61,9 @@ impl Caller {
     }
 
     async fn get(&mut self, path: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
+            assert!(Instant::now() < deadline, "{path} is not answered");
             let url = format!("{}{path}", self.base());
             let answer = self.http.get(url).send().await.unwrap();
             match answer.status() {
