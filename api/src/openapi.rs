@@ -74,48 +74,47 @@ pub struct OptionFields {
     webhook_secret: Option<String>,
 }
 
-/// The form of a batch: images, and options as fields.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its documentation is used")]
-pub struct BatchForm {
-    /// Each in a part of its own. JPEG, PNG, WebP or TIFF; the bytes decide.
-    #[schema(value_type = Vec<String>, format = Binary, content_media_type = "application/octet-stream")]
-    file: Vec<Vec<u8>>,
-    #[schema(inline)]
-    scale: Option<remaster_shared::job::Scale>,
-    model: Option<String>,
-    #[schema(inline)]
-    faces: Option<remaster_shared::job::FaceMode>,
-    #[schema(minimum = 0, maximum = 1)]
-    face_strength: Option<f64>,
-    background: Option<bool>,
-    #[schema(inline)]
-    metadata: Option<remaster_shared::job::MetadataPolicy>,
-    #[schema(format = "uri", max_length = 2048)]
-    webhook_url: Option<String>,
-    #[schema(pattern = "^whsec_")]
-    webhook_secret: Option<String>,
+/// A form: what is in `file`, and options as fields, the same in every form.
+macro_rules! form {
+    ($(#[$about:meta])* $name:ident { $(#[$file:meta])* $type:ty }) => {
+        $(#[$about])*
+        #[derive(ToSchema)]
+        #[expect(dead_code, reason = "only its documentation is used")]
+        pub struct $name {
+            $(#[$file])*
+            file: $type,
+            #[schema(inline)]
+            scale: Option<remaster_shared::job::Scale>,
+            model: Option<String>,
+            #[schema(inline)]
+            faces: Option<remaster_shared::job::FaceMode>,
+            #[schema(minimum = 0, maximum = 1)]
+            face_strength: Option<f64>,
+            background: Option<bool>,
+            #[schema(inline)]
+            metadata: Option<remaster_shared::job::MetadataPolicy>,
+            #[schema(format = "uri", max_length = 2048)]
+            webhook_url: Option<String>,
+            #[schema(pattern = "^whsec_")]
+            webhook_secret: Option<String>,
+        }
+    };
 }
 
-/// The form: the image, and options as fields.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its documentation is used")]
-pub struct UploadForm {
-    /// JPEG, PNG, WebP or TIFF; the bytes decide.
-    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
-    file: Vec<u8>,
-    #[schema(inline)]
-    scale: Option<remaster_shared::job::Scale>,
-    model: Option<String>,
-    #[schema(inline)]
-    faces: Option<remaster_shared::job::FaceMode>,
-    #[schema(minimum = 0, maximum = 1)]
-    face_strength: Option<f64>,
-    background: Option<bool>,
-    #[schema(inline)]
-    metadata: Option<remaster_shared::job::MetadataPolicy>,
-    #[schema(format = "uri", max_length = 2048)]
-    webhook_url: Option<String>,
-    #[schema(pattern = "^whsec_")]
-    webhook_secret: Option<String>,
+form! {
+    /// The form of a batch: images, and options as fields.
+    BatchForm {
+        /// Each in a part of its own. JPEG, PNG, WebP or TIFF; the bytes decide.
+        #[schema(value_type = Vec<String>, format = Binary, content_media_type = "application/octet-stream")]
+        Vec<Vec<u8>>
+    }
+}
+
+form! {
+    /// The form: the image, and options as fields.
+    UploadForm {
+        /// JPEG, PNG, WebP or TIFF; the bytes decide.
+        #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+        Vec<u8>
+    }
 }

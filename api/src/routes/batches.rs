@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use remaster_shared::blob::BlobKey;
 use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, Status, UrlBase};
+use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, Status};
 use remaster_shared::store::CancelError;
 
-use super::jobs::{ShowQuery, has_another, shown, wait_of};
+use super::jobs::{ShowQuery, accepted_at, has_another, shown, wait_of};
 use crate::accept::{Accepted, Intake, KeyHeader, marked};
 use crate::client::Client;
 use crate::links::Links;
@@ -63,14 +63,11 @@ pub async fn submit_batch(
 ) -> Response {
     let intake = Intake { api: &api, client, base: &base, route: "batches" };
     let accepted = intake.batch(query, request).await;
-    let answer = accepted.map(|Accepted { what, replayed }| marked(accepted_batch(&what, &base), replayed));
+    let answer = accepted.map(|Accepted { what, replayed }| {
+        let view = what.view(&base);
+        marked(accepted_at(&view.urls.itself, &view), replayed)
+    });
     quota::with_headers(&api, client, answer).await
-}
-
-fn accepted_batch(batch: &BatchRecord, base: &UrlBase) -> Response {
-    let view = batch.view(base);
-    let location = [(header::LOCATION, view.urls.itself.clone())];
-    (StatusCode::ACCEPTED, location, Json(view)).into_response()
 }
 
 /// Look at a batch

@@ -101,8 +101,12 @@ fn preferred_wait(headers: &HeaderMap) -> Answer<Option<Duration>> {
 /// 202 with the job and where to find it.
 pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
     let view = job.view(base);
-    let location = [(header::LOCATION, view.urls.itself.clone())];
-    (StatusCode::ACCEPTED, location, Json(view)).into_response()
+    accepted_at(&view.urls.itself, &view)
+}
+
+/// 202 with `view` and where to find it again.
+pub fn accepted_at(location: &str, view: &impl Serialize) -> Response {
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response()
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
