@@ -3,13 +3,13 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use remaster_shared::blob::BlobKey;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::{FingerprintBuilder, IdempotencyKey};
 use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams, JobId, JobRecord, UrlBase};
 use remaster_shared::quota::Quota;
-use remaster_shared::store::{Idempotency, NewJob, NewJobs, SubmitError};
-use remaster_shared::webhook::delivery::Target;
+use remaster_shared::webhook::Target;
+use remaster_store::{Idempotency, NewJob, NewJobs, SubmitError};
 
 use crate::client::Client;
 use crate::gather::{Arrived, Gathered, gather};

@@ -7,7 +7,7 @@ use std::{
 
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::fleet::WorkerSeen;
-use remaster_shared::store::{SharedStore, StoreError};
+use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
 /// The store is asked no more often than this, however many submits come.
 const FRESH: Duration = Duration::from_millis(500);
@@ -48,16 +48,23 @@ impl Fleet {
 
 /// The fleet as it was a moment ago.
 pub struct FleetView {
-    store: SharedStore,
+    registry: Arc<dyn WorkerRegistry>,
+    /// For its clock.
+    jobs: Arc<dyn Jobs>,
     /// Models that this release knows, whether or not anybody has them.
     known: Vec<ModelInfo>,
     seen: Mutex<Option<(Instant, Arc<Fleet>)>>,
 }
 
 impl FleetView {
-    pub fn new(store: SharedStore, known: Vec<ModelInfo>) -> Self {
+    pub fn new(registry: Arc<dyn WorkerRegistry>, jobs: Arc<dyn Jobs>, known: Vec<ModelInfo>) -> Self {
         let known = known.into_iter().map(|model| ModelInfo { installed: false, ..model }).collect();
-        Self { store, known, seen: Mutex::default() }
+        Self { registry, jobs, known, seen: Mutex::default() }
+    }
+
+    /// Where the workers announce themselves.
+    pub fn registry(&self) -> &dyn WorkerRegistry {
+        &*self.registry
     }
 
     pub async fn now(&self) -> Result<Arc<Fleet>, StoreError> {
@@ -67,7 +74,7 @@ impl FleetView {
         {
             return Ok(Arc::clone(fleet));
         }
-        let fleet = Arc::new(Fleet::of(&self.known, self.store.workers().await?, self.store.now()));
+        let fleet = Arc::new(Fleet::of(&self.known, self.registry.workers().await?, self.jobs.now()));
         *seen() = Some((Instant::now(), Arc::clone(&fleet)));
         Ok(fleet)
     }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, future::BoxFuture, stream};
-use remaster_shared::store::Watch;
+use remaster_store::Watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 

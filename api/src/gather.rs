@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use remaster_shared::blob::BlobKey;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, JobId};
 use remaster_shared::quota::Quota;

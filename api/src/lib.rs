@@ -14,6 +14,7 @@ mod links;
 mod openapi;
 mod options;
 mod problem;
+pub mod proxies;
 mod quota;
 mod routes;
 mod server;

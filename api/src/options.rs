@@ -8,9 +8,9 @@ use remaster_shared::catalogue::{AUTO, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale, UrlBase};
-use remaster_shared::webhook::delivery::Target;
-use remaster_shared::webhook::egress::EgressPolicy;
+use remaster_shared::webhook::Target;
 use remaster_shared::webhook::secret::SecretError;
+use remaster_webhooks::egress::EgressPolicy;
 
 use crate::fleet::Fleet;
 use crate::problem::{Answer, Problem};

@@ -5,11 +5,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use remaster_shared::blob::BlobError;
+use remaster_blobs::BlobError;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::ParamError;
 use remaster_shared::quota::Quota;
-use remaster_shared::store::{CancelError, StoreError, SubmitError};
+use remaster_store::{CancelError, StoreError, SubmitError};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use remaster_shared::blob::Blobs;
+use crate::proxies::TrustedProxies;
+use remaster_blobs::Blobs;
+use remaster_pictures::header::PixelLimits;
 use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
-use remaster_shared::picture::PixelLimits;
-use remaster_shared::proxies::TrustedProxies;
-use remaster_shared::store::SharedStore;
-use remaster_shared::webhook::egress::EgressPolicy;
+use remaster_store::Submissions;
+use remaster_webhooks::egress::EgressPolicy;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,8 @@ pub struct Webhooks {
 
 /// The service behind the routes.
 pub struct Api {
-    pub store: SharedStore,
+    /// Takes jobs and tells of them; it cannot claim one.
+    pub store: Arc<dyn Submissions>,
     pub blobs: Blobs,
     pub fleet: FleetView,
     pub settings: ApiSettings,

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use remaster_shared::blob::BlobKey;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::job::JobId;
-use remaster_shared::store::SubmitError;
+use remaster_store::SubmitError;
 
 use crate::state::Api;
 

@@ -9,7 +9,8 @@ use axum::body::Bytes;
 use futures::channel::mpsc;
 use futures::{SinkExt, Stream, StreamExt};
 use jiff::Timestamp;
-use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_blobs::Blobs;
+use remaster_shared::blob_key::BlobKey;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 

@@ -4,10 +4,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use remaster_api::proxies::TrustedProxies;
+use remaster_engine::{Device, Precision};
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
-use remaster_shared::proxies::TrustedProxies;
-use remaster_shared::webhook::{egress::EgressPolicy, sign::Signer};
-use remaster_worker::engine::{Device, Precision};
+use remaster_webhooks::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::upscale::TileSettings;
 
 use crate::parse::{self, LogFormat, Maybe};

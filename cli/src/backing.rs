@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use remaster_shared::blob::{Blobs, Storage};
+use remaster_blobs::{Blobs, Storage};
 use remaster_shared::clock::SystemClock;
-use remaster_shared::store::{Policy, RedisStore, SharedStore, SqliteStore};
+use remaster_store::{Policy, SharedStore};
+use remaster_store_redis::RedisStore;
+use remaster_store_sqlite::SqliteStore;
 
 use crate::args::StoreArgs;
 

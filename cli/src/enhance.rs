@@ -5,11 +5,11 @@ use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
+use remaster_engine::{Absent, SharedEngine};
 use remaster_models::Kind;
+use remaster_pictures::header::inspect;
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId};
-use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Absent, SharedEngine};
 use remaster_worker::enhance::Enhancer;
 
 use crate::FAILED;

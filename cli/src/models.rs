@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use indicatif::HumanBytes;
 use remaster_models::{
     Asset, AssetError, ImportOptions, Kind, Library, Manifest, PullOptions, Pulled, Verdict, default_dir, import,
-    missing_defaults, pull, status,
+    install_bundled, missing_defaults, pull, status,
 };
 
 use crate::FAILED;
@@ -37,7 +37,9 @@ impl Models {
 
     /// The same for a command that works with models, and fetches them where `args` lets it.
     pub fn open_to_use(args: ModelsArgs, pull: &PullArgs) -> anyhow::Result<Self> {
-        Ok(Self { pulls: pull.pull_models, ..Self::open(args)? })
+        let models = Self { pulls: pull.pull_models, ..Self::open(args)? };
+        install_bundled(&models.manifest, &models.library)?;
+        Ok(models)
     }
 
     /// Fetches `ids`; says what fails, one line each, and returns how many did. Blocks.

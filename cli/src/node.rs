@@ -4,15 +4,15 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use remaster_api::{Api, ApiSettings, FleetView, Webhooks};
+use remaster_blobs::Blobs;
 use remaster_models::Manifest;
-use remaster_shared::blob::Blobs;
+use remaster_pictures::header::PixelLimits;
 use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
-use remaster_shared::picture::PixelLimits;
-use remaster_shared::store::SharedStore;
-use remaster_shared::webhook::deliver::Deliverer;
-use remaster_shared::webhook::egress::{Egress, SystemLookup};
-use remaster_shared::webhook::sign::Signer;
+use remaster_store::SharedStore;
+use remaster_webhooks::deliver::Deliverer;
+use remaster_webhooks::egress::{Egress, SystemLookup};
+use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
@@ -99,7 +99,7 @@ impl Node {
         let api = Api {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
-            fleet: FleetView::new(self.store.clone(), known(&Manifest::embedded()?)),
+            fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
             settings,
             stopping: self.requested.clone(),
             uploads: Semaphore::new(Api::UPLOADS),
@@ -140,7 +140,7 @@ impl Node {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
-        let router = remaster_api::admin_router(self.store.clone(), self.metrics.clone());
+        let router = remaster_api::admin_router(self.store.clone(), self.store.clone(), self.metrics.clone());
         self.serve("the administration server", listener, router);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
 
 use remaster_shared::job::{ModelId, ParamError};
-use remaster_shared::webhook::sign::Signer;
+use remaster_webhooks::sign::Signer;
 
 pub fn count(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number from 1, such as 10000".into())

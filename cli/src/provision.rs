@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use remaster_engine::{EngineSettings, Lazy, OnnxEngine, SharedEngine};
 use remaster_models::{Asset, Kind, Source};
-use remaster_worker::engine::{EngineSettings, Lazy, OnnxEngine, SharedEngine};
 
 use crate::args::EngineArgs;
 use crate::models::Models;
@@ -50,7 +50,7 @@ fn first_upscalers(missing: &[&Asset]) -> Vec<String> {
     let package = |asset: &Asset| {
         asset.files.iter().flat_map(|file| &file.sources).find_map(|source| match source {
             Source::Pip(pip) => Some((pip.pip.clone(), pip.version.clone())),
-            Source::Url { .. } => None,
+            Source::Url { .. } | Source::Bundled { .. } => None,
         })
     };
     let upscalers: Vec<_> = missing.iter().filter(|asset| asset.kind == Kind::Upscaler).collect();

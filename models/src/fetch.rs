@@ -1,6 +1,6 @@
 //! Getting one pinned file from the first source that serves exactly its bytes.
 //!
-//! Order: the mirror, then the manifest's sources. What arrives goes to a `.part` file in the models directory, is
+//! Order: the binary's own bytes, the mirror, then the manifest's other sources. What arrives goes to a `.part` file in the models directory, is
 //! checked by size and SHA-256, and only then gets its final name. A source that serves other bytes is refused and
 //! named; an unreachable one is tried and reported once per [`Session`]. A full disk ends the fetch: another source
 //! would meet the same disk.
@@ -24,6 +24,7 @@ use self::http::Http;
 pub(crate) use self::meter::Meter;
 use self::part::Part;
 use self::pip::Pip;
+use crate::bundled;
 use crate::manifest::{AssetFile, PipSource, Source};
 
 /// One pull's sources: connections, packages downloaded so far, and what turned out to be unreachable.
@@ -37,6 +38,8 @@ pub(crate) struct Session {
 
 /// One thing to try, in order.
 enum Candidate<'a> {
+    /// Bytes that are part of the binary.
+    Bundled(&'static [u8]),
     Folder(PathBuf),
     Url(String),
     Pip(&'a PipSource),
@@ -91,11 +94,16 @@ impl Session {
                 Candidate::Folder(mirror.into())
             }
         });
-        let sources = file.sources.iter().map(|source| match source {
-            Source::Url { url } => Candidate::Url(url.clone()),
-            Source::Pip(pip) => Candidate::Pip(pip),
+        let bundled = file.sources.iter().find_map(|source| match source {
+            Source::Bundled { bundled } => bundled::bytes(bundled).map(Candidate::Bundled),
+            _ => None,
         });
-        mirror.into_iter().chain(sources).collect()
+        let sources = file.sources.iter().filter_map(|source| match source {
+            Source::Url { url } => Some(Candidate::Url(url.clone())),
+            Source::Pip(pip) => Some(Candidate::Pip(pip)),
+            Source::Bundled { .. } => None,
+        });
+        bundled.into_iter().chain(mirror).chain(sources).collect()
     }
 
     fn deliver(
@@ -106,6 +114,10 @@ impl Session {
         meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
         match candidate {
+            Candidate::Bundled(bytes) => {
+                let part = Part::fresh(&self.parts, file)?;
+                local::drain(&mut &**bytes, part, meter)?.settle(target)
+            }
             Candidate::Folder(dir) => local::copy(dir, Part::fresh(&self.parts, file)?, meter)?.settle(target),
             Candidate::Url(url) => self.http.download(url, &self.parts, file, target, meter),
             Candidate::Pip(source) => {
@@ -128,6 +140,7 @@ impl Session {
 impl Candidate<'_> {
     fn label(&self) -> String {
         match self {
+            Self::Bundled(_) => "this binary".to_owned(),
             Self::Folder(dir) => format!("mirror {}", dir.display()),
             Self::Url(url) => http::without_userinfo(url),
             Self::Pip(source) => format!("pip package {} {}", source.pip, source.version),
@@ -137,6 +150,7 @@ impl Candidate<'_> {
     /// What is unreachable when this candidate is: the folder, the server, the package index.
     fn place(&self) -> String {
         match self {
+            Self::Bundled(_) => "binary".to_owned(),
             Self::Folder(dir) => dir.display().to_string(),
             Self::Url(url) => http::origin(url).to_owned(),
             Self::Pip(_) => "pip".to_owned(),

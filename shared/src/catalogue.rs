@@ -48,38 +48,40 @@ pub fn resolve(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> Option<Mo
     ModelId::parse(&id).ok()
 }
 
-#[cfg(test)]
-pub mod tests {
-    use super::*;
-
-    pub fn model(id: &str, installed: bool) -> ModelInfo {
-        ModelInfo {
-            id: id.into(),
-            kind: "upscaler".into(),
-            architecture: String::new(),
-            scale: Some(4),
-            licence: String::new(),
-            licence_note: None,
-            installed,
-        }
+/// An upscaler by four, for tests.
+#[cfg(any(test, feature = "testing"))]
+pub fn upscaler(id: &str, installed: bool) -> ModelInfo {
+    ModelInfo {
+        id: id.into(),
+        kind: "upscaler".into(),
+        architecture: String::new(),
+        scale: Some(4),
+        licence: String::new(),
+        licence_note: None,
+        installed,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn auto_prefers_the_network_of_the_scale() {
         let pick = |models: &[ModelInfo], scale| {
             resolve(models, &ModelId::parse(AUTO).unwrap(), scale).map(|id| id.as_str().to_owned())
         };
-        let both = [model("other", true), model("realesrgan-x4plus", true), model("realesrgan-x2plus", true)];
+        let both = [upscaler("other", true), upscaler("realesrgan-x4plus", true), upscaler("realesrgan-x2plus", true)];
         assert_eq!(pick(&both, Scale::X2).as_deref(), Some("realesrgan-x2plus"));
         assert_eq!(pick(&both, Scale::X4).as_deref(), Some("realesrgan-x4plus"));
         assert_eq!(pick(&both[..2], Scale::X2).as_deref(), Some("realesrgan-x4plus"));
         assert_eq!(pick(&both[..1], Scale::X2).as_deref(), Some("other"));
-        assert_eq!(pick(&[model("realesrgan-x4plus", false)], Scale::X2), None);
+        assert_eq!(pick(&[upscaler("realesrgan-x4plus", false)], Scale::X2), None);
     }
 
     #[test]
     fn a_named_model_is_taken_only_when_installed() {
-        let models = [model("a", true), model("b", false)];
+        let models = [upscaler("a", true), upscaler("b", false)];
         let pick = |id| resolve(&models, &ModelId::parse(id).unwrap(), Scale::X2);
         assert!(pick("a").is_some());
         assert!(pick("b").is_none());

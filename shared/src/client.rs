@@ -11,7 +11,16 @@ pub struct ClientKey(pub [u8; 16]);
 
 impl std::fmt::Display for ClientKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl std::str::FromStr for ClientKey {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
+        let mut key = [0; 16];
+        hex::decode_to_slice(text, &mut key).map(|()| Self(key))
     }
 }
 

@@ -1,22 +1,20 @@
-//! The domain of Remaster and the ports that the API and the worker share.
+//! The domain of Remaster: plain values and small ports that every other crate may use.
 //!
-//! Names neither a web framework nor an inference runtime. Everything here is either a plain value
-//! ([`job`], [`error`], [`quota`], [`client`], [`proxies`], [`idempotency`]) or a port with its implementation
-//! ([`store`], [`blob`], [`clock`], [`catalogue`]). [`webhook`] holds both: what is sent, and the guarded client.
+//! Jobs and batches ([`job`]), who is charged and how much ([`client`], [`quota`]), repeated requests ([`idempotency`]), webhooks as
+//! values ([`webhook`]), workers as they announce themselves ([`fleet`]), and the closed table of errors ([`error`]).
+//! This crate names no web framework, no inference runtime, no database and no object storage.
 
-pub mod blob;
+pub mod blob_key;
 pub mod catalogue;
 pub mod client;
 pub mod clock;
 pub mod error;
 pub mod fleet;
 pub mod idempotency;
+pub mod ip_ranges;
 pub mod job;
 pub mod metrics;
-pub mod nets;
-pub mod picture;
-pub mod proxies;
 pub mod quota;
-pub mod store;
+pub mod stats;
 pub mod tls;
 pub mod webhook;

@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use remaster_engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_models::{ImportOptions, Library, import};
+use remaster_pictures::header::inspect;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
-use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::upscale::TileSettings;
 

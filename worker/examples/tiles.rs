@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image::{DynamicImage, ImageFormat};
-use remaster_shared::job::{MetadataPolicy, ModelId, Scale};
-use remaster_shared::picture::inspect;
-use remaster_worker::engine::{
+use remaster_engine::{
     Device, Engine, EngineError, EngineSettings, Network, OnnxEngine, Precision, SharedEngine, Tensor,
 };
+use remaster_pictures::header::inspect;
+use remaster_shared::job::{MetadataPolicy, ModelId, Scale};
 use remaster_worker::picture::{Picture, Samples, decode};
 use remaster_worker::upscale::{TileSettings, upscale};
 

@@ -10,7 +10,7 @@ use std::{
 
 use remaster_shared::catalogue::Catalogue;
 use remaster_shared::fleet::{ANNOUNCE_EVERY, Announcement};
-use remaster_shared::store::SharedStore;
+use remaster_store::WorkerRegistry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ impl InFlight {
 }
 
 pub struct Announcer {
-    pub store: SharedStore,
+    pub registry: Arc<dyn WorkerRegistry>,
     /// What this machine has.
     pub catalogue: Arc<dyn Catalogue>,
     pub in_flight: InFlight,
@@ -78,7 +78,7 @@ impl Announcer {
     }
 
     async fn tell(&self, now: &Announcement) -> bool {
-        let told = self.store.announce(now).await;
+        let told = self.registry.announce(now).await;
         if let Err(error) = &told {
             tracing::debug!(%error, "not announced yet");
         }

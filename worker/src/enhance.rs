@@ -11,10 +11,10 @@ use bytes::Bytes;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo};
 
-use crate::engine::{EngineError, SharedEngine};
 use crate::faces::{self, Face, FaceModels, Restoration};
 use crate::picture::{Encoded, Picture, decode, encode};
 use crate::upscale::{TileSettings, blocking, enlarge, upscale};
+use remaster_engine::{EngineError, SharedEngine};
 
 /// The finished picture.
 #[derive(Debug)]

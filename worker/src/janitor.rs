@@ -1,11 +1,13 @@
 //! Housekeeping: lost leases, expired results, blobs without a use, uploads that never became a job.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_blobs::Blobs;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::job::Status;
-use remaster_shared::store::{Reaped, SharedStore, Store, StoreError};
+use remaster_store::{Housekeeping, Reaped, StoreError};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(15);
@@ -17,7 +19,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(2 * 3600);
 const AT_ONCE: usize = 1000;
 
 /// Runs until `stop`; what fails is tried again in the next round.
-pub async fn run(store: SharedStore, blobs: Blobs, stop: CancellationToken) {
+pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, stop: CancellationToken) {
     let mut rounds = tokio::time::interval(EVERY);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in 0_u32.. {
@@ -35,7 +37,7 @@ pub async fn run(store: SharedStore, blobs: Blobs, stop: CancellationToken) {
     }
 }
 
-async fn tidy(store: &dyn Store, blobs: &Blobs, sweep: bool) -> Result<(), StoreError> {
+async fn tidy(store: &dyn Housekeeping, blobs: &Blobs, sweep: bool) -> Result<(), StoreError> {
     let reaped = store.reap().await?;
     if reaped != Reaped::default() {
         tracing::info!(?reaped, "housekeeping");
@@ -57,7 +59,7 @@ async fn tidy(store: &dyn Store, blobs: &Blobs, sweep: bool) -> Result<(), Store
 }
 
 /// Deletes old blobs that no job will ever use.
-async fn orphans(store: &dyn Store, blobs: &Blobs) -> Result<(), StoreError> {
+async fn orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
     let Ok(before) = store.now().checked_sub(ORPHAN_AGE) else { return Ok(()) };
     // The store's secret gives every store a name of its own, the same to all its nodes.
     let name = store.hasher().key(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string();
@@ -98,8 +100,6 @@ async fn orphans(store: &dyn Store, blobs: &Blobs) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use jiff::Timestamp;
     use remaster_shared::client::ClientKey;
     use remaster_shared::clock::ManualClock;
@@ -107,7 +107,8 @@ mod tests {
         EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo, JobId, JobResult, MetadataPolicy, ModelId,
         PictureFormat, Scale,
     };
-    use remaster_shared::store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, SqliteStore};
+    use remaster_store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, Submissions, WorkQueue};
+    use remaster_store_sqlite::SqliteStore;
 
     use super::*;
 

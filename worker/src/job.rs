@@ -9,10 +9,11 @@ use std::{
 
 use apalis::prelude::Task;
 use futures::future::BoxFuture;
-use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_blobs::Blobs;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::JobResult;
-use remaster_shared::store::{Lease, Outcome, SharedStore};
+use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
 
@@ -24,7 +25,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// What every job needs.
 pub struct Workshop {
-    pub store: SharedStore,
+    pub store: Arc<dyn WorkQueue>,
     pub blobs: Blobs,
     pub enhancer: Enhancer,
 }

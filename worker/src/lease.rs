@@ -12,7 +12,7 @@ use apalis::prelude::{BoxDynError, Task};
 use futures::future::BoxFuture;
 use remaster_shared::error::JobError;
 use remaster_shared::metrics::Metrics;
-use remaster_shared::store::{Beat, Lease, LeaseError, Outcome, SharedStore};
+use remaster_store::{Beat, Lease, LeaseError, Outcome, WorkQueue};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
@@ -36,7 +36,7 @@ impl Shutdown {
 
 #[derive(Clone)]
 pub struct LeaseLayer {
-    pub store: SharedStore,
+    pub store: Arc<dyn WorkQueue>,
     /// Heartbeats come three times as often as the lease is long.
     pub lease: Duration,
     pub shutdown: Shutdown,

@@ -5,7 +5,6 @@
 //! Only [`engine`] knows the inference runtime.
 
 mod announce;
-pub mod engine;
 pub mod enhance;
 pub mod faces;
 mod janitor;

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
 use remaster_shared::job::JobRecord;
-use remaster_shared::store::{Claim, Lease, SharedStore};
+use remaster_store::{Claim, Lease, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::{LeaseLayer, Shutdown};
@@ -33,7 +34,7 @@ type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 /// Never yields an error: apalis would end the worker for it.
 pub struct Queue {
-    store: SharedStore,
+    store: Arc<dyn WorkQueue>,
     worker: String,
     layer: LeaseLayer,
     stop: CancellationToken,
@@ -42,7 +43,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new(store: SharedStore, worker: String, layer: LeaseLayer, shutdown: &Shutdown) -> Self {
+    pub fn new(store: Arc<dyn WorkQueue>, worker: String, layer: LeaseLayer, shutdown: &Shutdown) -> Self {
         Self { store, worker, layer, stop: shutdown.requested.clone(), claiming: None, releasing: None }
     }
 }
@@ -108,7 +109,7 @@ impl BackendConfig for Queue {
 }
 
 /// The next job, however long it takes to come; `None` once `stop` is asked for.
-async fn claim(store: SharedStore, worker: String, stop: CancellationToken) -> Option<Assignment> {
+async fn claim(store: Arc<dyn WorkQueue>, worker: String, stop: CancellationToken) -> Option<Assignment> {
     let mut failures = 0_u32;
     loop {
         if stop.is_cancelled() {

@@ -4,10 +4,10 @@ use std::{io, sync::Arc, time::Duration};
 
 use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
-use remaster_shared::blob::Blobs;
+use remaster_blobs::Blobs;
 use remaster_shared::catalogue::Catalogue;
 use remaster_shared::metrics::Metrics;
-use remaster_shared::store::SharedStore;
+use remaster_store::Store;
 
 use crate::announce::{Announcer, InFlight};
 use crate::enhance::Enhancer;
@@ -38,7 +38,7 @@ pub struct WorkerSettings {
 /// Announces the worker and gives its work, which goes on until shutdown is requested; running jobs then finish within the
 /// grace or are given back.
 pub async fn start(
-    store: SharedStore,
+    store: Arc<dyn Store>,
     blobs: Blobs,
     enhancer: Enhancer,
     settings: WorkerSettings,
@@ -48,7 +48,7 @@ pub async fn start(
     let layer =
         LeaseLayer { store: store.clone(), lease, shutdown: shutdown.clone(), in_flight: in_flight.clone(), metrics };
     let announcer =
-        Announcer { store: store.clone(), catalogue, in_flight, name: name.clone(), device, jobs: jobs as u32 };
+        Announcer { registry: store.clone(), catalogue, in_flight, name: name.clone(), device, jobs: jobs as u32 };
     announcer.first().await;
     async move {
         let stop = shutdown.requested.clone();

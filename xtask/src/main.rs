@@ -39,17 +39,17 @@ fn test() -> anyhow::Result<()> {
     tools::programs()?;
     lint()?;
     deny()?;
-    step("build", cargo(&["build", "--release", "--workspace", "--all-targets", "--locked"]))?;
+    step("build", cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     if tools::present("cargo-nextest") {
-        step("tests", cargo(&["nextest", "run", "--release", "--workspace", "--locked"]))
+        step("tests", cargo(&["nextest", "run", "--workspace", "--locked"]))
     } else {
-        step("tests", cargo(&["test", "--release", "--workspace", "--locked", "--tests"]))
+        step("tests", cargo(&["test", "--workspace", "--locked", "--tests"]))
     }
 }
 
 fn lint() -> anyhow::Result<()> {
     step("format", cargo(&["fmt", "--all", "--check"]))?;
-    let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))
 }
 

@@ -1,7 +1,7 @@
 //! What the service sends to others, as the document's `webhooks`.
 
 use remaster_shared::job::{BatchView, JobView};
-use remaster_shared::webhook::event::EventType;
+use remaster_webhooks::event::EventType;
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _, ToSchema};
 

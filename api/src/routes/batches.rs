@@ -8,10 +8,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use remaster_shared::blob::BlobKey;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, Status};
-use remaster_shared::store::CancelError;
+use remaster_store::CancelError;
 
 use super::jobs::{ShowQuery, accepted_at, has_another, shown, wait_of};
 use crate::accept::{Accepted, Intake, KeyHeader, marked};

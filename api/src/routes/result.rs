@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_range_header::{ParsedRanges, parse_range_header};
-use remaster_shared::blob::{BlobError, BlobKey};
+use remaster_blobs::BlobError;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobResult, Status};
 

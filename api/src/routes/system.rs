@@ -10,7 +10,7 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::fleet::WorkerSeen;
 use remaster_shared::metrics::Metrics;
 use remaster_shared::quota::Quota;
-use remaster_shared::store::SharedStore;
+use remaster_store::{Jobs, WorkerRegistry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -202,14 +202,14 @@ pub async fn metrics(State(api): State<Shared>) -> Answer {
     if !api.settings.metrics {
         return Err(Problem::new(ErrorCode::NotFound, "Metrics are answered on the port for administration."));
     }
-    Ok(exposition(&api.store, &api.metrics).await)
+    Ok(exposition(&*api.store, api.fleet.registry(), &api.metrics).await)
 }
 
 /// The metrics as Prometheus reads them. A store that does not answer is no reason not to tell the rest.
-pub async fn exposition(store: &SharedStore, metrics: &Metrics) -> Response {
+pub async fn exposition(jobs: &dyn Jobs, registry: &dyn WorkerRegistry, metrics: &Metrics) -> Response {
     let numbers = async {
-        let (stats, workers) = (store.stats().await.ok()?, store.workers().await.ok()?);
-        let now = store.now();
+        let (stats, workers) = (jobs.stats().await.ok()?, registry.workers().await.ok()?);
+        let now = jobs.now();
         Some((stats, workers.iter().filter(|worker| worker.is_live(now)).count()))
     };
     let text = metrics.text(numbers.await);

@@ -194,7 +194,7 @@ async fn the_rest_of_a_batch_is_canceled() {
     let told: Value = told.json().await.unwrap();
     assert_eq!((&told["status"], statuses(&told)), (&"open".into(), vec!["succeeded", "processing", "canceled"]));
     assert_eq!(used(&harness).await, 2);
-    harness.store.finish(&running, remaster_shared::store::Outcome::Canceled).await.unwrap();
+    harness.store.finish(&running, remaster_store::Outcome::Canceled).await.unwrap();
     let ended: Value = harness.get(&path(&batch)).await.json().await.unwrap();
     assert_eq!(ended["status"], "canceled");
     let late = problem(cancel().await.unwrap()).await;

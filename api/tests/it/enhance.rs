@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::Status;
-use remaster_shared::store::Outcome;
+use remaster_store::Outcome;
 use serde_json::Value;
 
 use crate::harness::{Harness, png, problem};

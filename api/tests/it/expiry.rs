@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use remaster_shared::clock::ManualClock;
-use remaster_shared::store::Policy;
+use remaster_store::Policy;
 use serde_json::Value;
 
 use crate::harness::{Harness, png, problem};

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
+use remaster_api::proxies::TrustedProxies;
 use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
-use remaster_shared::blob::{BlobKey, Blobs};
+use remaster_blobs::Blobs;
+use remaster_pictures::header::PixelLimits;
+use remaster_shared::blob_key::BlobKey;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::{SharedClock, SystemClock};
 use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
-use remaster_shared::picture::PixelLimits;
-use remaster_shared::proxies::TrustedProxies;
-use remaster_shared::store::{Claim, Lease, Outcome, Policy, SharedStore, SqliteStore, Store};
-use remaster_shared::webhook::sign::Signer;
+use remaster_store::{Claim, Lease, Outcome, Policy, SharedStore, Store};
+use remaster_store_sqlite::SqliteStore;
+use remaster_webhooks::sign::Signer;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
 use serde_json::Value;
@@ -97,7 +99,7 @@ impl Harness {
         let api = Api {
             store: store.clone(),
             blobs: blobs.clone(),
-            fleet: FleetView::new(store.clone(), known),
+            fleet: FleetView::new(store.clone(), store.clone(), known),
             settings,
             stopping: CancellationToken::new(),
             uploads: Semaphore::new(Api::UPLOADS),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::store::Outcome;
+use remaster_store::Outcome;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, png, problem};

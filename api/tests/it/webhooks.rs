@@ -1,6 +1,6 @@
 //! What a submit may ask of webhooks. That they arrive is tested with the whole service.
 
-use remaster_shared::webhook::sign::Signer;
+use remaster_webhooks::sign::Signer;
 use serde_json::Value;
 
 use crate::harness::{Harness, png, problem};

@@ -1,6 +1,6 @@
 //! Workers killed and Redis restarted under load: every accepted job ends once and is told of, and the quotas add up.
 //!
-//! `CHAOS_JOBS=5000 cargo nextest run --release -p remaster-cli chaos --no-capture` is the long form of it.
+//! `CHAOS_JOBS=5000 cargo nextest run -p remaster-cli chaos --no-capture` is the long form of it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use remaster_shared::job::{FaceReport, FaceStatus, JobResult};
-use remaster_shared::store::{Claim, Outcome, Policy, RedisStore, Store};
+use remaster_store::{Claim, Outcome, Policy, WorkQueue};
+use remaster_store_redis::RedisStore;
 use serde_json::Value;
 
 use crate::harness::photo;

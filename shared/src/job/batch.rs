@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{JobRecord, JobView, Status, UrlBase};
 use crate::client::ClientKey;
-use crate::webhook::delivery::Delivery;
+use crate::webhook::Delivery;
 
 /// A version 4 UUID. Like a job's it is a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

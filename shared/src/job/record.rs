@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{BatchId, EnhanceParams, JobId, Status};
 use crate::client::ClientKey;
 use crate::error::JobError;
-use crate::webhook::delivery::Delivery;
+use crate::webhook::Delivery;
 
 /// The accepted picture formats, recognised by their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{BatchId, BatchUrls, EnhanceParams, FaceReport, InputInfo, JobId, JobRecord, Status};
 use crate::error::JobError;
-use crate::webhook::delivery::Delivery;
+use crate::webhook::Delivery;
 
 /// Where this service is reached: the prefix of every link, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use ndarray::Array4;
 
 use super::align::{SIDE, Similarity};
-use crate::engine::Tensor;
 use crate::picture::Picture;
+use remaster_engine::Tensor;
 
 /// What lies outside the picture, as red, green and blue: the gray that the networks were trained with.
 const OUTSIDE: [f32; 3] = [132.0 / 255.0, 133.0 / 255.0, 135.0 / 255.0];

@@ -7,10 +7,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::detector::Detector;
 use super::pyramid::{TRUSTED, scales, tiles};
 use super::{Area, Face, merge};
-use crate::engine::SharedEngine;
 use crate::enhance::EnhanceError;
 use crate::picture::{Band, Picture, Window};
 use crate::upscale::{blocking, resized};
+use remaster_engine::SharedEngine;
 
 /// Tiles in preparation: one in the engine, one ready behind it.
 const AHEAD: usize = 2;

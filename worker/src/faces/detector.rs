@@ -5,7 +5,7 @@ use remaster_shared::job::ModelId;
 
 use super::pyramid::STEP;
 use super::{Face, retinaface, yunet};
-use crate::engine::{Available, EngineError, Output, Tensor};
+use remaster_engine::{Available, EngineError, Output, Tensor};
 
 /// A detector, by how it speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

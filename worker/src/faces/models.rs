@@ -3,7 +3,7 @@
 use remaster_shared::job::ModelId;
 
 use super::detector::Detector;
-use crate::engine::{Available, Kind, SharedEngine};
+use remaster_engine::{Available, Kind, SharedEngine};
 
 /// In order of preference; others of the kind come after them.
 const DETECTORS: &[&str] = &["yunet-2026may", "retinaface-r50"];

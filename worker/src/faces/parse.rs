@@ -5,7 +5,7 @@ use remaster_shared::job::ModelId;
 
 use super::align::SIDE;
 use super::blend::Parsed;
-use crate::engine::{EngineError, SharedEngine, Tensor};
+use remaster_engine::{EngineError, SharedEngine, Tensor};
 
 /// Which of the network's classes are face (facexlib's map): not 0 background, 14 neck, 16 clothes, 17 hair, 18 hat.
 const CLASSES: usize = 19;

@@ -12,10 +12,10 @@ use super::mask::Masks;
 use super::models::FaceModels;
 use super::parse::parse;
 use super::{Face, crop};
-use crate::engine::{EngineError, SharedEngine, Tensor};
 use crate::enhance::EnhanceError;
 use crate::picture::Picture;
 use crate::upscale::blocking;
+use remaster_engine::{EngineError, SharedEngine, Tensor};
 
 /// Faces restored in one picture, the surest ones: bounds what a collage of thousands costs.
 const MOST: usize = 64;

@@ -6,7 +6,7 @@
 
 use super::detector::rows;
 use super::{Area, Face};
-use crate::engine::{EngineError, Output};
+use remaster_engine::{EngineError, Output};
 
 pub(super) const MEAN: [f32; 3] = [104.0, 117.0, 123.0];
 

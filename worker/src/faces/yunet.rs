@@ -5,7 +5,7 @@
 
 use super::detector::rows;
 use super::{Area, Face};
-use crate::engine::{EngineError, Output};
+use remaster_engine::{EngineError, Output};
 
 pub(super) const MEAN: [f32; 3] = [0.0; 3];
 

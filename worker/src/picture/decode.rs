@@ -3,9 +3,9 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
+use remaster_pictures::header::image_format;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, MetadataPolicy};
-use remaster_shared::picture::image_format;
 
 use super::{Layout, Metadata, Picture, Samples};
 

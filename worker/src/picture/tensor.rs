@@ -4,7 +4,7 @@ use ndarray::Array4;
 
 use super::sample::Sample;
 use super::{Picture, Samples};
-use crate::engine::Tensor;
+use remaster_engine::Tensor;
 
 /// What a pass through the network carries: the colours, or alpha as a picture of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use fast_image_resize::{
 };
 use ndarray::Array4;
 
-use crate::engine::{EngineError, Tensor};
 use crate::picture::{Layout, Picture, Samples};
+use remaster_engine::{EngineError, Tensor};
 
 fn options() -> ResizeOptions {
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))

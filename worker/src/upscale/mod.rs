@@ -8,11 +8,11 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use remaster_shared::job::{ModelId, Scale};
 
-use crate::engine::{EngineError, SharedEngine, Tensor};
 use crate::enhance::EnhanceError;
 use crate::picture::{Band, Picture, Window};
 pub use lanczos::enlarge;
 pub(crate) use lanczos::resized;
+use remaster_engine::{EngineError, SharedEngine, Tensor};
 pub use tiles::{Cell, Grid, SettingsError, TileSettings};
 
 /// Tiles in preparation per picture: one in the engine, one ready behind it.
@@ -164,8 +164,8 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::engine::fake::FakeEngine;
     use crate::picture::{Layout, Metadata, Samples};
+    use remaster_engine::fake::FakeEngine;
 
     fn picture(width: usize, height: usize, layout: Layout) -> Picture {
         let length = width * height * layout.channels();

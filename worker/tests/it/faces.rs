@@ -7,12 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::future::join_all;
 use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
-use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, ModelId, Scale};
-use remaster_shared::picture::inspect;
-use remaster_worker::engine::{
+use remaster_engine::{
     Absent, Available, Engine, EngineError, Kind, Network, Output, SharedEngine, Tensor, fake::FakeEngine,
 };
+use remaster_pictures::header::inspect;
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, ModelId, Scale};
 use remaster_worker::enhance::{EnhanceError, Enhancer};
 use remaster_worker::upscale::TileSettings;
 

@@ -8,10 +8,10 @@ use image::{
     ColorType, DynamicImage, ExtendedColorType, GrayImage, ImageBuffer, ImageDecoder, ImageEncoder, ImageFormat,
     ImageReader, Luma, LumaA, Rgb, Rgba,
 };
+use remaster_engine::{SharedEngine, fake::FakeEngine};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{MetadataPolicy, Scale};
 use remaster_testkit::SMALL_MODEL;
-use remaster_worker::engine::{SharedEngine, fake::FakeEngine};
 use remaster_worker::enhance::EnhanceError;
 use remaster_worker::upscale::TileSettings;
 

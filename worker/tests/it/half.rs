@@ -5,8 +5,8 @@
 use std::process::Command;
 
 use ndarray::Array4;
+use remaster_engine::{Device, Engine, EngineSettings, OnnxEngine, Precision};
 use remaster_shared::job::ModelId;
-use remaster_worker::engine::{Device, Engine, EngineSettings, OnnxEngine, Precision};
 
 use crate::real::library;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use remaster_engine::Tensor;
 use remaster_shared::job::ModelId;
-use remaster_worker::engine::Tensor;
 
 use crate::real::engine;
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use remaster_engine::Tensor;
 use remaster_models::{ImportOptions, half_precision, import};
 use remaster_shared::job::ModelId;
-use remaster_worker::engine::Tensor;
 
 use crate::real::{engine, library};
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use image::{DynamicImage, ImageFormat};
+use remaster_engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_models::Library;
+use remaster_pictures::header::inspect;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
-use remaster_shared::picture::inspect;
-use remaster_worker::engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_worker::enhance::{EnhanceError, Enhancer};
 use remaster_worker::upscale::TileSettings;
 

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use remaster_shared::job::ModelId;
 
 use super::{face, samples, smooth};
-use crate::engine::{Engine, EngineError, Network, SharedEngine, Tensor};
 use crate::enhance::EnhanceError;
 use crate::faces::mask::Masks;
 use crate::faces::{Detector, Face, FaceModels, Restoration, Similarity, restore};
 use crate::picture::{Layout, Picture, Samples};
 use crate::upscale::enlarge;
+use remaster_engine::{Engine, EngineError, Network, SharedEngine, Tensor};
 
 /// Gives each face changed by a function of its sample's value.
 struct Restorer(fn(f32) -> f32);

@@ -1,0 +1,50 @@
+-- Calling jobs off.
+
+-- A waiting job ends; the worker of one under way is told to stop. False for one that has ended.
+local function call_off(job, now)
+  if job.status == 'queued' then
+    leave(job)
+    redis.call('ZREM', P .. 'delayed', job.id)
+    if not job.started then refund(job) end
+    finish(job, 'canceled', now)
+  elseif job.status == 'processing' then
+    set(job, 'cancel', 1)
+    changed(job)
+  else
+    return false
+  end
+  return true
+end
+
+-- now, job: an accepted job whose caller was told otherwise, for the answer was lost; nobody is to hear of it
+local function withdraw(_, a)
+  local now, job = time(a[1]), load(a[2])
+  if not job then return cjson.encode({}) end
+  disarm(job.id)
+  if job.batch then disarm(job.batch) end
+  refund(job)
+  call_off(job, now)
+  return cjson.encode({})
+end
+
+-- now, job
+local function cancel(_, a)
+  local now, job = time(a[1]), load(a[2])
+  if not job then return cjson.encode({}) end
+  return cjson.encode({ finished = not call_off(job, now), job = job })
+end
+
+-- now, batch
+local function cancel_batch(_, a)
+  local now, key = time(a[1]), P .. 'b:' .. a[2]
+  local open = redis.call('HGET', key, 'open')
+  if not open then return cjson.encode({}) end
+  if open ~= '0' then
+    redis.call('HSET', key, 'cancel', 1)
+    for _, job in ipairs(read_batch(a[2]).jobs) do call_off(job, now) end
+    redis.call('PUBLISH', P .. 'ev', a[2])
+  end
+  local reply = read_batch(a[2])
+  reply.finished = open == '0'
+  return cjson.encode(reply)
+end

@@ -1,0 +1,55 @@
+-- Jobs as they are kept, and how they move from one status to another.
+
+local LEGAL = {
+  queued = { processing = true, canceled = true },
+  processing = { queued = true, succeeded = true, failed = true, canceled = true },
+  succeeded = { expired = true },
+}
+
+local function load(id) return hash(P .. 'j:' .. id) end
+
+local function set(job, ...)
+  local fields = { ... }
+  for i = 1, #fields, 2 do job[fields[i]] = tostring(fields[i + 1]) end
+  redis.call('HSET', P .. 'j:' .. job.id, unpack(fields))
+end
+
+local function clear(job, ...)
+  for _, field in ipairs({ ... }) do job[field] = nil end
+  redis.call('HDEL', P .. 'j:' .. job.id, ...)
+end
+
+local function count(status, by) redis.call('HINCRBY', P .. 'n', status, by) end
+local function counted(status) return tonumber(redis.call('HGET', P .. 'n', status) or '0') end
+
+local function move(job, to)
+  if not (LEGAL[job.status] or {})[to] then
+    error('a job that is ' .. job.status .. ' cannot become ' .. to)
+  end
+  count(job.status, -1)
+  count(to, 1)
+  set(job, 'status', to)
+end
+
+-- The jobs that `zset` lists up to `latest`, in the order of their arrival. One whose hash is gone (a server that evicts takes what it likes) is taken off the
+-- list and counted, so that it holds up nothing.
+local function listed(zset, latest, status)
+  local jobs = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. zset, '-inf', latest, 'LIMIT', 0, STEP)) do
+    local job = load(id)
+    if job then
+      table.insert(jobs, job)
+    else
+      redis.call('ZREM', P .. zset, id)
+      redis.call('INCR', P .. 'lost')
+      if status then count(status, -1) end
+    end
+  end
+  table.sort(jobs, function(one, other) return tonumber(one.seq) < tonumber(other.seq) end)
+  return jobs
+end
+
+-- from, to: whether a job may go there. A test holds this table against the one in shared/src/job/status.rs.
+local function legal(_, a)
+  return (LEGAL[a[1]] or {})[a[2]] and 1 or 0
+end

@@ -1,0 +1,65 @@
+-- The job store on Redis. Each function is one verb of shared/store/src/ports, one atomic step on the server.
+--
+-- The files of this folder are one library, put together in the order that shared/store/redis/src/library.rs gives. What is
+-- decided here is decided by the rules of shared/store/src/rules; random interleavings of the verbs hold it to them.
+--
+-- All keys share the hash tag {rm}, so that they lie in one slot of a cluster:
+--   {rm}:j:<job>      hash    a job
+--   {rm}:c:<client>   zset    a client's ready jobs -> order of arrival
+--   {rm}:act          zset    clients with ready jobs -> virtual start
+--   {rm}:heads        zset    the same clients -> the moment since which their oldest job has been their oldest
+--   {rm}:idle         zset    clients without ready jobs -> where their last job left their virtual start
+--   {rm}:vt           string  virtual time
+--   {rm}:moments      string  moments so far
+--   {rm}:claims       string  claims served so far
+--   {rm}:delayed      zset    jobs that wait for a retry -> when it is due
+--   {rm}:leases       zset    jobs being worked on -> when their lease ends
+--   {rm}:expiry       zset    succeeded jobs -> when their result expires
+--   {rm}:done         zset    finished jobs -> when they are next considered for forgetting
+--   {rm}:b:<batch>    hash    a batch; {rm}:bj:<batch> list of its jobs
+--   {rm}:h:<subject>  hash    the webhook of a job or batch
+--   {rm}:hk:<host>    zset    webhooks to a host that are to be tried -> when
+--   {rm}:hooks        zset    those hosts -> when the first of theirs is due
+--   {rm}:trash        zset    pictures without a use -> order
+--   {rm}:n            hash    status -> jobs
+--   {rm}:lost         string  jobs that were listed somewhere though their hash was gone
+--   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
+--   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
+--   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum
+-- Channels: {rm}:ev names a job or batch that changed, {rm}:wake says that work may have become available, {rm}:hook that a
+-- webhook may have become due.
+--
+-- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
+-- Replies are JSON; a hash is given as it is, all values strings.
+
+local VERSION = 4
+local P = '{rm}:'
+-- Due retries, lost leases and the like handled in one call, so that none takes long.
+local STEP = 200
+
+local function time(given)
+  if given ~= '' then return tonumber(given) end
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- A number as text that reads back as the same number.
+local function exact(number) return string.format('%.17g', number) end
+
+local function hash(key)
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then return nil end
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local function changed(job)
+  redis.call('PUBLISH', P .. 'ev', job.id)
+  if job.batch then redis.call('PUBLISH', P .. 'ev', job.batch) end
+end
+
+local function wake() redis.call('PUBLISH', P .. 'wake', '1') end
+
+-- cjson is not there yet while the library is loaded.
+local LOST = '{"lost":true}'

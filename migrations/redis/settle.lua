@@ -1,0 +1,188 @@
+-- Working: a claim, and what the holder of a lease may do.
+
+local function unlease(job)
+  redis.call('ZREM', P .. 'leases', job.id)
+  clear(job, 'worker')
+end
+
+-- The job reaches an end: its lease goes, its input has no use any more, and who asked for it is told.
+local function finish(job, to, now)
+  move(job, to)
+  unlease(job)
+  set(job, 'finished', now)
+  redis.call('ZADD', P .. 'done', now, job.id)
+  redis.call('ZADD', P .. 'trash', job.seq, 'i:' .. job.id)
+  arm(job.id, now)
+  if job.batch and redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', -1) == 0 then arm(job.batch, now) end
+  changed(job)
+end
+
+local function trash_output(job)
+  if job.output then
+    redis.call('ZADD', P .. 'trash', exact(tonumber(job.seq) + 0.5), 'o:' .. job.id .. ':' .. job.output)
+  end
+end
+
+local function fail(job, now, code, message, service)
+  set(job, 'error', cjson.encode({ code = code, message = message }))
+  if service then refund(job) end
+  finish(job, 'failed', now)
+end
+
+local function requeue(job)
+  move(job, 'queued')
+  unlease(job)
+  set(job, 'progress', 0)
+end
+
+-- Jobs whose worker was not heard of for longer than its lease.
+local function reclaim(now, max_attempts)
+  local requeued, poisoned = 0, 0
+  for _, job in ipairs(listed('leases', now, 'processing')) do
+    if job.cancel == '1' then
+      finish(job, 'canceled', now)
+    elseif tonumber(job.attempt) >= max_attempts then
+      fail(job, now, 'poison', 'Every attempt at this job ended with its worker gone; its unit was refunded.', true)
+      poisoned = poisoned + 1
+    else
+      requeue(job)
+      join(job)
+      changed(job)
+      requeued = requeued + 1
+    end
+    wake()
+  end
+  return requeued, poisoned
+end
+
+-- Retries that have become due join their client's line again.
+local function promote(now)
+  for _, job in ipairs(listed('delayed', now, 'queued')) do
+    redis.call('ZREM', P .. 'delayed', job.id)
+    join(job)
+  end
+end
+
+-- How long it is until the next retry is due or the next lease ends; -1 when there is neither.
+local function next_event(now)
+  local next = -1
+  for _, key in ipairs({ 'delayed', 'leases' }) do
+    local first = redis.call('ZRANGE', P .. key, 0, 0, 'WITHSCORES')
+    if #first > 0 then
+      local wait = math.max(0, tonumber(first[2]) - now)
+      if next < 0 or wait < next then next = wait end
+    end
+  end
+  return next
+end
+
+-- now, worker, lease, attempts
+local function claim(_, a)
+  local now, worker = time(a[1]), a[2]
+  promote(now)
+  reclaim(now, tonumber(a[4]))
+  local job = next_job()
+  if not job then return cjson.encode({ next = next_event(now) }) end
+  if not job.charged then
+    -- Once, however often the job is claimed.
+    serve(job)
+    set(job, 'charged', 1)
+  end
+  leave(job)
+  next_head(job.client)
+  move(job, 'processing')
+  set(job, 'attempt', job.attempt + 1, 'token', job.token + 1, 'worker', worker, 'progress', 0,
+    'started', job.started or now)
+  redis.call('ZADD', P .. 'leases', now + tonumber(a[3]), job.id)
+  changed(job)
+  -- Another job may be waiting for another worker.
+  if redis.call('ZCARD', P .. 'act') > 0 then wake() end
+  return cjson.encode({ job = job })
+end
+
+-- The job, if this token still holds it: the fence that the verbs below pass first.
+local function held(id, token)
+  local job = load(id)
+  if job and job.status == 'processing' and job.token == token then return job end
+  return nil
+end
+
+-- now, job, token, lease
+local function heartbeat(_, a)
+  local now = time(a[1])
+  local job = held(a[2], a[3])
+  if not job then return LOST end
+  redis.call('ZADD', P .. 'leases', now + tonumber(a[4]), job.id)
+  return cjson.encode({ cancel = job.cancel == '1' })
+end
+
+-- job, token, fraction
+local function progress(_, a)
+  local job = held(a[1], a[2])
+  if not job then return LOST end
+  set(job, 'progress', a[3])
+  changed(job)
+  return cjson.encode({})
+end
+
+-- now, job, token, result, how long it is kept
+local function succeed(_, a)
+  local now, job = time(a[1]), held(a[2], a[3])
+  if not job then return LOST end
+  -- Also when the job ends canceled: the picture is there and has to be deleted.
+  set(job, 'output', job.attempt)
+  if job.cancel == '1' then
+    finish(job, 'canceled', now)
+    trash_output(job)
+  else
+    local expires = now + tonumber(a[5])
+    set(job, 'result', a[4], 'progress', 1, 'expires', expires)
+    finish(job, 'succeeded', now)
+    redis.call('ZADD', P .. 'expiry', expires, job.id)
+  end
+  return cjson.encode({ job = job })
+end
+
+-- now, job, token
+local function canceled(_, a)
+  local job = held(a[2], a[3])
+  if not job then return LOST end
+  finish(job, 'canceled', time(a[1]))
+  return cjson.encode({ job = job })
+end
+
+-- now, job, token, code, message, 1 for the service's fault, wait before the next attempt or empty for none, attempts
+local function failed(_, a)
+  local now, job = time(a[1]), held(a[2], a[3])
+  if not job then return LOST end
+  if job.cancel == '1' then
+    finish(job, 'canceled', now)
+  elseif a[7] ~= '' and tonumber(job.attempt) < tonumber(a[8]) then
+    requeue(job)
+    redis.call('ZADD', P .. 'delayed', now + tonumber(a[7]), job.id)
+    changed(job)
+    -- Nobody has work now, but the wait for it has a new end.
+    wake()
+  else
+    fail(job, now, a[4], a[5], a[6] == '1')
+  end
+  return cjson.encode({ job = job })
+end
+
+-- now, job, token
+local function release(_, a)
+  local now, job = time(a[1]), held(a[2], a[3])
+  if not job then return LOST end
+  if job.cancel == '1' then
+    finish(job, 'canceled', now)
+  else
+    requeue(job)
+    -- The attempt was not the job's doing.
+    set(job, 'attempt', job.attempt - 1)
+    if job.attempt == '0' then clear(job, 'started') end
+    join(job)
+    changed(job)
+    wake()
+  end
+  return cjson.encode({})
+end

@@ -1,0 +1,91 @@
+-- Whose turn it is: shared/store/src/rules/fairness.rs has the reasons and the proof.
+
+local LONGEST_WAIT_EVERY = 8
+local ARRIVAL = 1e-6
+
+local function virtual_now() return tonumber(redis.call('GET', P .. 'vt') or '0') end
+local function set_virtual_now(now) redis.call('SET', P .. 'vt', exact(now)) end
+local function moment() return redis.call('INCR', P .. 'moments') end
+
+-- A ready job joins its client's line, at its old place. A client that was idle arrives.
+local function join(job)
+  local line = P .. 'c:' .. job.client
+  if redis.call('ZCARD', line) == 0 then
+    local left_off = tonumber(redis.call('ZSCORE', P .. 'idle', job.client) or '0')
+    local now = virtual_now() + ARRIVAL
+    set_virtual_now(now)
+    redis.call('ZREM', P .. 'idle', job.client)
+    redis.call('ZADD', P .. 'act', exact(math.max(now, left_off)), job.client)
+    redis.call('ZADD', P .. 'heads', moment(), job.client)
+  end
+  redis.call('ZADD', line, job.seq, job.id)
+end
+
+local function leave(job)
+  local line = P .. 'c:' .. job.client
+  redis.call('ZREM', line, job.id)
+  if redis.call('ZCARD', line) > 0 then return end
+  local start = redis.call('ZSCORE', P .. 'act', job.client)
+  redis.call('ZREM', P .. 'act', job.client)
+  redis.call('ZREM', P .. 'heads', job.client)
+  if start then redis.call('ZADD', P .. 'idle', start, job.client) end
+end
+
+-- The client is given this job for the first time. Told while the job is still in line.
+local function serve(job)
+  local start, waiting = tonumber(redis.call('ZSCORE', P .. 'act', job.client)), redis.call('ZCARD', P .. 'act')
+  local price = tonumber(job.cost)
+  set_virtual_now(math.max(virtual_now(), start) + price * (waiting - 1) / (waiting * waiting))
+  redis.call('ZADD', P .. 'act', exact(start + price), job.client)
+end
+
+-- The client's oldest job was taken: another one is its oldest from now on.
+local function next_head(client)
+  redis.call('ZADD', P .. 'heads', 'XX', moment(), client)
+end
+
+-- Nobody waits and nobody is served, so nobody is owed a turn: virtual time moves past what every client was served.
+local function settle()
+  local last = redis.call('ZRANGE', P .. 'idle', -1, -1, 'WITHSCORES')
+  if #last > 0 then set_virtual_now(math.max(virtual_now(), tonumber(last[2]))) end
+end
+
+-- The oldest job of the client whose turn it is.
+local function next_job()
+  local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
+  local order = claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 and 'heads' or 'act'
+  for _ = 1, STEP do
+    local client = redis.call('ZRANGE', P .. order, 0, 0)[1]
+    if not client then return nil end
+    local id = redis.call('ZRANGE', P .. 'c:' .. client, 0, 0)[1]
+    local job = id and load(id)
+    if job then
+      redis.call('INCR', P .. 'claims')
+      return job
+    end
+    -- Its hash is gone: it is taken out of line, and holds up nobody.
+    leave({ id = id or '', client = client })
+    if id then
+      redis.call('INCR', P .. 'lost')
+      count('queued', -1)
+    end
+  end
+  return nil
+end
+
+-- An estimate of the place in line, from 1, as in the rules.
+local function position(job)
+  local earlier = redis.call('ZRANK', P .. 'c:' .. job.client, job.id) or 0
+  local waiting = redis.call('ZCARD', P .. 'act')
+  local before = redis.call('ZRANK', P .. 'act', job.client) or 0
+  local after = math.max(0, waiting - before - 1)
+  return math.max(1, math.min(counted('queued'), 1 + earlier + before * (earlier + 1) + after * earlier))
+end
+
+-- Clients of a library that knew no heads have waited longest.
+local function upgrade()
+  for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do
+    redis.call('ZADD', P .. 'heads', 'NX', 0, client)
+  end
+  return 1
+end

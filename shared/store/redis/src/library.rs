@@ -1,0 +1,61 @@
+//! The functions library: put together from its files, loaded at start, loaded again when a server lost it, and of one version
+//! with this binary.
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, FunctionInterface};
+use fred::types::MultipleValues;
+
+use super::RedisError;
+
+/// The library's files in the order in which they use each other.
+const CODE: &str = concat!(
+    "#!lua name=remaster\n\n",
+    include_str!("../../../../migrations/redis/keys.lua"),
+    include_str!("../../../../migrations/redis/jobs.lua"),
+    include_str!("../../../../migrations/redis/turns.lua"),
+    include_str!("../../../../migrations/redis/quota.lua"),
+    include_str!("../../../../migrations/redis/hooks.lua"),
+    include_str!("../../../../migrations/redis/settle.lua"),
+    include_str!("../../../../migrations/redis/batches.lua"),
+    include_str!("../../../../migrations/redis/submit.lua"),
+    include_str!("../../../../migrations/redis/cancel.lua"),
+    include_str!("../../../../migrations/redis/housekeeping.lua"),
+    include_str!("../../../../migrations/redis/workers.lua"),
+    include_str!("../../../../migrations/redis/reads.lua"),
+    include_str!("../../../../migrations/redis/register.lua"),
+);
+
+/// As in `keys.lua`.
+pub const VERSION: u32 = 4;
+
+/// Makes sure that the server has this binary's library.
+///
+/// # Errors
+/// The server does not answer or does not take the library, or it has a newer one: an older binary must not work beside newer
+/// ones (see `migrations/README.md`).
+pub async fn ensure(client: &Client) -> Result<(), RedisError> {
+    let found: Result<u32, _> = client.fcall("rm_version", "{rm}", MultipleValues::from(())).await;
+    match found {
+        Ok(VERSION) => Ok(()),
+        Ok(found) if found > VERSION => Err(RedisError::Newer { found, known: VERSION }),
+        Ok(_) => load(client).await,
+        Err(error) if is_missing(&error) => load(client).await,
+        Err(error) => Err(RedisError::Unreachable(error)),
+    }
+}
+
+async fn load(client: &Client) -> Result<(), RedisError> {
+    let loaded = if client.is_clustered() {
+        client.function_load_cluster::<(), _>(true, CODE).await
+    } else {
+        client.function_load::<(), _>(true, CODE).await
+    };
+    loaded.map_err(RedisError::Library)?;
+    // What an older library kept is brought up to date.
+    client.fcall("rm_upgrade", "{rm}", MultipleValues::from(())).await.map_err(RedisError::Library)
+}
+
+/// Whether the server does not know the function: it is new, was restarted empty, or failed over.
+pub fn is_missing(error: &fred::error::Error) -> bool {
+    error.details().contains("Function not found")
+}

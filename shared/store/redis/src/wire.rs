@@ -1,0 +1,269 @@
+//! Between the functions' JSON and domain values. What a verb answers has a type of its own: a field that is missing is an
+//! error, never a zero.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use remaster_shared::client::ClientKey;
+use remaster_shared::clock::from_millis;
+use remaster_shared::fleet::WorkerSeen;
+use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
+use remaster_shared::webhook::{Delivery, DueHook, Subject};
+use remaster_store::StoreError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// A hash as Redis keeps it: all values are strings.
+pub type Hash = HashMap<String, String>;
+
+/// `rm_submit_3`.
+#[derive(Debug, Deserialize)]
+pub struct SubmitReply {
+    pub refused: Option<Refused>,
+    /// The jobs of an earlier submit with the same key.
+    pub jobs: Option<Vec<Hash>>,
+    pub used: u64,
+    /// Only when the queue is full.
+    pub waiting: Option<u64>,
+    /// Milliseconds.
+    pub now: f64,
+}
+
+/// Why a submit was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    Reused,
+    Quota,
+    Full,
+}
+
+/// `rm_knows`.
+#[derive(Debug, Deserialize)]
+pub struct KnowsReply {
+    pub replayed: bool,
+}
+
+/// `rm_claim`: a job, or how long it is until there may be one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimReply {
+    Job(Hash),
+    /// Milliseconds; -1 when nothing will happen by itself.
+    Next(f64),
+}
+
+/// What a verb of a lease's holder answers.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Held<T> {
+    Lost {
+        /// Always true.
+        #[serde(rename = "lost")]
+        _lost: bool,
+    },
+    Kept(T),
+}
+
+/// `rm_heartbeat`.
+#[derive(Debug, Deserialize)]
+pub struct BeatReply {
+    pub cancel: bool,
+}
+
+/// A reply that has nothing to say.
+#[derive(Debug, Deserialize)]
+pub struct Done {}
+
+/// A reply with the job as it is now.
+#[derive(Debug, Deserialize)]
+pub struct JobReply {
+    pub job: Hash,
+}
+
+/// `rm_get`; without a job when there is none.
+#[derive(Debug, Deserialize)]
+pub struct GetReply {
+    pub job: Option<Hash>,
+    pub position: Option<u64>,
+    pub hook: Option<Hash>,
+}
+
+/// `rm_cancel`; without a job when there is none.
+#[derive(Debug, Deserialize)]
+pub struct CancelReply {
+    pub job: Option<Hash>,
+    pub finished: Option<bool>,
+}
+
+/// `rm_batch` and `rm_cancel_batch`; without a batch when there is none.
+#[derive(Debug, Deserialize)]
+pub struct BatchReply {
+    pub batch: Option<Hash>,
+    #[serde(default)]
+    pub jobs: Listed<Hash>,
+    pub hook: Option<Hash>,
+    /// Only of a cancel.
+    pub finished: Option<bool>,
+}
+
+/// `rm_due_hooks`.
+#[derive(Debug, Deserialize)]
+pub struct HooksReply {
+    /// Left out when there are none.
+    #[serde(default)]
+    pub hooks: Vec<Hash>,
+    /// Milliseconds; -1 when nothing will be due by itself.
+    pub next: f64,
+}
+
+/// `rm_reap`.
+#[derive(Debug, Deserialize)]
+pub struct ReapReply {
+    pub requeued: u64,
+    pub poisoned: u64,
+    pub expired: u64,
+    pub forgotten: u64,
+}
+
+/// `rm_stats`.
+#[derive(Debug, Deserialize)]
+pub struct StatsReply {
+    pub clients: u64,
+    pub used: u64,
+    pub queued: u64,
+    pub processing: u64,
+}
+
+/// `rm_workers`: what each said, and when.
+#[derive(Debug, Deserialize)]
+pub struct WorkersReply {
+    pub workers: Vec<(String, String)>,
+    /// Milliseconds.
+    pub now: f64,
+}
+
+/// A list as Lua gives it: an empty one looks like an empty object.
+#[derive(Debug)]
+pub struct Listed<T>(pub Vec<T>);
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either<T> {
+            List(Vec<T>),
+            Empty {},
+        }
+        Ok(match Either::deserialize(from)? {
+            Either::List(list) => Self(list),
+            Either::Empty {} => Self::default(),
+        })
+    }
+}
+
+/// A wait in milliseconds, of which -1 means none.
+pub fn wait(ms: f64) -> Option<Duration> {
+    (ms >= 0.0).then(|| Duration::from_millis(ms as u64))
+}
+
+fn field<'a>(hash: &'a Hash, name: &str) -> Result<&'a str, StoreError> {
+    hash.get(name).map(String::as_str).ok_or_else(|| StoreError::new(format!("a record lacks {name}")))
+}
+
+fn parsed<T: FromStr<Err: std::error::Error>>(hash: &Hash, name: &str) -> Result<T, StoreError> {
+    field(hash, name)?.parse().map_err(|error: T::Err| StoreError::new(format!("a record's {name}: {error}")))
+}
+
+fn json<T: DeserializeOwned>(hash: &Hash, name: &str) -> Result<T, StoreError> {
+    serde_json::from_str(field(hash, name)?).map_err(|error| StoreError::new(format!("a record's {name}: {error}")))
+}
+
+fn optional<T>(
+    hash: &Hash,
+    name: &str,
+    read: impl Fn(&Hash, &str) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    if hash.contains_key(name) { read(hash, name).map(Some) } else { Ok(None) }
+}
+
+fn time(hash: &Hash, name: &str) -> Result<jiff::Timestamp, StoreError> {
+    parsed::<f64>(hash, name).map(|ms| from_millis(ms as i64))
+}
+
+/// The fencing token of the job's latest claim.
+pub fn token(job: &Hash) -> Result<u64, StoreError> {
+    parsed(job, "token")
+}
+
+/// The job of a hash.
+pub fn record(job: &Hash) -> Result<JobRecord, StoreError> {
+    let status: Status = parsed(job, "status")?;
+    Ok(JobRecord {
+        id: parsed(job, "id")?,
+        client: parsed::<ClientKey>(job, "client")?,
+        status,
+        params: json(job, "params")?,
+        input: json(job, "input")?,
+        created_at: time(job, "created")?,
+        started_at: optional(job, "started", time)?,
+        finished_at: optional(job, "finished", time)?,
+        expires_at: optional(job, "expires", time)?,
+        attempt: parsed(job, "attempt")?,
+        progress: parsed(job, "progress")?,
+        cancel_requested: job.get("cancel").is_some_and(|cancel| cancel == "1"),
+        position: None,
+        result: optional(job, "result", json)?,
+        error: optional(job, "error", json)?,
+        batch: optional(job, "batch", parsed)?,
+        webhook: None,
+    })
+}
+
+/// The batch in the reply, if there is one.
+pub fn batch(reply: &BatchReply) -> Result<Option<BatchRecord>, StoreError> {
+    let Some(batch) = &reply.batch else { return Ok(None) };
+    Ok(Some(BatchRecord {
+        id: parsed(batch, "id")?,
+        client: parsed(batch, "client")?,
+        created_at: time(batch, "created")?,
+        cancel_requested: batch.contains_key("cancel"),
+        jobs: reply.jobs.0.iter().map(record).collect::<Result<_, _>>()?,
+        webhook: delivery(reply.hook.as_ref())?,
+    }))
+}
+
+/// How a webhook stands.
+pub fn delivery(hook: Option<&Hash>) -> Result<Option<Delivery>, StoreError> {
+    let Some(hook) = hook else { return Ok(None) };
+    let (ended, due) = (optional(hook, "ended", parsed)?, optional(hook, "due", time)?);
+    Ok(Some(Delivery::new(ended, due, parsed(hook, "attempts")?, optional(hook, "last", json)?)))
+}
+
+/// A webhook that was handed out.
+pub fn due_hook(hook: &Hash) -> Result<DueHook, StoreError> {
+    let subject = match field(hook, "kind")? {
+        "job" => Subject::Job(JobId(parsed(hook, "subject")?)),
+        "batch" => Subject::Batch(BatchId(parsed(hook, "subject")?)),
+        other => {
+            return Err(StoreError::new(format!("a webhook tells of {other:?}, which is neither a job nor a batch")));
+        }
+    };
+    let (target, attempts) = (json(hook, "target")?, parsed(hook, "attempts")?);
+    Ok(DueHook { subject, target, attempts, body: hook.get("body").cloned() })
+}
+
+/// A worker's announcement and the time of it, as the library keeps them.
+pub fn worker(said: &str, at: &str) -> Result<WorkerSeen, StoreError> {
+    let unreadable = |error: &dyn std::error::Error| StoreError::new(format!("a worker's announcement: {error}"));
+    let said = serde_json::from_str(said).map_err(|error| unreadable(&error))?;
+    let at: f64 = at.parse().map_err(|error| unreadable(&error))?;
+    Ok(WorkerSeen { said, at: from_millis(at as i64) })
+}

@@ -1,0 +1,118 @@
+//! Carrying out what the rules decide about a job: the row, the counts, the line, the quota, the batch and the webhooks.
+
+use remaster_shared::job::Status;
+use remaster_store::rules::job::{Change, Event, Hold, Line, Output, Refused, decide};
+use rusqlite::named_params;
+
+use super::rows::{JobRow, Json, millis};
+use super::write::{Failure, Write};
+use super::{batch, hooks, line, quota, totals};
+
+/// Decides what `event` does to the job, does it, and brings `row` up to date. `worker` is who takes it, for a claim.
+pub fn apply(
+    write: &mut Write<'_>,
+    row: &mut JobRow,
+    event: Event,
+    worker: Option<&str>,
+) -> Result<(), Failure<Refused>> {
+    let before = row.state();
+    let was_ready = before.status == Status::Queued && !row.delayed;
+    let change = decide(write.policy, before, event).map_err(Failure::Refused)?;
+    if change.serves {
+        line::serve(write, row.record.client, row.cost)?;
+    }
+    update(write, row, &change, worker)?;
+    let is_ready = change.status == Status::Queued && !row.delayed;
+    totals::moved(write.db, before.status, change.status)?;
+    match (was_ready, is_ready) {
+        (false, true) => line::join(write, row.record.client, 1)?,
+        (true, false) => line::leave(write, row.record.client, change.hold == Hold::Begins)?,
+        _ => {}
+    }
+    if change.refunds {
+        quota::refund(write.db, row.record.client, row.charged_day)?;
+    }
+    if change.ends {
+        hooks::arm(write, row.record.id.0)?;
+        if let Some(batch) = row.record.batch {
+            batch::one_ended(write, batch)?;
+        }
+    }
+    if change.silences {
+        hooks::forget(write.db, row.record.id.0)?;
+        if let Some(batch) = row.record.batch {
+            hooks::forget(write.db, batch.0)?;
+        }
+    }
+    write.news.changed(&row.record);
+    // A retry that is due later is no work yet, but the wait for work has a new end.
+    write.news.work_available |= matches!(change.line, Line::Joins | Line::JoinsAfter(_));
+    Ok(())
+}
+
+fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&str>) -> rusqlite::Result<()> {
+    let now = write.now;
+    let record = &mut row.record;
+    // The attempt whose picture this is: a release counts it no more, but makes no picture.
+    let output = (change.output != Output::Unchanged).then_some(record.attempt);
+    record.status = change.status;
+    record.attempt = change.attempt;
+    record.cancel_requested = change.cancel_requested;
+    if change.restarts {
+        record.progress = 0.0;
+    }
+    if change.hold == Hold::Begins {
+        record.started_at = record.started_at.or(Some(now));
+        row.token += 1;
+    } else if change.attempt == 0 {
+        record.started_at = None;
+    }
+    if change.ends {
+        record.finished_at = Some(now);
+    }
+    if change.output == Output::Kept {
+        record.progress = 1.0;
+        record.expires_at = now.checked_add(write.policy.result_ttl).ok();
+    }
+    record.result = change.result.clone().or_else(|| record.result.take());
+    record.error = change.error.clone().or_else(|| record.error.take());
+    row.served |= change.serves;
+    row.refunded |= change.refunds;
+    let not_before = match change.line {
+        Line::JoinsAfter(wait) => Some(millis(now).saturating_add(wait.as_millis() as i64)),
+        _ => None,
+    };
+    row.delayed = not_before.is_some();
+    write
+        .db
+        .prepare_cached(
+            "UPDATE jobs SET status = :status, attempt = :attempt, cancel_requested = :cancel, progress = :progress,
+                 result = :result, error = :error, started_at = :started, finished_at = :finished, expires_at = :expires,
+                 clock_charged = :served, refunded = :refunded, not_before = :not_before, token = :token,
+                 worker = iif(:hold = 'unchanged', worker, :worker),
+                 lease_until = iif(:hold = 'unchanged', lease_until, :until),
+                 output_attempt = coalesce(:output, output_attempt)
+             WHERE seq = :seq",
+        )?
+        .execute(named_params! {
+            ":status": record.status.as_str(),
+            ":attempt": record.attempt,
+            ":cancel": record.cancel_requested,
+            ":progress": record.progress,
+            ":result": record.result.as_ref().map(Json),
+            ":error": record.error.as_ref().map(Json),
+            ":started": record.started_at.map(millis),
+            ":finished": record.finished_at.map(millis),
+            ":expires": record.expires_at.map(millis),
+            ":served": row.served,
+            ":refunded": row.refunded,
+            ":not_before": not_before,
+            ":token": row.token,
+            ":hold": if change.hold == Hold::Unchanged { "unchanged" } else { "changed" },
+            ":worker": worker,
+            ":until": (change.hold == Hold::Begins).then(|| millis(now) + write.policy.lease.as_millis() as i64),
+            ":output": output,
+            ":seq": row.seq,
+        })
+        .map(drop)
+}

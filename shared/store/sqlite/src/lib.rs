@@ -1,0 +1,287 @@
+//! The embedded store: one SQLite database in the data folder, one process.
+//!
+//! Writes go through one thread with group commit ([`writer`]); reads use connections of their own, so a poll never
+//! waits for a commit.
+
+mod apply;
+mod batch;
+mod cancel;
+mod claim;
+mod hooks;
+mod idempotency;
+mod line;
+mod open;
+mod quota;
+mod reap;
+mod rows;
+mod settle;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod totals;
+mod write;
+mod writer;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::client::{ClientHasher, ClientKey};
+use remaster_shared::clock::SharedClock;
+use remaster_shared::fleet::{Announcement, WorkerSeen};
+use remaster_shared::idempotency::IdempotencyKey;
+use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
+use remaster_shared::quota::{Quota, UtcDay};
+use remaster_shared::stats::Stats;
+use remaster_shared::webhook::Attempted;
+use remaster_store::{
+    Beat, CancelError, Claim, DueHooks, HookRoom, Housekeeping, Jobs, Lease, LeaseError, NewJobs, Outbox, Outcome,
+    Policy, Reaped, StoreError, Submissions, SubmitError, Submitted, Watch, WorkQueue, WorkerRegistry,
+    notifier::Notifier,
+};
+use rusqlite::{Connection, named_params};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub use open::OpenError;
+use write::{Write, Written};
+use writer::Writer;
+
+/// Connections for reading.
+const READERS: usize = 4;
+
+/// The store.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    reading: Arc<Semaphore>,
+    notifier: Arc<Notifier>,
+    hasher: ClientHasher,
+    policy: Arc<Policy>,
+    clock: SharedClock,
+    /// This process's workers.
+    workers: Mutex<BTreeMap<String, WorkerSeen>>,
+    /// Keeps other processes out of the folder. Last, so that it outlives the connections.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens (or makes) the database in `folder`, alone: a second process is refused.
+    pub fn open(folder: &Path, policy: Policy, clock: SharedClock) -> Result<Self, OpenError> {
+        let lock = open::lock(folder)?;
+        let path = folder.join("remaster.sqlite");
+        let database = |error| OpenError::Database(path.clone(), error);
+        let mut connection = open::connect(&path).map_err(database)?;
+        open::migrate(&mut connection, &path)?;
+        open::end_leases(&connection).map_err(database)?;
+        let secret = connection.query_row("SELECT secret FROM service", [], |row| row.get(0)).map_err(database)?;
+        let readers =
+            (0..READERS).map(|_| open::connect(&path)).collect::<rusqlite::Result<Vec<_>>>().map_err(database)?;
+        let notifier = Arc::new(Notifier::default());
+        let writer = Writer::start(connection, Arc::clone(&notifier))
+            .map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        Ok(Self {
+            writer,
+            readers: Arc::new(Mutex::new(readers)),
+            reading: Arc::new(Semaphore::new(READERS)),
+            notifier,
+            hasher: ClientHasher::new(secret),
+            policy: Arc::new(policy),
+            clock,
+            workers: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let gone = || StoreError::new("the reader was interrupted");
+        let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| gone())?;
+        let readers = Arc::clone(&self.readers);
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let pool = || readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let connection = pool().pop().ok_or_else(gone)?;
+            let result = read(&connection);
+            pool().push(connection);
+            result.map_err(StoreError::caused_by)
+        })
+        .await
+        .map_err(|_| gone())?
+    }
+
+    async fn write<T, E>(&self, verb: impl FnOnce(&mut Write<'_>) -> Written<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (policy, now) = (Arc::clone(&self.policy), self.now());
+        self.writer.write(move |db, news| verb(&mut Write { db, policy: &policy, now, news })).await
+    }
+}
+
+#[async_trait]
+impl Jobs for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn hasher(&self) -> &ClientHasher {
+        &self.hasher
+    }
+
+    async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError> {
+        self.read(move |db| {
+            let Some(mut row) = rows::job(db, job)? else { return Ok(None) };
+            if row.record.status == Status::Queued {
+                row.record.position = Some(line::position(db, row.record.client, row.seq)?);
+            }
+            row.record.webhook = hooks::delivery(db, job.0)?;
+            Ok(Some(row.record))
+        })
+        .await
+    }
+
+    async fn batch(&self, batch: BatchId) -> Result<Option<BatchRecord>, StoreError> {
+        self.read(move |db| batch::read(db, batch)).await
+    }
+
+    async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {
+        let (limit, now) = (self.policy.daily_limit, self.now());
+        self.read(move |db| Ok(Quota::new(quota::used(db, client, UtcDay::of(now))?, limit, now))).await
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let day = UtcDay::of(self.now()).0;
+        self.read(move |db| {
+            let (clients_today, requests_today) = db.query_row(
+                "SELECT count(*), coalesce(sum(used), 0) FROM quota WHERE day = :day AND used > 0",
+                named_params! { ":day": day },
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            let (queued, processing) = (totals::count(db, Status::Queued)?, totals::count(db, Status::Processing)?);
+            Ok(Stats { clients_today, requests_today, queued, processing })
+        })
+        .await
+    }
+
+    fn watch(&self, id: Uuid) -> Watch {
+        self.notifier.watch(id)
+    }
+}
+
+#[async_trait]
+impl Submissions for SqliteStore {
+    async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
+        self.write(move |write| submit::submit(write, new)).await
+    }
+
+    async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
+        let (key, now) = (key.clone(), self.now());
+        self.read(move |db| idempotency::knows(db, client, &key, now)).await
+    }
+
+    async fn cancel(&self, job: JobId) -> Result<JobRecord, CancelError> {
+        self.write(move |write| cancel::cancel(write, job)).await
+    }
+
+    async fn cancel_batch(&self, batch: BatchId) -> Result<BatchRecord, CancelError> {
+        self.write(move |write| cancel::cancel_batch(write, batch)).await
+    }
+
+    async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
+        self.write(move |write| cancel::withdraw(write, job)).await
+    }
+}
+
+#[async_trait]
+impl WorkQueue for SqliteStore {
+    async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
+        let worker = worker.to_owned();
+        self.write(move |write| claim::claim(write, &worker)).await
+    }
+
+    async fn wait_for_work(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.notifier.work()).await;
+    }
+
+    async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
+        let lease = lease.clone();
+        self.write(move |write| settle::heartbeat(write, &lease)).await
+    }
+
+    async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {
+        let lease = lease.clone();
+        self.write(move |write| settle::progress(write, &lease, fraction)).await
+    }
+
+    async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError> {
+        let lease = lease.clone();
+        self.write(move |write| settle::finish(write, &lease, outcome)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
+        let lease = lease.clone();
+        self.write(move |write| settle::release(write, &lease)).await
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
+        self.write(move |write| Ok(hooks::due(write.db, write.now, &room)?)).await
+    }
+
+    async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
+        self.write(move |write| Ok(hooks::attempted(write.db, write.now, &attempted)?)).await
+    }
+
+    async fn wait_for_hooks(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.notifier.hooks()).await;
+    }
+}
+
+#[async_trait]
+impl Housekeeping for SqliteStore {
+    async fn reap(&self) -> Result<Reaped, StoreError> {
+        self.write(reap::reap).await
+    }
+
+    async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {
+        self.read(move |db| reap::garbage(db, limit)).await
+    }
+
+    async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError> {
+        self.write(move |write| Ok(reap::collected(write.db, &gone)?)).await
+    }
+}
+
+/// One process has the folder for itself, so its workers are known in memory.
+#[async_trait]
+impl WorkerRegistry for SqliteStore {
+    async fn announce(&self, worker: &Announcement) -> Result<(), StoreError> {
+        let seen = WorkerSeen { said: worker.clone(), at: self.now() };
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).insert(worker.name.clone(), seen);
+        Ok(())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
+        let now = self.now();
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|_, worker| worker.is_remembered(now));
+        Ok(workers.values().cloned().collect())
+    }
+}

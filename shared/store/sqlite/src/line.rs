@@ -1,0 +1,143 @@
+//! The clients' lines: who waits since when, and whose turn it is, by `remaster_store::rules::fairness`.
+
+use remaster_shared::client::ClientKey;
+use remaster_shared::job::Status;
+use remaster_store::rules::fairness::{self, Order};
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::rows::{JobRow, read_job};
+use super::totals;
+use super::write::Write;
+
+/// What is kept of the queue as a whole.
+struct Clock {
+    virtual_now: f64,
+    claims: u64,
+    /// Clients with ready jobs.
+    waiting: u64,
+}
+
+fn clock(db: &Connection) -> rusqlite::Result<Clock> {
+    db.prepare_cached("SELECT virtual_now, claims, waiting FROM service")?
+        .query_row([], |row| Ok(Clock { virtual_now: row.get(0)?, claims: row.get(1)?, waiting: row.get(2)? }))
+}
+
+fn set_virtual_now(db: &Connection, now: f64) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE service SET virtual_now = :now")?.execute(named_params! { ":now": now }).map(drop)
+}
+
+/// The next moment: an order for clients whose oldest job changes.
+fn moment(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("UPDATE service SET moments = moments + 1 RETURNING moments")?.query_row([], |row| row.get(0))
+}
+
+/// The client's start and its count of ready jobs.
+fn client(db: &Connection, client: ClientKey) -> rusqlite::Result<Option<(f64, u64)>> {
+    db.prepare_cached("SELECT vstart, ready FROM clients WHERE client = :client")?
+        .query_row(named_params! { ":client": client.0 }, |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// Counts `jobs` more of the client's jobs as ready.
+pub fn join(write: &Write<'_>, key: ClientKey, jobs: u64) -> rusqlite::Result<()> {
+    if jobs == 0 {
+        return Ok(());
+    }
+    let db = write.db;
+    let known = client(db, key)?;
+    if known.is_some_and(|(_, ready)| ready > 0) {
+        return db
+            .prepare_cached("UPDATE clients SET ready = ready + :jobs WHERE client = :client")?
+            .execute(named_params! { ":jobs": jobs, ":client": key.0 })
+            .map(drop);
+    }
+    let left_off = known.map_or(0.0, |(start, _)| start);
+    let (now, start) = fairness::arrive(clock(db)?.virtual_now, left_off);
+    set_virtual_now(db, now)?;
+    db.prepare_cached("UPDATE service SET waiting = waiting + 1")?.execute([])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO clients (client, vstart, ready, head_since) VALUES (:client, :start, :jobs, :since)",
+    )?
+    .execute(named_params! { ":client": key.0, ":start": start, ":jobs": jobs, ":since": moment(db)? })
+    .map(drop)
+}
+
+/// One of the client's ready jobs leaves its line. `claimed` when it was the oldest, so that another one is now.
+pub fn leave(write: &Write<'_>, key: ClientKey, claimed: bool) -> rusqlite::Result<()> {
+    let db = write.db;
+    let since = if claimed { Some(moment(db)?) } else { None };
+    let left: u64 = db
+        .prepare_cached(
+            "UPDATE clients SET ready = ready - 1, head_since = coalesce(:since, head_since) WHERE client = :client
+             RETURNING ready",
+        )?
+        .query_row(named_params! { ":since": since, ":client": key.0 }, |row| row.get(0))?;
+    if left == 0 {
+        db.prepare_cached("UPDATE service SET waiting = waiting - 1")?.execute([])?;
+    }
+    Ok(())
+}
+
+/// The client is given a job of this price for the first time.
+pub fn serve(write: &Write<'_>, key: ClientKey, price: f64) -> rusqlite::Result<()> {
+    let Clock { virtual_now, waiting, .. } = clock(write.db)?;
+    let start = client(write.db, key)?.map_or(virtual_now, |(start, _)| start);
+    let (now, start) = fairness::serve(virtual_now, start, price, waiting);
+    set_virtual_now(write.db, now)?;
+    write
+        .db
+        .prepare_cached("UPDATE clients SET vstart = :start WHERE client = :client")?
+        .execute(named_params! { ":start": start, ":client": key.0 })
+        .map(drop)
+}
+
+/// Nobody waits and nobody is served.
+pub fn settle(db: &Connection) -> rusqlite::Result<()> {
+    let latest: Option<f64> = db.prepare_cached("SELECT max(vstart) FROM clients")?.query_row([], |row| row.get(0))?;
+    set_virtual_now(db, fairness::settle(clock(db)?.virtual_now, latest.unwrap_or(0.0)))
+}
+
+/// The oldest ready job of the client whose turn it is. Counts a claim when there is one.
+pub fn next(db: &Connection) -> rusqlite::Result<Option<JobRow>> {
+    let turn = match fairness::order(clock(db)?.claims) {
+        Order::Start => "SELECT client FROM clients WHERE ready > 0 ORDER BY vstart, head_since LIMIT 1",
+        Order::LongestWait => "SELECT client FROM clients WHERE ready > 0 ORDER BY head_since LIMIT 1",
+    };
+    let row = db
+        .prepare_cached(&format!(
+            "SELECT * FROM jobs WHERE client = ({turn}) AND status = 'queued' AND not_before IS NULL ORDER BY seq LIMIT 1"
+        ))?
+        .query_row([], read_job)
+        .optional()?;
+    if row.is_some() {
+        db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
+    }
+    Ok(row)
+}
+
+/// An idle client whose start lies in the past is the same as one that was never seen.
+pub fn forget_idle(db: &Connection) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM clients WHERE ready = 0 AND vstart <= (SELECT virtual_now FROM service)
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.client = clients.client AND finished_at IS NULL)",
+    )?
+    .execute([])
+    .map(drop)
+}
+
+/// The place in line of a job that waits, by [`fairness::position`].
+pub fn position(db: &Connection, key: ClientKey, seq: i64) -> rusqlite::Result<u64> {
+    let earlier: u64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM jobs WHERE client = :client AND status = 'queued' AND not_before IS NULL AND seq < :seq",
+        )?
+        .query_row(named_params! { ":client": key.0, ":seq": seq }, |row| row.get(0))?;
+    let before: u64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM clients
+             WHERE ready > 0 AND vstart < (SELECT vstart FROM clients WHERE client = :client)",
+        )?
+        .query_row(named_params! { ":client": key.0 }, |row| row.get(0))?;
+    let after = clock(db)?.waiting.saturating_sub(before + 1);
+    Ok(fairness::position(earlier, before, after, totals::count(db, Status::Queued)?))
+}

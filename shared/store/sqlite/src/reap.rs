@@ -1,0 +1,111 @@
+//! Housekeeping: leases that ran out, results that expired, records that were kept long enough.
+
+use jiff::Timestamp;
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::job::{BatchId, JobId, Status};
+use remaster_shared::quota::UtcDay;
+use remaster_store::rules::job::Event;
+use remaster_store::{Reaped, StoreError};
+use rusqlite::{Connection, named_params};
+
+use super::apply::apply;
+use super::rows::{JobRow, Word, millis, read_job};
+use super::write::{Failure, Write, Written};
+use super::{batch, hooks, idempotency, line, quota, totals};
+
+/// Jobs handled in one call, so that none takes long.
+const STEP: usize = 1000;
+
+/// Carries out [`remaster_store::Housekeeping::reap`].
+pub fn reap(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
+    let mut reaped = reclaim(write)?;
+    for mut row in select(write.db, "status = 'succeeded' AND expires_at <= :at", write.now)? {
+        apply(write, &mut row, Event::ResultExpired, None).map_err(Failure::unexpected)?;
+        reaped.expired += 1;
+    }
+    reaped.forgotten = forget(write)?;
+    quota::forget_before(write.db, UtcDay::of(write.now))?;
+    idempotency::expire(write.db, write.now)?;
+    line::forget_idle(write.db)?;
+    Ok(reaped)
+}
+
+/// Queues again, or fails, the jobs whose worker was not heard of for longer than its lease.
+pub fn reclaim(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
+    let mut reaped = Reaped::default();
+    for mut row in select(write.db, "lease_until <= :at", write.now)? {
+        apply(write, &mut row, Event::LeaseExpired, None).map_err(Failure::unexpected)?;
+        match row.record.status {
+            Status::Queued => reaped.requeued += 1,
+            Status::Failed => reaped.poisoned += 1,
+            _ => {}
+        }
+        write.news.work_available = true;
+    }
+    Ok(reaped)
+}
+
+fn select(db: &Connection, condition: &str, at: Timestamp) -> rusqlite::Result<Vec<JobRow>> {
+    db.prepare_cached(&format!("SELECT * FROM jobs WHERE {condition} ORDER BY seq LIMIT {STEP}"))?
+        .query_map(named_params! { ":at": millis(at) }, read_job)?
+        .collect()
+}
+
+/// Deletes records that were kept long enough: only once their pictures are deleted, whoever is to be told of them was told, and
+/// their batch has ended, for the record is what remembers all that.
+fn forget(write: &Write<'_>) -> rusqlite::Result<u64> {
+    let kept = (write.policy.result_ttl + write.policy.record_ttl).as_millis() as i64;
+    let gone: Vec<(JobId, Status, Option<BatchId>)> = write
+        .db
+        .prepare_cached(&format!(
+            "DELETE FROM jobs WHERE seq IN (
+                 SELECT seq FROM jobs
+                 WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM hooks WHERE subject IN (jobs.id, jobs.batch) AND ended IS NULL)
+                     AND NOT EXISTS (SELECT 1 FROM batches WHERE id = jobs.batch AND open > 0)
+                 LIMIT {STEP})
+             RETURNING id, status, batch"
+        ))?
+        .query_map(named_params! { ":before": millis(write.now).saturating_sub(kept) }, |row| {
+            Ok((JobId(row.get(0)?), row.get::<_, Word<_>>(1)?.0, row.get::<_, Option<_>>(2)?.map(BatchId)))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, status, batch) in &gone {
+        totals::add(write.db, *status, -1)?;
+        hooks::forget(write.db, id.0)?;
+        if let Some(batch) = batch {
+            batch::forget_if_empty(write.db, *batch)?;
+        }
+    }
+    Ok(gone.len() as u64)
+}
+
+/// Carries out [`remaster_store::Housekeeping::garbage`].
+pub fn garbage(db: &Connection, limit: usize) -> rusqlite::Result<Vec<BlobKey>> {
+    let mut keys = db
+        .prepare_cached("SELECT id FROM jobs WHERE input_held = 1 AND finished_at IS NOT NULL ORDER BY seq LIMIT :n")?
+        .query_map(named_params! { ":n": limit }, |row| row.get(0).map(JobId).map(BlobKey::Input))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let outputs = db
+        .prepare_cached(
+            "SELECT id, output_attempt FROM jobs WHERE output_attempt IS NOT NULL AND status <> 'succeeded'
+             ORDER BY seq LIMIT :n",
+        )?
+        .query_map(named_params! { ":n": limit }, |row| Ok(BlobKey::Output(JobId(row.get(0)?), row.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    keys.extend(outputs);
+    Ok(keys)
+}
+
+/// Carries out [`remaster_store::Housekeeping::collected`].
+pub fn collected(db: &Connection, gone: &[BlobKey]) -> rusqlite::Result<()> {
+    for key in gone {
+        let column = match key {
+            BlobKey::Input(_) => "input_held = 0",
+            BlobKey::Output(..) => "output_attempt = NULL",
+        };
+        db.prepare_cached(&format!("UPDATE jobs SET {column} WHERE id = :id"))?
+            .execute(named_params! { ":id": key.job().0 })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What the tests of this contract, and other tests, make their jobs of.
+
+use jiff::Timestamp;
+use remaster_shared::client::ClientKey;
+use remaster_shared::job::{
+    EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo, JobId, JobRecord, JobResult, MetadataPolicy, ModelId,
+    PictureFormat, Scale, Status,
+};
+use std::time::Duration;
+
+use crate::{Claim, Lease, NewJob, NewJobs, Store};
+
+pub fn start() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+pub fn client(number: u8) -> ClientKey {
+    ClientKey([number; 16])
+}
+
+pub fn new_job() -> NewJob {
+    let params = EnhanceParams {
+        scale: Scale::X2,
+        model: ModelId::parse("realesrgan-x4plus").unwrap(),
+        faces: FaceMode::Auto,
+        face_strength: 1.0,
+        background: true,
+        metadata: MetadataPolicy::Strip,
+    };
+    let input = InputInfo {
+        filename: Some("a.jpg".into()),
+        format: Some(PictureFormat::Jpeg),
+        width: 1000,
+        height: 500,
+        bytes: 12_345,
+    };
+    NewJob::new(JobId::random(), params, input)
+}
+
+pub fn result() -> JobResult {
+    JobResult {
+        width: 2000,
+        height: 1000,
+        bytes: 99,
+        sha256: "00".repeat(32),
+        faces: FaceReport { found: 0, restored: 0, status: FaceStatus::NoneFound },
+    }
+}
+
+pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
+    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
+    store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()
+}
+
+pub(super) async fn claim(store: &dyn Store) -> (JobRecord, Lease) {
+    match store.claim("w").await.unwrap() {
+        Claim::Job(job, lease) => (*job, lease),
+        Claim::Nothing { next } => panic!("nothing to claim; next in {next:?}"),
+    }
+}
+
+pub(super) async fn idle(store: &dyn Store) -> Option<Duration> {
+    match store.claim("w").await.unwrap() {
+        Claim::Nothing { next } => next,
+        Claim::Job(job, _) => panic!("claimed {:?}", job.id),
+    }
+}
+
+pub(super) async fn status(store: &dyn Store, job: JobId) -> Status {
+    store.get(job).await.unwrap().unwrap().status
+}
+
+pub(super) async fn used(store: &dyn Store, number: u8) -> u64 {
+    store.quota(client(number)).await.unwrap().used
+}

@@ -1,0 +1,116 @@
+//! The contract suite: what every store does, as tests that run against each implementation.
+//!
+//! A store runs it with `contract_tests!(make)`, where `make` is an async function from a [`Policy`] and a clock to a store and
+//! something that is dropped after it. A test that is missing from the list below is dead code, which the lints refuse.
+
+#![allow(clippy::unwrap_used, reason = "tests, built as a library for the tests of the stores")]
+
+mod batches;
+mod canceling;
+mod fixtures;
+mod hooks;
+mod housekeeping;
+mod interleaving;
+mod submitting;
+mod turns;
+mod watching;
+mod working;
+
+use std::{sync::Arc, time::Duration};
+
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::client::ClientKey;
+use remaster_shared::clock::ManualClock;
+use remaster_shared::error::{ErrorCode, JobError};
+use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
+use remaster_shared::idempotency::FingerprintBuilder;
+use remaster_shared::job::{BatchId, InputInfo, JobId, Status};
+
+pub use fixtures::{client, new_job, result, start, submit};
+
+use self::fixtures::{claim, idle, status, used};
+use self::{
+    batches::*, canceling::*, hooks::*, housekeeping::*, interleaving::*, submitting::*, turns::*, watching::*,
+    working::*,
+};
+use crate::*;
+
+/// From the one list of tests: [`run`], and the macro `contract_tests` for stores.
+macro_rules! contract {
+    ($dollar:tt: $($name:ident)*) => {
+        /// Runs the test `name` of the contract.
+        ///
+        /// # Panics
+        /// The store breaks the contract, or there is no such test.
+        pub async fn run(name: &str, store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+            match name {
+                $( stringify!($name) => $name(store, clock).await, )*
+                other => panic!("the contract has no test {other}"),
+            }
+        }
+
+        /// Runs the contract, or the named tests of it, against the store that `make` gives.
+        #[macro_export]
+        macro_rules! contract_tests {
+            ($dollar make:path) => { $crate::contract_tests!($dollar make: $($name)*); };
+            ($dollar make:path: $dollar ($dollar name:ident)*) => { $dollar (
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $dollar name() {
+                    let clock = ::remaster_shared::clock::ManualClock::at($crate::contract::start());
+                    let (store, _guard) = $dollar make($crate::Policy::default(), clock.clone()).await;
+                    $crate::contract::run(stringify!($dollar name), store, clock).await;
+                }
+            )* };
+        }
+    };
+}
+
+contract!($:
+    the_quota_is_never_overdrawn
+    a_batch_is_charged_whole_or_not
+    a_key_stands_for_one_submit
+    a_refused_submit_leaves_its_key_free
+    a_full_queue_refuses_and_charges_nothing
+    stats_count_today
+    one_photo_does_not_wait_for_a_batch
+    newcomers_without_end_starve_nobody
+    clients_take_turns_by_cost
+    an_idle_client_saves_no_turns
+    a_returning_client_is_like_a_new_one
+    a_retry_brings_no_old_turns_back
+    a_client_s_jobs_keep_their_order
+    a_retry_costs_no_second_turn
+    a_job_goes_its_way
+    a_lost_lease_is_fenced
+    a_job_that_kills_its_workers_is_poison
+    what_may_pass_is_retried_and_then_refunded
+    what_is_the_caller_s_fault_is_final_and_charged
+    shutdown_gives_the_job_back
+    nothing_is_lost_under_contention
+    a_queued_job_is_canceled_and_refunded
+    a_submit_is_undone_when_its_answer_was_lost
+    a_running_job_is_asked_to_stop
+    a_withdrawn_job_that_has_ended_is_refunded_too
+    blobs_without_use_are_named_until_gone
+    a_canceled_picture_is_garbage
+    watchers_hear_of_each_change
+    a_submit_wakes_a_waiting_worker
+    workers_are_known_by_what_they_said_last
+    a_batch_is_kept_together
+    a_refused_file_has_failed_from_the_start
+    the_rest_of_a_batch_is_canceled
+    a_batch_is_remembered_as_long_as_its_jobs
+    a_batch_s_watchers_hear_of_its_jobs
+    a_webhook_is_due_with_its_job_s_end
+    whatever_ends_a_job_makes_its_webhook_due
+    a_batch_s_webhook_is_due_with_its_last_job
+    a_delivery_is_its_holder_s_for_a_while
+    a_failed_delivery_comes_again_and_ends
+    one_host_cannot_take_every_turn
+    who_is_still_to_be_told_keeps_the_record
+    a_withdrawn_job_tells_nobody
+    a_due_webhook_wakes_its_deliverer
+    random_interleavings_follow_the_rules_1
+    random_interleavings_follow_the_rules_2
+    random_interleavings_follow_the_rules_3
+);

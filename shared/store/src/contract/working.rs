@@ -1,0 +1,182 @@
+//! Working: leases, attempts, and how they end.
+
+use super::*;
+
+pub(super) async fn a_job_goes_its_way(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    let queued = store.get(id).await.unwrap().unwrap();
+    assert_eq!((queued.status, queued.position, queued.attempt), (Status::Queued, Some(1), 0));
+    assert_eq!((queued.created_at, queued.input.filename.as_deref()), (start(), Some("a.jpg")));
+
+    clock.advance(Duration::from_secs(2));
+    let (job, lease) = claim(&*store).await;
+    assert_eq!((job.id, job.status, job.attempt), (id, Status::Processing, 1));
+    store.progress(&lease, 0.5).await.unwrap();
+    assert_eq!(store.get(id).await.unwrap().unwrap().progress, 0.5);
+    assert_eq!(store.heartbeat(&lease).await.unwrap(), Beat::GoOn);
+
+    let done = store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    assert_eq!(store.get(id).await.unwrap().unwrap(), done);
+    assert_eq!((done.status, done.progress, done.result), (Status::Succeeded, 1.0, Some(result())));
+    assert_eq!(done.expires_at, Some(store.now() + Policy::default().result_ttl));
+    assert!(matches!(store.finish(&lease, Outcome::Canceled).await, Err(LeaseError::Lost)));
+    assert_eq!(idle(&*store).await, None);
+    assert!(store.get(JobId::random()).await.unwrap().is_none());
+}
+
+pub(super) async fn a_lost_lease_is_fenced(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    let (_, old) = claim(&*store).await;
+    let lease = Policy::default().lease;
+    clock.advance(lease - Duration::from_secs(1));
+    assert_eq!(store.heartbeat(&old).await.unwrap(), Beat::GoOn);
+    clock.advance(lease - Duration::from_secs(1));
+    assert_eq!(idle(&*store).await, Some(Duration::from_secs(1)));
+    clock.advance(Duration::from_secs(2));
+
+    let (job, new) = claim(&*store).await;
+    assert_eq!((job.id, job.attempt), (id, 2));
+    assert!(new.token > old.token);
+    assert!(matches!(store.heartbeat(&old).await, Err(LeaseError::Lost)));
+    assert!(matches!(store.progress(&old, 0.9).await, Err(LeaseError::Lost)));
+    assert!(matches!(store.release(&old).await, Err(LeaseError::Lost)));
+    let late = store.finish(&old, Outcome::Succeeded(result())).await;
+    assert!(matches!(late, Err(LeaseError::Lost)));
+    assert_eq!(status(&*store, id).await, Status::Processing);
+    store.finish(&new, Outcome::Succeeded(result())).await.unwrap();
+    assert_eq!(used(&*store, 1).await, 1);
+}
+
+pub(super) async fn a_job_that_kills_its_workers_is_poison(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    for attempt in 1..=Policy::default().max_attempts {
+        assert_eq!(claim(&*store).await.0.attempt, attempt);
+        clock.advance(Policy::default().lease * 2);
+    }
+    assert_eq!(store.reap().await.unwrap().poisoned, 1);
+    let job = store.get(id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.error.unwrap().code), (Status::Failed, ErrorCode::Poison));
+    assert_eq!(used(&*store, 1).await, 0);
+    assert_eq!(idle(&*store).await, None);
+}
+
+pub(super) async fn what_may_pass_is_retried_and_then_refunded(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    for attempt in 1..=Policy::default().max_attempts {
+        let (job, lease) = claim(&*store).await;
+        assert_eq!(job.attempt, attempt);
+        store.finish(&lease, Outcome::Failed(JobError::internal())).await.unwrap();
+        if attempt < Policy::default().max_attempts {
+            let wait = idle(&*store).await.expect("a retry is due later");
+            assert_eq!(status(&*store, id).await, Status::Queued);
+            assert_eq!(used(&*store, 1).await, 1);
+            let base = Policy::default().retry_after * 2_u32.pow(attempt - 1);
+            assert!(wait > base / 2 && wait < base * 2, "{wait:?} after attempt {attempt}");
+            clock.advance(wait);
+        }
+    }
+    let job = store.get(id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.error), (Status::Failed, Some(JobError::internal())));
+    assert_eq!(used(&*store, 1).await, 0);
+}
+
+pub(super) async fn what_is_the_caller_s_fault_is_final_and_charged(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    let (_, lease) = claim(&*store).await;
+    let error = JobError::new(ErrorCode::ImageCorrupt, "cut short");
+    store.finish(&lease, Outcome::Failed(error.clone())).await.unwrap();
+    let job = store.get(id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.error, job.attempt), (Status::Failed, Some(error), 1));
+    assert_eq!(used(&*store, 1).await, 1);
+    assert_eq!(idle(&*store).await, None);
+}
+
+pub(super) async fn shutdown_gives_the_job_back(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    let (_, lease) = claim(&*store).await;
+    store.release(&lease).await.unwrap();
+    let job = store.get(id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.attempt, job.started_at), (Status::Queued, 0, None));
+    let (job, again) = claim(&*store).await;
+    assert_eq!((job.id, job.attempt), (id, 1));
+    assert!(again.token > lease.token);
+    assert!(matches!(store.heartbeat(&lease).await, Err(LeaseError::Lost)));
+}
+
+/// Many workers, many clients, random ends: every job ends once, and the quota adds up.
+pub(super) async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    const CLIENTS: u8 = 5;
+    const JOBS: usize = 40;
+    let mut ids = Vec::new();
+    for number in 0..CLIENTS {
+        ids.extend(submit(&*store, number, JOBS).await);
+    }
+    let workers = (0..8_u32).map(|worker| {
+        let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+        tokio::spawn(async move {
+            let mut succeeded = Vec::new();
+            let mut step = worker;
+            while let Claim::Job(job, lease) = store.claim("w").await.unwrap() {
+                step = step.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                match step >> 29 {
+                    // The worker dies.
+                    0 => clock.advance(Policy::default().lease / 4),
+                    1 => store.release(&lease).await.or_else(lost).unwrap(),
+                    2 => store
+                        .finish(&lease, Outcome::Failed(JobError::internal()))
+                        .await
+                        .map(drop)
+                        .or_else(lost)
+                        .unwrap(),
+                    3 => drop(store.cancel(job.id).await),
+                    _ => {
+                        let finished = store.finish(&lease, Outcome::Succeeded(result())).await;
+                        if finished.is_ok_and(|job| job.status == Status::Succeeded) {
+                            succeeded.push(job.id);
+                        }
+                    }
+                }
+            }
+            succeeded
+        })
+    });
+    let mut succeeded = Vec::new();
+    for worker in futures::future::join_all(workers).await {
+        succeeded.extend(worker.unwrap());
+    }
+    // Whoever is left over is finished in peace.
+    loop {
+        clock.advance(Policy::default().lease * 2);
+        store.reap().await.unwrap();
+        match store.claim("w").await.unwrap() {
+            Claim::Job(job, lease) => {
+                store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+                succeeded.push(job.id);
+            }
+            Claim::Nothing { next: None } => break,
+            Claim::Nothing { .. } => {}
+        }
+    }
+    let unique: std::collections::HashSet<_> = succeeded.iter().collect();
+    assert_eq!(unique.len(), succeeded.len(), "a job succeeded twice");
+    let mut charged = 0;
+    for id in ids {
+        let job = store.get(id).await.unwrap().unwrap();
+        assert!(job.status.is_terminal(), "{:?} is {}", id, job.status);
+        assert_eq!(job.status == Status::Succeeded, unique.contains(&id));
+        charged += u64::from(job.status != Status::Failed);
+    }
+    let mut total = 0;
+    for number in 0..CLIENTS {
+        total += used(&*store, number).await;
+    }
+    // Failed ones were refunded, here all through the service's fault. Canceled ones had started.
+    assert_eq!(total, charged);
+}
+
+fn lost(error: LeaseError) -> Result<(), LeaseError> {
+    match error {
+        LeaseError::Lost => Ok(()),
+        store => Err(store),
+    }
+}

@@ -1,0 +1,104 @@
+//! Working: claiming a job under a lease, keeping the lease, settling the job.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use remaster_shared::error::JobError;
+use remaster_shared::job::{JobId, JobRecord, JobResult};
+
+use super::Jobs;
+use crate::StoreError;
+
+/// A worker's right to a job, until it expires or another worker takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The fencing token: each claim of a job has a larger one, and only the latest is obeyed.
+    pub token: u64,
+    /// The worker's name.
+    pub worker: String,
+}
+
+/// Why a verb of a lease's holder was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another worker has the job, or it has ended. Whatever was made of it must be dropped.
+    #[error("the lease is lost")]
+    Lost,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub enum Claim {
+    /// A job, and the right to it.
+    Job(Box<JobRecord>, Lease),
+    /// There is nothing to do.
+    Nothing {
+        /// How long it is until the next retry is due or the next lease expires, if there is one.
+        next: Option<Duration>,
+    },
+}
+
+/// What a heartbeat answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// The lease is extended.
+    GoOn,
+    /// The lease is extended, and the caller has canceled the job: stop, then settle it as [`Outcome::Canceled`].
+    Cancel,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The picture is stored.
+    Succeeded(JobResult),
+    /// The worker stopped because the caller had canceled the job.
+    Canceled,
+    /// The job is tried again later when the error may pass and attempts are left; otherwise it has failed.
+    Failed(JobError),
+}
+
+/// What a worker may do.
+#[async_trait]
+pub trait WorkQueue: Jobs {
+    /// Takes the next job under a lease: the oldest job of the client whose turn it is.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn claim(&self, worker: &str) -> Result<Claim, StoreError>;
+
+    /// Returns when work may have become available, or after `at_most`. It may return early.
+    async fn wait_for_work(&self, at_most: Duration);
+
+    /// Extends the lease to its full length from now.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store does not answer.
+    async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError>;
+
+    /// Records how much of the work is done, from 0 to 1.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store does not answer.
+    async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError>;
+
+    /// Settles an attempt: status, quota, result and webhook in one step. A job whose cancel was accepted before ends
+    /// canceled, whatever the outcome.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store does not answer.
+    async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError>;
+
+    /// Gives the job back unharmed and its attempt uncounted, as a worker does that shuts down.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store does not answer.
+    async fn release(&self, lease: &Lease) -> Result<(), LeaseError>;
+}

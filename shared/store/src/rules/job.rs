@@ -1,0 +1,333 @@
+//! What an event does to a job.
+//!
+//! Whoever calls [`decide`] has passed the fence where the event is of a lease's holder: a stale worker's event is never
+//! decided about.
+
+use std::time::Duration;
+
+use remaster_shared::error::{ErrorCode, Fault, JobError};
+use remaster_shared::job::{IllegalTransition, JobResult, Status};
+
+use super::retry;
+use crate::{Outcome, Policy};
+
+/// What a decision depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobState {
+    /// Where the job stands.
+    pub status: Status,
+    /// Attempts begun so far.
+    pub attempt: u32,
+    /// Whether its caller canceled it while it was being worked on.
+    pub cancel_requested: bool,
+    /// Whether its client's virtual start was moved on for it.
+    pub served: bool,
+    /// Whether its unit was given back.
+    pub refunded: bool,
+}
+
+/// What happens to a job.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A worker takes it.
+    Claimed,
+    /// Its worker says how the attempt ended.
+    Finished(Outcome),
+    /// Its worker gives it back untouched.
+    Released,
+    /// Its worker was not heard of for longer than a lease.
+    LeaseExpired,
+    /// Its caller cancels it.
+    CancelRequested,
+    /// Its submit is taken back: the caller was told that it had failed.
+    Withdrawn,
+    /// Its result was kept long enough.
+    ResultExpired,
+}
+
+/// What becomes of the job's place in its client's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Nothing: it stays in line, or out of it.
+    Unchanged,
+    /// It joins the line at its old place.
+    Joins,
+    /// It joins the line at its old place once this time has passed.
+    JoinsAfter(Duration),
+    /// It leaves the line, or stops waiting to join it.
+    Leaves,
+}
+
+/// What becomes of the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    Unchanged,
+    /// A new one begins, with a larger fencing token.
+    Begins,
+    /// It ends.
+    Ends,
+}
+
+/// What becomes of the picture that the attempt made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// There is none, or it stays what it is.
+    Unchanged,
+    /// It is the job's result.
+    Kept,
+    /// It is stored, and has no use: it is to be deleted.
+    Garbage,
+}
+
+/// What has to be done, all in one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The status afterwards.
+    pub status: Status,
+    /// Attempts afterwards. At 0 the job counts as never started.
+    pub attempt: u32,
+    /// Whether a cancel is asked for afterwards.
+    pub cancel_requested: bool,
+    /// Its place in line.
+    pub line: Line,
+    /// Its lease.
+    pub hold: Hold,
+    /// Its client's virtual start moves on by the job's price ([`super::fairness::serve`]).
+    pub serves: bool,
+    /// Its unit is given back.
+    pub refunds: bool,
+    /// It has ended: its batch has one open job less, its input is garbage, and its webhook becomes due.
+    pub ends: bool,
+    /// The webhooks of the job and of its batch are dropped: nobody is told.
+    pub silences: bool,
+    /// The picture that the attempt made.
+    pub output: Output,
+    /// The result, when there is a new one.
+    pub result: Option<JobResult>,
+    /// The error, when there is a new one.
+    pub error: Option<JobError>,
+    /// Progress starts again from 0.
+    pub restarts: bool,
+}
+
+/// Why an event is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The job has ended; there is nothing to cancel.
+    #[error("the job is already {0}")]
+    AlreadyFinished(Status),
+    /// The event does not apply to a job that stands where this one does.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+}
+
+/// What the caller of a job reads that ended every attempt with its worker gone.
+pub const POISON: &str = "Every attempt at this job ended with its worker gone; its unit was refunded.";
+
+/// Decides what `event` does to a job.
+///
+/// # Errors
+/// The event does not apply to a job in this state; then nothing is to be done.
+pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Refused> {
+    let same = Change {
+        status: job.status,
+        attempt: job.attempt,
+        cancel_requested: job.cancel_requested,
+        line: Line::Unchanged,
+        hold: Hold::Unchanged,
+        serves: false,
+        refunds: false,
+        ends: false,
+        silences: false,
+        output: Output::Unchanged,
+        result: None,
+        error: None,
+        restarts: false,
+    };
+    match event {
+        Event::Claimed => Ok(Change {
+            attempt: job.attempt + 1,
+            line: Line::Leaves,
+            hold: Hold::Begins,
+            serves: !job.served,
+            restarts: true,
+            ..moved(job, Status::Processing, same)?
+        }),
+        Event::Finished(outcome) => finished(policy, job, outcome, same),
+        Event::Released if job.cancel_requested => moved(job, Status::Canceled, same),
+        // The attempt was not the job's doing.
+        Event::Released => Ok(Change { attempt: job.attempt.saturating_sub(1), ..requeued(job, Line::Joins, same)? }),
+        Event::LeaseExpired if job.cancel_requested => moved(job, Status::Canceled, same),
+        Event::LeaseExpired if job.attempt < policy.max_attempts => requeued(job, Line::Joins, same),
+        Event::LeaseExpired => failed(job, JobError::new(ErrorCode::Poison, POISON), same),
+        Event::CancelRequested => called_off(job, same),
+        Event::Withdrawn => {
+            let change = called_off(job, same.clone()).unwrap_or(same);
+            Ok(Change { refunds: !job.refunded, silences: true, ..change })
+        }
+        Event::ResultExpired => Ok(Change { output: Output::Garbage, ..moved(job, Status::Expired, same)? }),
+    }
+}
+
+fn finished(policy: &Policy, job: JobState, outcome: Outcome, same: Change) -> Result<Change, Refused> {
+    match outcome {
+        // The picture is there all the same, and has to be deleted.
+        Outcome::Succeeded(_) if job.cancel_requested => {
+            Ok(Change { output: Output::Garbage, ..moved(job, Status::Canceled, same)? })
+        }
+        _ if job.cancel_requested => moved(job, Status::Canceled, same),
+        Outcome::Canceled => moved(job, Status::Canceled, same),
+        Outcome::Succeeded(result) => {
+            Ok(Change { output: Output::Kept, result: Some(result), ..moved(job, Status::Succeeded, same)? })
+        }
+        Outcome::Failed(error) if error.is_retryable() && job.attempt < policy.max_attempts => {
+            let wait = retry::wait(policy.retry_after, job.attempt, retry::spread());
+            requeued(job, Line::JoinsAfter(wait), same)
+        }
+        Outcome::Failed(error) => failed(job, error, same),
+    }
+}
+
+/// The unit comes back when the fault is the service's.
+fn failed(job: JobState, error: JobError, same: Change) -> Result<Change, Refused> {
+    let refunds = error.code.fault() == Fault::Service && !job.refunded;
+    Ok(Change { refunds, error: Some(error), ..moved(job, Status::Failed, same)? })
+}
+
+fn requeued(job: JobState, line: Line, same: Change) -> Result<Change, Refused> {
+    Ok(Change { line, restarts: true, ..moved(job, Status::Queued, same)? })
+}
+
+/// A waiting job ends; the worker of a running one is asked to stop. The unit comes back when no attempt was made.
+fn called_off(job: JobState, same: Change) -> Result<Change, Refused> {
+    match job.status {
+        Status::Queued => {
+            let refunds = job.attempt == 0 && !job.refunded;
+            Ok(Change { refunds, line: Line::Leaves, ..moved(job, Status::Canceled, same)? })
+        }
+        Status::Processing => Ok(Change { cancel_requested: true, ..same }),
+        ended => Err(Refused::AlreadyFinished(ended)),
+    }
+}
+
+/// The change of status, and what always goes with it: a lease ends with the attempt, and an end is an end.
+fn moved(job: JobState, to: Status, same: Change) -> Result<Change, Refused> {
+    let status = job.status.transition(to)?;
+    let hold = if job.status == Status::Processing { Hold::Ends } else { Hold::Unchanged };
+    Ok(Change { status, hold, ends: status.is_terminal() && !job.status.is_terminal(), ..same })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use remaster_shared::job::{FaceReport, FaceStatus};
+
+    use super::*;
+
+    const QUEUED: JobState =
+        JobState { status: Status::Queued, attempt: 0, cancel_requested: false, served: false, refunded: false };
+    const RUNNING: JobState = JobState { status: Status::Processing, attempt: 1, served: true, ..QUEUED };
+
+    fn result() -> JobResult {
+        let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
+        JobResult { width: 2, height: 2, bytes: 9, sha256: String::new(), faces }
+    }
+
+    fn after(job: JobState, event: Event) -> Change {
+        decide(&Policy::default(), job, event).unwrap()
+    }
+
+    #[test]
+    fn a_claim_serves_its_client_once() {
+        let first = after(QUEUED, Event::Claimed);
+        assert_eq!(
+            (first.status, first.attempt, first.hold, first.serves),
+            (Status::Processing, 1, Hold::Begins, true)
+        );
+        let again = after(JobState { served: true, attempt: 1, ..QUEUED }, Event::Claimed);
+        assert_eq!((again.attempt, again.serves), (2, false));
+    }
+
+    #[test]
+    fn a_canceled_job_s_picture_is_garbage() {
+        let canceled = JobState { cancel_requested: true, ..RUNNING };
+        let change = after(canceled, Event::Finished(Outcome::Succeeded(result())));
+        assert_eq!((change.status, change.output, change.result), (Status::Canceled, Output::Garbage, None));
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_then_refunded() {
+        let error = JobError::internal();
+        let retried = after(RUNNING, Event::Finished(Outcome::Failed(error.clone())));
+        assert!(matches!((retried.status, retried.line), (Status::Queued, Line::JoinsAfter(_))));
+        let last = JobState { attempt: 3, ..RUNNING };
+        let failed = after(last, Event::Finished(Outcome::Failed(error)));
+        assert_eq!((failed.status, failed.refunds, failed.ends), (Status::Failed, true, true));
+        let bad = JobError::new(ErrorCode::ImageCorrupt, "cut short");
+        let failed = after(RUNNING, Event::Finished(Outcome::Failed(bad)));
+        assert_eq!((failed.status, failed.refunds), (Status::Failed, false));
+    }
+
+    #[test]
+    fn a_withdrawn_job_is_refunded_in_whatever_state() {
+        for status in Status::ALL {
+            let attempt = u32::from(status != Status::Queued);
+            let change = after(JobState { status, attempt, ..QUEUED }, Event::Withdrawn);
+            assert!(change.refunds && change.silences, "{status}");
+            let again = after(JobState { status, attempt, refunded: true, ..QUEUED }, Event::Withdrawn);
+            assert!(!again.refunds, "{status}");
+        }
+        assert_eq!(after(QUEUED, Event::Withdrawn).status, Status::Canceled);
+        assert!(after(RUNNING, Event::Withdrawn).cancel_requested);
+    }
+
+    #[test]
+    fn a_released_attempt_does_not_count() {
+        let change = after(RUNNING, Event::Released);
+        assert_eq!((change.status, change.attempt, change.line), (Status::Queued, 0, Line::Joins));
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let outcomes = [
+            Outcome::Succeeded(result()),
+            Outcome::Canceled,
+            Outcome::Failed(JobError::internal()),
+            Outcome::Failed(JobError::new(ErrorCode::ImageCorrupt, "cut short")),
+        ];
+        prop_oneof![
+            Just(Event::Claimed),
+            prop::sample::select(outcomes.to_vec()).prop_map(Event::Finished),
+            Just(Event::Released),
+            Just(Event::LeaseExpired),
+            Just(Event::CancelRequested),
+            Just(Event::Withdrawn),
+            Just(Event::ResultExpired),
+        ]
+    }
+
+    proptest! {
+        /// Over any sequence of events: one end, one refund at most, and no more attempts than are allowed.
+        #[test]
+        fn a_job_ends_once_and_is_refunded_once(events in prop::collection::vec(any_event(), 0..60)) {
+            let policy = Policy::default();
+            let (mut job, mut ends, mut refunds) = (QUEUED, 0, 0);
+            for event in events {
+                let Ok(change) = decide(&policy, job, event) else { continue };
+                ends += u32::from(change.ends);
+                refunds += u32::from(change.refunds);
+                prop_assert!(change.attempt <= policy.max_attempts);
+                prop_assert_eq!(change.hold == Hold::Begins, job.status == Status::Queued && change.status == Status::Processing);
+                job = JobState {
+                    status: change.status,
+                    attempt: change.attempt,
+                    cancel_requested: change.cancel_requested,
+                    served: job.served || change.serves,
+                    refunded: job.refunded || change.refunds,
+                };
+            }
+            prop_assert!(refunds <= 1);
+            prop_assert_eq!(ends, u32::from(job.status.is_terminal()));
+        }
+    }
+}
