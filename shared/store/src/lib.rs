@@ -4,6 +4,8 @@
 //! of each verb as tests, which every implementation passes. The implementations are crates of their own, in `sqlite/` and
 //! `redis/` beside this one.
 
+#![warn(missing_docs)]
+
 mod error;
 pub mod notifier;
 mod policy;

@@ -1,6 +1,7 @@
-//! Who waits for which job or batch: local subscriptions that a store feeds after each commit.
+//! Telling those who wait in this process that something may have changed.
 //!
-//! Only a hint that something changed; the reader asks the store what. Nothing is kept for what nobody watches.
+//! A notification is a hint: whoever receives it asks the store for the new state. Nothing is kept for a job or a batch that
+//! nobody watches.
 
 use std::{
     collections::HashMap,
@@ -8,11 +9,11 @@ use std::{
 };
 
 use tokio::sync::{Notify, watch};
-
 use uuid::Uuid;
 
 type Watched = HashMap<Uuid, watch::Sender<()>>;
 
+/// The subscriptions of one process. A store feeds it after each commit, or from pub/sub.
 #[derive(Default)]
 pub struct Notifier {
     watched: Arc<Mutex<Watched>>,
@@ -21,12 +22,14 @@ pub struct Notifier {
 }
 
 impl Notifier {
+    /// Subscribes to the changes of a job or a batch, from now on.
     pub fn watch(&self, id: Uuid) -> Watch {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = watched.entry(id).or_insert_with(|| watch::channel(()).0).subscribe();
         Watch { id, receiver: Some(receiver), watched: Arc::clone(&self.watched) }
     }
 
+    /// The job or batch `id` changed.
     pub fn changed(&self, id: Uuid) {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = watched.get(&id) {
@@ -34,8 +37,8 @@ impl Notifier {
         }
     }
 
-    /// Something was missed: everybody looks for themselves.
-    pub fn everything(&self) {
+    /// Notifications may have been missed, so everybody who waits is told to look.
+    pub fn missed_some(&self) {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.values().for_each(|sender| {
             sender.send_replace(());
@@ -44,18 +47,22 @@ impl Notifier {
         self.hooks.notify_one();
     }
 
+    /// A worker may find work.
     pub fn work_available(&self) {
         self.work.notify_one();
     }
 
+    /// Returns after the next [`Notifier::work_available`], or at once if there was one that nobody waited for.
     pub async fn work(&self) {
         self.work.notified().await;
     }
 
+    /// A webhook may be due.
     pub fn hooks_due(&self) {
         self.hooks.notify_one();
     }
 
+    /// Returns after the next [`Notifier::hooks_due`], or at once if there was one that nobody waited for.
     pub async fn hooks(&self) {
         self.hooks.notified().await;
     }
@@ -69,7 +76,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Returns after it changed since the last call (or since the subscription). Cancel-safe.
+    /// Returns once it has changed since the last call, or since the subscription. Cancel-safe.
     pub async fn changed(&mut self) {
         // The sender lives in the map for as long as this subscription does, so this ends by a change only.
         if let Some(receiver) = &mut self.receiver
@@ -98,16 +105,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_reaches_its_watchers_only_and_nothing_is_left() {
-        let hub = Notifier::default();
+        let notifier = Notifier::default();
         let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
-        let (mut first, mut second, mut other) = (hub.watch(a), hub.watch(a), hub.watch(b));
-        hub.changed(a);
+        let (mut first, mut second, mut other) = (notifier.watch(a), notifier.watch(a), notifier.watch(b));
+        notifier.changed(a);
         first.changed().await;
         second.changed().await;
         assert!(tokio::time::timeout(Duration::from_millis(20), other.changed()).await.is_err());
         drop((first, other));
-        assert_eq!(hub.watched.lock().unwrap().len(), 1);
+        assert_eq!(notifier.watched.lock().unwrap().len(), 1);
         drop(second);
-        assert!(hub.watched.lock().unwrap().is_empty());
+        assert!(notifier.watched.lock().unwrap().is_empty());
     }
 }

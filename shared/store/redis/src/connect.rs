@@ -6,10 +6,10 @@ use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, Message};
+use remaster_store::notifier::Notifier;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::RedisError;
-use remaster_store::notifier::Notifier;
 
 /// A command that is not answered by then has failed; its caller hears so.
 const COMMAND: Duration = Duration::from_millis(1500);
@@ -101,11 +101,11 @@ pub async fn subscribe(url: &str, publisher: &Client, notifier: Arc<Notifier>) -
                         }
                     }
                     // Something was missed: everybody looks.
-                    Err(RecvError::Lagged(_)) => notifier.everything(),
+                    Err(RecvError::Lagged(_)) => notifier.missed_some(),
                     Err(RecvError::Closed) => return,
                 },
                 reconnected = reconnects.recv() => match reconnected {
-                    Ok(_) | Err(RecvError::Lagged(_)) => notifier.everything(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => notifier.missed_some(),
                     Err(RecvError::Closed) => return,
                 },
             }

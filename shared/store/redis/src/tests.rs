@@ -1,12 +1,16 @@
 //! The contract on a real redis-server that each test starts on a port of its own, and what only this store promises.
 
-use remaster_testkit::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
+use std::time::Duration;
 
-use super::*;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::Status;
+use remaster_shared::quota::UtcDay;
 use remaster_store::contract::{client as number, new_job, submit};
-use remaster_store::{Store, contract_tests};
+use remaster_store::{Claim, Jobs, NewJobs, Store, Submissions, WorkQueue, contract_tests};
+use remaster_testkit::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
+
+use super::wire::json;
+use super::*;
 
 async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisServer) {
     let server = RedisServer::start();

@@ -169,6 +169,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
     }
 }
 
+/// A duration as the functions take it.
+pub fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// A value as the functions keep it.
+pub fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(StoreError::caused_by)
+}
+
 /// A wait in milliseconds, of which -1 means none.
 pub fn wait(ms: f64) -> Option<Duration> {
     (ms >= 0.0).then(|| Duration::from_millis(ms as u64))
@@ -182,7 +192,7 @@ fn parsed<T: FromStr<Err: std::error::Error>>(hash: &Hash, name: &str) -> Result
     field(hash, name)?.parse().map_err(|error: T::Err| StoreError::new(format!("a record's {name}: {error}")))
 }
 
-fn json<T: DeserializeOwned>(hash: &Hash, name: &str) -> Result<T, StoreError> {
+fn from_json<T: DeserializeOwned>(hash: &Hash, name: &str) -> Result<T, StoreError> {
     serde_json::from_str(field(hash, name)?).map_err(|error| StoreError::new(format!("a record's {name}: {error}")))
 }
 
@@ -210,8 +220,8 @@ pub fn record(job: &Hash) -> Result<JobRecord, StoreError> {
         id: parsed(job, "id")?,
         client: parsed::<ClientKey>(job, "client")?,
         status,
-        params: json(job, "params")?,
-        input: json(job, "input")?,
+        params: from_json(job, "params")?,
+        input: from_json(job, "input")?,
         created_at: time(job, "created")?,
         started_at: optional(job, "started", time)?,
         finished_at: optional(job, "finished", time)?,
@@ -220,8 +230,8 @@ pub fn record(job: &Hash) -> Result<JobRecord, StoreError> {
         progress: parsed(job, "progress")?,
         cancel_requested: job.get("cancel").is_some_and(|cancel| cancel == "1"),
         position: None,
-        result: optional(job, "result", json)?,
-        error: optional(job, "error", json)?,
+        result: optional(job, "result", from_json)?,
+        error: optional(job, "error", from_json)?,
         batch: optional(job, "batch", parsed)?,
         webhook: None,
     })
@@ -244,7 +254,7 @@ pub fn batch(reply: &BatchReply) -> Result<Option<BatchRecord>, StoreError> {
 pub fn delivery(hook: Option<&Hash>) -> Result<Option<Delivery>, StoreError> {
     let Some(hook) = hook else { return Ok(None) };
     let (ended, due) = (optional(hook, "ended", parsed)?, optional(hook, "due", time)?);
-    Ok(Some(Delivery::new(ended, due, parsed(hook, "attempts")?, optional(hook, "last", json)?)))
+    Ok(Some(Delivery::new(ended, due, parsed(hook, "attempts")?, optional(hook, "last", from_json)?)))
 }
 
 /// A webhook that was handed out.
@@ -256,7 +266,7 @@ pub fn due_hook(hook: &Hash) -> Result<DueHook, StoreError> {
             return Err(StoreError::new(format!("a webhook tells of {other:?}, which is neither a job nor a batch")));
         }
     };
-    let (target, attempts) = (json(hook, "target")?, parsed(hook, "attempts")?);
+    let (target, attempts) = (from_json(hook, "target")?, parsed(hook, "attempts")?);
     Ok(DueHook { subject, target, attempts, body: hook.get("body").cloned() })
 }
 

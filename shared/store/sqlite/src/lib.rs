@@ -3,6 +3,8 @@
 //! Writes go through one thread with group commit ([`writer`]); reads use connections of their own, so a poll never
 //! waits for a commit.
 
+#![warn(missing_docs)]
+
 mod apply;
 mod batch;
 mod cancel;

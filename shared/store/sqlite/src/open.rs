@@ -15,14 +15,26 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0004_rules_in_one_place.sql"),
 ];
 
+/// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another process has the folder.
     #[error("{0} is in use by another remaster process; stop it, or set another DATA_DIR")]
     InUse(PathBuf),
+    /// The folder cannot be made or locked.
     #[error("{0} cannot be used: {1}")]
     Folder(PathBuf, #[source] std::io::Error),
+    /// A newer release has been here.
     #[error("{path} was written by a newer remaster (schema {found}, this one knows {known}); update this one")]
-    Newer { path: PathBuf, found: usize, known: usize },
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Migrations that were applied to it.
+        found: usize,
+        /// Migrations that this binary has.
+        known: usize,
+    },
+    /// The file is no database, or cannot be read.
     #[error("{0} cannot be opened: {1}")]
     Database(PathBuf, #[source] rusqlite::Error),
 }

@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use crate::{Claim, Lease, NewJob, NewJobs, Store};
 
+/// When the clock of a test begins.
 pub fn start() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
+/// One of up to 256 clients.
 pub fn client(number: u8) -> ClientKey {
     ClientKey([number; 16])
 }
 
+/// A job for a photo of 1000x500 pixels, at scale 2 with the default model.
 pub fn new_job() -> NewJob {
     let params = EnhanceParams {
         scale: Scale::X2,
@@ -37,6 +40,7 @@ pub fn new_job() -> NewJob {
     NewJob::new(JobId::random(), params, input)
 }
 
+/// The result of such a job.
 pub fn result() -> JobResult {
     JobResult {
         width: 2000,
@@ -47,6 +51,7 @@ pub fn result() -> JobResult {
     }
 }
 
+/// Submits so many jobs of a client, and returns their ids in order.
 pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
     let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
     store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()

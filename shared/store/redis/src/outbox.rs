@@ -1,0 +1,40 @@
+//! The outbox of webhooks.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use remaster_shared::webhook::{Attempted, DeliveryStatus, Next};
+use remaster_store::{DueHooks, HOOK_LEASE, HookRoom, Outbox, StoreError};
+
+use super::RedisStore;
+use super::wire::{self, Done, json, millis};
+
+#[async_trait]
+impl Outbox for RedisStore {
+    async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
+        let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
+        args.extend(room.under_way.into_iter().flat_map(|(host, under_way)| [host, under_way.to_string()]));
+        let reply: wire::HooksReply = self.call("rm_due_hooks", args).await?;
+        // One that another release wrote, say, is no reason to hold up the others.
+        let readable = reply.hooks.iter().filter_map(|hook| {
+            wire::due_hook(hook).inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
+        });
+        Ok(DueHooks { due: readable.collect(), next: wire::wait(reply.next) })
+    }
+
+    async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
+        let Attempted { subject, attempts, attempt, body, next } = attempted;
+        let next = match next {
+            Next::Retry(wait) => millis(wait),
+            Next::Delivered => DeliveryStatus::Delivered.as_str().to_owned(),
+            Next::GiveUp => DeliveryStatus::Failed.as_str().to_owned(),
+        };
+        let args = vec![self.time(), subject.id().to_string(), attempts.to_string(), json(&attempt)?, body, next];
+        let _: Done = self.call("rm_hook_attempted", args).await?;
+        Ok(())
+    }
+
+    async fn wait_for_hooks(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.notifier.hooks()).await;
+    }
+}

@@ -1,0 +1,89 @@
+//! Claiming, keeping a lease, settling.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use remaster_shared::error::Fault;
+use remaster_shared::job::{JobRecord, JobResult};
+use remaster_store::rules::retry;
+use remaster_store::{Beat, Claim, Lease, LeaseError, Outcome, StoreError, WorkQueue};
+use serde::de::DeserializeOwned;
+
+use super::RedisStore;
+use super::wire::{self, Done, Held, JobReply, json, millis};
+
+#[async_trait]
+impl WorkQueue for RedisStore {
+    async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
+        let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
+        match self.call("rm_claim", vec![self.time(), worker.to_owned(), lease, attempts]).await? {
+            wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
+            wire::ClaimReply::Job(hash) => {
+                let (job, token) = (wire::record(&hash)?, wire::token(&hash)?);
+                let lease = Lease { job: job.id, attempt: job.attempt, token, worker: worker.to_owned() };
+                Ok(Claim::Job(Box::new(job), lease))
+            }
+        }
+    }
+
+    async fn wait_for_work(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.notifier.work()).await;
+    }
+
+    async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
+        let mut args = self.fenced(lease);
+        args.push(millis(self.policy.lease));
+        let reply: wire::BeatReply = self.held("rm_heartbeat", args).await?;
+        Ok(if reply.cancel { Beat::Cancel } else { Beat::GoOn })
+    }
+
+    async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {
+        let fraction = fraction.clamp(0.0, 1.0).to_string();
+        let args = vec![lease.job.to_string(), lease.token.to_string(), fraction];
+        let _: Done = self.held("rm_progress", args).await?;
+        Ok(())
+    }
+
+    async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError> {
+        let reply = match outcome {
+            Outcome::Succeeded(result) => self.succeed(lease, &result).await?,
+            Outcome::Canceled => self.held("rm_canceled", self.fenced(lease)).await?,
+            Outcome::Failed(error) => {
+                let wait = || millis(retry::wait(self.policy.retry_after, lease.attempt, retry::spread()));
+                let wait = if error.is_retryable() { wait() } else { String::new() };
+                let service = if error.code.fault() == Fault::Service { "1" } else { "0" };
+                let mut args = self.fenced(lease);
+                args.extend([error.code.as_str().to_owned(), error.message, service.to_owned()]);
+                args.extend([wait, self.policy.max_attempts.to_string()]);
+                self.held("rm_failed", args).await?
+            }
+        };
+        Ok(wire::record(&reply.job)?)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
+        let _: Done = self.held("rm_release", self.fenced(lease)).await?;
+        Ok(())
+    }
+}
+
+impl RedisStore {
+    /// A verb of a lease's holder.
+    async fn held<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, LeaseError> {
+        match self.call(function, args).await? {
+            Held::Lost { .. } => Err(LeaseError::Lost),
+            Held::Kept(reply) => Ok(reply),
+        }
+    }
+
+    async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<JobReply, LeaseError> {
+        let mut args = self.fenced(lease);
+        args.extend([json(result)?, millis(self.policy.result_ttl)]);
+        self.held("rm_succeed", args).await
+    }
+
+    /// Time, job and token.
+    fn fenced(&self, lease: &Lease) -> Vec<String> {
+        vec![self.time(), lease.job.to_string(), lease.token.to_string()]
+    }
+}
