@@ -3,9 +3,10 @@
 -- When a record that cannot be forgotten yet is considered again.
 local LATER = 600000
 
--- now, attempts, how long a finished job is remembered
+-- now, attempts, how long a finished job is remembered, lease (not told by library 4 and older)
 local function reap(_, a)
   local now = time(a[1])
+  if a[4] then called(now, tonumber(a[4])) end
   local requeued, poisoned = reclaim(now, tonumber(a[2]))
   local expired, forgotten = 0, 0
   for _, job in ipairs(listed('expiry', now, 'succeeded')) do

@@ -13,6 +13,8 @@
 --   {rm}:moments      string  moments so far
 --   {rm}:claims       string  claims served so far
 --   {rm}:delayed      zset    jobs that wait for a retry -> when it is due
+--   {rm}:f:<fence>    string  the job that a claim of this fence was given
+--   {rm}:call         string  when a worker last called, any worker
 --   {rm}:leases       zset    jobs being worked on -> when their lease ends
 --   {rm}:expiry       zset    succeeded jobs -> when their result expires
 --   {rm}:done         zset    finished jobs -> when they are next considered for forgetting
@@ -32,7 +34,7 @@
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 4
+local VERSION = 5
 local P = '{rm}:'
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200

@@ -35,12 +35,36 @@ local function requeue(job)
   set(job, 'progress', 0)
 end
 
+-- A worker calls. Where the server, or its clock, stood still until now, no heartbeat could arrive: every lease is extended before
+-- any is looked at (shared/store/src/rules/lease.rs).
+local function called(now, lease)
+  local last = tonumber(redis.call('GET', P .. 'call') or '')
+  redis.call('SET', P .. 'call', string.format('%d', now))
+  if not last or math.abs(now - last) <= lease / 2 then return end
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
+    redis.call('ZADD', P .. 'leases', now + lease, id)
+  end
+end
+
+-- Back to the queue; the attempt was not the job's doing, so it does not count.
+local function uncount(job)
+  set(job, 'attempt', job.attempt - 1)
+  if job.attempt == '0' then clear(job, 'started') end
+end
+
 -- Jobs whose worker was not heard of for longer than its lease.
 local function reclaim(now, max_attempts)
   local requeued, poisoned = 0, 0
   for _, job in ipairs(listed('leases', now, 'processing')) do
     if job.cancel == '1' then
       finish(job, 'canceled', now)
+    elseif job.unheard then
+      -- The worker never began: it never heard that the job was its own.
+      requeue(job)
+      uncount(job)
+      join(job)
+      changed(job)
+      requeued = requeued + 1
     elseif tonumber(job.attempt) >= max_attempts then
       fail(job, now, 'poison', 'Every attempt at this job ended with its worker gone; its unit was refunded.', true)
       poisoned = poisoned + 1
@@ -76,13 +100,8 @@ local function next_event(now)
   return next
 end
 
--- now, worker, lease, attempts
-local function claim(_, a)
-  local now, worker = time(a[1]), a[2]
-  promote(now)
-  reclaim(now, tonumber(a[4]))
-  local job = next_job()
-  if not job then return cjson.encode({ next = next_event(now) }) end
+-- Gives the job to the worker. `fence` is empty for a worker of library 4 or older, whose fence is a counter.
+local function take(job, now, worker, lease, fence)
   if not job.charged then
     -- Once, however often the job is claimed.
     serve(job)
@@ -93,30 +112,66 @@ local function claim(_, a)
   move(job, 'processing')
   set(job, 'attempt', job.attempt + 1, 'token', job.token + 1, 'worker', worker, 'progress', 0,
     'started', job.started or now)
-  redis.call('ZADD', P .. 'leases', now + tonumber(a[3]), job.id)
+  if fence then
+    set(job, 'fence', fence, 'unheard', 1)
+    redis.call('SET', P .. 'f:' .. fence, job.id, 'PX', 2 * lease)
+  else
+    clear(job, 'fence', 'unheard')
+  end
+  redis.call('ZADD', P .. 'leases', now + lease, job.id)
   changed(job)
   -- Another job may be waiting for another worker.
   if redis.call('ZCARD', P .. 'act') > 0 then wake() end
   return cjson.encode({ job = job })
 end
 
--- The job, if this token still holds it: the fence that the verbs below pass first.
-local function held(id, token)
+-- now, worker, lease, attempts, fence, the models that the worker has
+local function claim(_, a)
+  local now, lease, fence = time(a[1]), tonumber(a[3]), a[5]
+  called(now, lease)
+  local given = redis.call('GET', P .. 'f:' .. fence)
+  local again = given and load(given)
+  -- The answer to the first of these requests was lost.
+  if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
+  promote(now)
+  reclaim(now, tonumber(a[4]))
+  local models = {}
+  for i = 6, #a do models[a[i]] = true end
+  local job = next_job(models)
+  if not job then return cjson.encode({ next = next_event(now) }) end
+  return take(job, now, a[2], lease, fence)
+end
+
+-- now, worker, lease, attempts: as library 4 had it, for workers of that release
+local function claim_4(_, a)
+  local now, lease = time(a[1]), tonumber(a[3])
+  called(now, lease)
+  promote(now)
+  reclaim(now, tonumber(a[4]))
+  local job = next_job(nil)
+  if not job then return cjson.encode({ next = next_event(now) }) end
+  return take(job, now, a[2], lease, nil)
+end
+
+-- The job, if this fence still holds it: what the verbs below pass first.
+local function held(id, fence)
   local job = load(id)
-  if job and job.status == 'processing' and job.token == token then return job end
+  if job and job.status == 'processing' and (job.fence or job.token) == fence then return job end
   return nil
 end
 
--- now, job, token, lease
+-- now, job, fence, lease
 local function heartbeat(_, a)
-  local now = time(a[1])
+  local now, lease = time(a[1]), tonumber(a[4])
+  called(now, lease)
   local job = held(a[2], a[3])
   if not job then return LOST end
-  redis.call('ZADD', P .. 'leases', now + tonumber(a[4]), job.id)
+  if job.unheard then clear(job, 'unheard') end
+  redis.call('ZADD', P .. 'leases', now + lease, job.id)
   return cjson.encode({ cancel = job.cancel == '1' })
 end
 
--- job, token, fraction
+-- job, fence, fraction
 local function progress(_, a)
   local job = held(a[1], a[2])
   if not job then return LOST end
@@ -125,12 +180,12 @@ local function progress(_, a)
   return cjson.encode({})
 end
 
--- now, job, token, result, how long it is kept
+-- now, job, fence, result, how long it is kept
 local function succeed(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
   -- Also when the job ends canceled: the picture is there and has to be deleted.
-  set(job, 'output', job.attempt)
+  set(job, 'output', job.fence or job.attempt)
   if job.cancel == '1' then
     finish(job, 'canceled', now)
     trash_output(job)
@@ -143,7 +198,7 @@ local function succeed(_, a)
   return cjson.encode({ job = job })
 end
 
--- now, job, token
+-- now, job, fence
 local function canceled(_, a)
   local job = held(a[2], a[3])
   if not job then return LOST end
@@ -151,7 +206,7 @@ local function canceled(_, a)
   return cjson.encode({ job = job })
 end
 
--- now, job, token, code, message, 1 for the service's fault, wait before the next attempt or empty for none, attempts
+-- now, job, fence, code, message, 1 for the service's fault, wait before the next attempt or empty for none, attempts
 local function failed(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
@@ -169,7 +224,7 @@ local function failed(_, a)
   return cjson.encode({ job = job })
 end
 
--- now, job, token
+-- now, job, fence
 local function release(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
@@ -177,12 +232,27 @@ local function release(_, a)
     finish(job, 'canceled', now)
   else
     requeue(job)
-    -- The attempt was not the job's doing.
-    set(job, 'attempt', job.attempt - 1)
-    if job.attempt == '0' then clear(job, 'started') end
+    uncount(job)
     join(job)
     changed(job)
     wake()
   end
   return cjson.encode({})
+end
+
+-- now, job, fence, wait: a fault of the service's own kept the worker from making the picture
+local function deferred(_, a)
+  local now, job = time(a[1]), held(a[2], a[3])
+  if not job then return LOST end
+  if job.cancel == '1' then
+    finish(job, 'canceled', now)
+  else
+    requeue(job)
+    uncount(job)
+    redis.call('ZADD', P .. 'delayed', now + tonumber(a[4]), job.id)
+    changed(job)
+    -- Nobody has work now, but the wait for it has a new end.
+    wake()
+  end
+  return cjson.encode({ job = job })
 end

@@ -2,6 +2,8 @@
 
 local LONGEST_WAIT_EVERY = 8
 local ARRIVAL = 1e-6
+-- Clients that one claim looks at, past those whose oldest job needs a model that the worker lacks.
+local LOOKED_AT = 64
 
 local function virtual_now() return tonumber(redis.call('GET', P .. 'vt') or '0') end
 local function set_virtual_now(now) redis.call('SET', P .. 'vt', exact(now)) end
@@ -50,24 +52,33 @@ local function settle()
   if #last > 0 then set_virtual_now(math.max(virtual_now(), tonumber(last[2]))) end
 end
 
--- The oldest job of the client whose turn it is.
-local function next_job()
-  local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
-  local order = claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 and 'heads' or 'act'
+-- The client's oldest job. Jobs whose hash is gone are taken out of line, so that they hold up nobody.
+local function oldest(client)
   for _ = 1, STEP do
-    local client = redis.call('ZRANGE', P .. order, 0, 0)[1]
-    if not client then return nil end
     local id = redis.call('ZRANGE', P .. 'c:' .. client, 0, 0)[1]
     local job = id and load(id)
-    if job then
-      redis.call('INCR', P .. 'claims')
-      return job
-    end
-    -- Its hash is gone: it is taken out of line, and holds up nobody.
+    if job then return job end
     leave({ id = id or '', client = client })
-    if id then
-      redis.call('INCR', P .. 'lost')
-      count('queued', -1)
+    if not id then return nil end
+    redis.call('INCR', P .. 'lost')
+    count('queued', -1)
+  end
+  return nil
+end
+
+-- The oldest job of the client whose turn it is, of the clients whose oldest job one of `models` can do; `models` is nil for a
+-- worker of a release that did not tell. A job needs a model only for its background.
+local function next_job(models)
+  local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
+  local order = claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 and 'heads' or 'act'
+  for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
+    local job = oldest(client)
+    if job then
+      local params = models and cjson.decode(job.params)
+      if not models or not params.background or models[params.model] then
+        redis.call('INCR', P .. 'claims')
+        return job
+      end
     end
   end
   return nil

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{BatchId, EnhanceParams, JobId, Status};
+use crate::blob_key::OutputName;
 use crate::client::ClientKey;
 use crate::error::JobError;
 use crate::webhook::Delivery;
@@ -72,7 +73,7 @@ pub struct JobRecord {
     pub finished_at: Option<Timestamp>,
     /// When its result goes.
     pub expires_at: Option<Timestamp>,
-    /// Attempts begun so far. The output of attempt n has a key of its own.
+    /// Attempts begun so far.
     pub attempt: u32,
     /// 0..=1.
     pub progress: f64,
@@ -80,6 +81,8 @@ pub struct JobRecord {
     /// Place in line, from 1; only while queued, and only from [`Store::get`](crate::store::Store::get).
     pub position: Option<u64>,
     pub result: Option<JobResult>,
+    /// Which output the result is in, from success until it is deleted.
+    pub output: Option<OutputName>,
     pub error: Option<JobError>,
     /// The batch it belongs to.
     pub batch: Option<BatchId>,

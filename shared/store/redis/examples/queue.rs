@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::job::{EnhanceParams, FaceMode, InputInfo, JobId, MetadataPolicy, ModelId, PictureFormat, Scale};
+use remaster_store::contract::request;
 use remaster_store::{Claim, NewJob, NewJobs, Outcome, Policy, SharedStore};
 use remaster_store_redis::RedisStore;
 use remaster_store_sqlite::SqliteStore;
@@ -50,7 +51,7 @@ async fn latency(store: &SharedStore) {
     let worker = store.clone();
     tokio::spawn(async move {
         loop {
-            match worker.claim("w").await.unwrap() {
+            match worker.claim(&request()).await.unwrap() {
                 Claim::Job(_, lease) => {
                     let at = Instant::now();
                     worker.finish(&lease, Outcome::Canceled).await.unwrap();
@@ -78,13 +79,13 @@ async fn claim(store: &SharedStore, queued: usize) -> f64 {
     let mut times = Vec::new();
     for _ in 0..CLAIMS {
         let began = Instant::now();
-        let Claim::Job(_, lease) = store.claim("w").await.unwrap() else { panic!("nothing to claim") };
+        let Claim::Job(_, lease) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
         times.push(began.elapsed());
         store.finish(&lease, Outcome::Canceled).await.unwrap();
         submit(store, 2, 1).await;
     }
     for _ in 0..queued {
-        let Claim::Job(_, lease) = store.claim("w").await.unwrap() else { break };
+        let Claim::Job(_, lease) = store.claim(&request()).await.unwrap() else { break };
         store.finish(&lease, Outcome::Canceled).await.unwrap();
     }
     percentile(&mut times, 50)

@@ -12,8 +12,9 @@ use super::wire::{self, Done, millis};
 impl Housekeeping for RedisStore {
     async fn reap(&self) -> Result<Reaped, StoreError> {
         let kept = millis(self.policy.result_ttl + self.policy.record_ttl);
-        let wire::ReapReply { requeued, poisoned, expired, forgotten } =
-            self.call("rm_reap", vec![self.time(), self.policy.max_attempts.to_string(), kept]).await?;
+        let wire::ReapReply { requeued, poisoned, expired, forgotten } = self
+            .call("rm_reap", vec![self.time(), self.policy.max_attempts.to_string(), kept, millis(self.policy.lease)])
+            .await?;
         Ok(Reaped { requeued, poisoned, expired, forgotten })
     }
 

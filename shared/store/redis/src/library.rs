@@ -26,7 +26,7 @@ const CODE: &str = concat!(
 );
 
 /// As in `keys.lua`.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Makes sure that the server has this binary's library.
 ///

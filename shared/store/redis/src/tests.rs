@@ -5,7 +5,7 @@ use std::time::Duration;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::Status;
 use remaster_shared::quota::UtcDay;
-use remaster_store::contract::{client as number, new_job, submit};
+use remaster_store::contract::{client as number, new_job, request, submit};
 use remaster_store::{Claim, Jobs, NewJobs, Store, Submissions, WorkQueue, contract_tests};
 use remaster_testkit::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 
@@ -43,7 +43,7 @@ async fn two_nodes_share_clients_jobs_and_changes() {
     let id = submit(&one, 1, 1).await[0];
     let mut watch = one.watch(id.0);
     two.wait_for_work(Duration::from_secs(5)).await;
-    let Claim::Job(job, _) = two.claim("w").await.unwrap() else { panic!("nothing to claim") };
+    let Claim::Job(job, _) = two.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.id, id);
     tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("the other node hears of it");
 }
@@ -183,7 +183,7 @@ async fn a_submit_in_the_form_of_library_2_is_understood() {
     let reply: wire::SubmitReply = store.call("rm_submit", args).await.unwrap();
     assert_eq!((reply.used, store.stats().await.unwrap().queued), (2, 2));
     for job in &jobs {
-        let Claim::Job(claimed, _) = store.claim("w").await.unwrap() else { panic!("nothing to claim") };
+        let Claim::Job(claimed, _) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
         assert_eq!((claimed.id, claimed.input, claimed.batch), (job.id, job.input.clone(), None));
     }
 }

@@ -208,11 +208,6 @@ fn time(hash: &Hash, name: &str) -> Result<jiff::Timestamp, StoreError> {
     parsed::<f64>(hash, name).map(|ms| from_millis(ms as i64))
 }
 
-/// The fencing token of the job's latest claim.
-pub fn token(job: &Hash) -> Result<u64, StoreError> {
-    parsed(job, "token")
-}
-
 /// The job of a hash.
 pub fn record(job: &Hash) -> Result<JobRecord, StoreError> {
     let status: Status = parsed(job, "status")?;
@@ -231,6 +226,7 @@ pub fn record(job: &Hash) -> Result<JobRecord, StoreError> {
         cancel_requested: job.get("cancel").is_some_and(|cancel| cancel == "1"),
         position: None,
         result: optional(job, "result", from_json)?,
+        output: optional(job, "output", parsed)?,
         error: optional(job, "error", from_json)?,
         batch: optional(job, "batch", parsed)?,
         webhook: None,

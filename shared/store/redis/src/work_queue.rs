@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use remaster_shared::error::Fault;
 use remaster_shared::job::{JobRecord, JobResult};
 use remaster_store::rules::retry;
-use remaster_store::{Beat, Claim, Lease, LeaseError, Outcome, StoreError, WorkQueue};
+use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, StoreError, WorkQueue};
 use serde::de::DeserializeOwned;
 
 use super::RedisStore;
@@ -14,13 +14,16 @@ use super::wire::{self, Done, Held, JobReply, json, millis};
 
 #[async_trait]
 impl WorkQueue for RedisStore {
-    async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let ClaimRequest { worker, fence, models } = request;
         let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
-        match self.call("rm_claim", vec![self.time(), worker.to_owned(), lease, attempts]).await? {
+        let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string()];
+        args.extend(models.iter().map(ToString::to_string));
+        match self.call("rm_claim_5", args).await? {
             wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
             wire::ClaimReply::Job(hash) => {
-                let (job, token) = (wire::record(&hash)?, wire::token(&hash)?);
-                let lease = Lease { job: job.id, attempt: job.attempt, token, worker: worker.to_owned() };
+                let job = wire::record(&hash)?;
+                let lease = Lease { job: job.id, attempt: job.attempt, fence: *fence, worker: worker.clone() };
                 Ok(Claim::Job(Box::new(job), lease))
             }
         }
@@ -39,7 +42,7 @@ impl WorkQueue for RedisStore {
 
     async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {
         let fraction = fraction.clamp(0.0, 1.0).to_string();
-        let args = vec![lease.job.to_string(), lease.token.to_string(), fraction];
+        let args = vec![lease.job.to_string(), lease.fence.to_string(), fraction];
         let _: Done = self.held("rm_progress", args).await?;
         Ok(())
     }
@@ -56,6 +59,11 @@ impl WorkQueue for RedisStore {
                 args.extend([error.code.as_str().to_owned(), error.message, service.to_owned()]);
                 args.extend([wait, self.policy.max_attempts.to_string()]);
                 self.held("rm_failed", args).await?
+            }
+            Outcome::Deferred(wait) => {
+                let mut args = self.fenced(lease);
+                args.push(millis(wait.mul_f64(retry::spread())));
+                self.held("rm_deferred", args).await?
             }
         };
         Ok(wire::record(&reply.job)?)
@@ -82,8 +90,8 @@ impl RedisStore {
         self.held("rm_succeed", args).await
     }
 
-    /// Time, job and token.
+    /// Time, job and fence.
     fn fenced(&self, lease: &Lease) -> Vec<String> {
-        vec![self.time(), lease.job.to_string(), lease.token.to_string()]
+        vec![self.time(), lease.job.to_string(), lease.fence.to_string()]
     }
 }

@@ -1,6 +1,8 @@
 //! Carrying out what the rules decide about a job: the row, the counts, the line, the quota, the batch and the webhooks.
 
+use remaster_shared::blob_key::OutputName;
 use remaster_shared::job::Status;
+use remaster_store::ClaimRequest;
 use remaster_store::rules::job::{Change, Event, Hold, Line, Output, Refused, decide};
 use rusqlite::named_params;
 
@@ -8,12 +10,21 @@ use super::rows::{JobRow, Json, millis};
 use super::write::{Failure, Write};
 use super::{batch, hooks, line, quota, totals};
 
-/// Decides what `event` does to the job, does it, and brings `row` up to date. `worker` is who takes it, for a claim.
-pub fn apply(
+/// Decides what `event` does to the job, does it, and brings `row` up to date.
+pub fn apply(write: &mut Write<'_>, row: &mut JobRow, event: Event) -> Result<(), Failure<Refused>> {
+    carry_out(write, row, event, None)
+}
+
+/// The same for a claim.
+pub fn claim(write: &mut Write<'_>, row: &mut JobRow, request: &ClaimRequest) -> Result<(), Failure<Refused>> {
+    carry_out(write, row, Event::Claimed, Some(request))
+}
+
+fn carry_out(
     write: &mut Write<'_>,
     row: &mut JobRow,
     event: Event,
-    worker: Option<&str>,
+    request: Option<&ClaimRequest>,
 ) -> Result<(), Failure<Refused>> {
     let before = row.state();
     let was_ready = before.status == Status::Queued && !row.delayed;
@@ -21,7 +32,7 @@ pub fn apply(
     if change.serves {
         line::serve(write, row.record.client, row.cost)?;
     }
-    update(write, row, &change, worker)?;
+    update(write, row, &change, request)?;
     let is_ready = change.status == Status::Queued && !row.delayed;
     totals::moved(write.db, before.status, change.status)?;
     match (was_ready, is_ready) {
@@ -50,11 +61,17 @@ pub fn apply(
     Ok(())
 }
 
-fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&str>) -> rusqlite::Result<()> {
+fn update(
+    write: &Write<'_>,
+    row: &mut JobRow,
+    change: &Change,
+    request: Option<&ClaimRequest>,
+) -> rusqlite::Result<()> {
     let now = write.now;
     let record = &mut row.record;
-    // The attempt whose picture this is: a release counts it no more, but makes no picture.
-    let output = (change.output != Output::Unchanged).then_some(record.attempt);
+    if change.output == Output::Kept || (change.output == Output::Garbage && record.output.is_none()) {
+        record.output = row.fence.map(OutputName::Fence);
+    }
     record.status = change.status;
     record.attempt = change.attempt;
     record.cancel_requested = change.cancel_requested;
@@ -63,7 +80,7 @@ fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&
     }
     if change.hold == Hold::Begins {
         record.started_at = record.started_at.or(Some(now));
-        row.token += 1;
+        row.fence = request.map(|request| request.fence);
     } else if change.attempt == 0 {
         record.started_at = None;
     }
@@ -76,6 +93,7 @@ fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&
     }
     record.result = change.result.clone().or_else(|| record.result.take());
     record.error = change.error.clone().or_else(|| record.error.take());
+    row.begun = change.begun;
     row.served |= change.serves;
     row.refunded |= change.refunds;
     let not_before = match change.line {
@@ -88,10 +106,8 @@ fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&
         .prepare_cached(
             "UPDATE jobs SET status = :status, attempt = :attempt, cancel_requested = :cancel, progress = :progress,
                  result = :result, error = :error, started_at = :started, finished_at = :finished, expires_at = :expires,
-                 clock_charged = :served, refunded = :refunded, not_before = :not_before, token = :token,
-                 worker = iif(:hold = 'unchanged', worker, :worker),
-                 lease_until = iif(:hold = 'unchanged', lease_until, :until),
-                 output_attempt = coalesce(:output, output_attempt)
+                 clock_charged = :served, refunded = :refunded, not_before = :not_before, fence = :fence, begun = :begun,
+                 worker = iif(:keeps, worker, :worker), lease_until = iif(:stays, lease_until, :until), output = :output
              WHERE seq = :seq",
         )?
         .execute(named_params! {
@@ -107,11 +123,13 @@ fn update(write: &Write<'_>, row: &mut JobRow, change: &Change, worker: Option<&
             ":served": row.served,
             ":refunded": row.refunded,
             ":not_before": not_before,
-            ":token": row.token,
-            ":hold": if change.hold == Hold::Unchanged { "unchanged" } else { "changed" },
-            ":worker": worker,
-            ":until": (change.hold == Hold::Begins).then(|| millis(now) + write.policy.lease.as_millis() as i64),
-            ":output": output,
+            ":fence": row.fence.map(|fence| fence.0),
+            ":begun": row.begun,
+            ":stays": change.hold == Hold::Unchanged,
+            ":keeps": matches!(change.hold, Hold::Unchanged | Hold::Extended),
+            ":worker": request.map(|request| &request.worker),
+            ":until": matches!(change.hold, Hold::Begins | Hold::Extended).then(|| millis(now) + write.policy.lease.as_millis() as i64),
+            ":output": record.output.map(|output| output.to_string()),
             ":seq": row.seq,
         })
         .map(drop)

@@ -12,7 +12,7 @@ use super::{batch, rows};
 /// Carries out [`remaster_store::Submissions::cancel`].
 pub fn cancel(write: &mut Write<'_>, job: JobId) -> Written<JobRecord, CancelError> {
     let mut row = rows::job(write.db, job)?.ok_or(Failure::Refused(CancelError::NotFound))?;
-    match apply(write, &mut row, Event::CancelRequested, None) {
+    match apply(write, &mut row, Event::CancelRequested) {
         Ok(()) => Ok(row.record),
         Err(Failure::Refused(Refused::AlreadyFinished(status))) => {
             Err(Failure::Refused(CancelError::AlreadyFinished(status.as_str())))
@@ -42,5 +42,5 @@ pub fn cancel_batch(write: &mut Write<'_>, id: BatchId) -> Written<BatchRecord, 
 /// job to find here.
 pub fn withdraw(write: &mut Write<'_>, job: JobId) -> Written<(), StoreError> {
     let Some(mut row) = rows::job(write.db, job)? else { return Ok(()) };
-    apply(write, &mut row, Event::Withdrawn, None).map_err(Failure::unexpected)
+    apply(write, &mut row, Event::Withdrawn).map_err(Failure::unexpected)
 }

@@ -3,28 +3,43 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remaster_store::rules::job::Event;
-use remaster_store::{Claim, Lease, StoreError};
-use rusqlite::{Connection, named_params};
+use remaster_store::{Claim, ClaimRequest, Lease, StoreError};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::apply::apply;
-use super::line;
 use super::reap::reclaim;
-use super::rows::{millis, read_job};
+use super::rows::{JobRow, millis, read_job};
 use super::write::{Failure, Write, Written};
+use super::{apply, lease, line};
 
 /// Carries out [`remaster_store::WorkQueue::claim`].
-pub fn claim(write: &mut Write<'_>, worker: &str) -> Written<Claim, StoreError> {
+pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, StoreError> {
+    lease::spare(write)?;
+    // The answer to the first of these requests was lost.
+    if let Some(row) = held(write.db, request)? {
+        return Ok(given(row, request));
+    }
     promote(write)?;
     reclaim(write)?;
-    let Some(mut row) = line::next(write.db)? else {
+    let Some(mut row) = line::next(write.db, &request.models)? else {
         return Ok(Claim::Nothing { next: next_event(write.db, write.now)? });
     };
-    apply(write, &mut row, Event::Claimed, Some(worker)).map_err(Failure::unexpected)?;
-    let lease = Lease { job: row.record.id, attempt: row.record.attempt, token: row.token, worker: worker.to_owned() };
+    apply::claim(write, &mut row, request).map_err(Failure::unexpected)?;
     // Another job may be waiting for another worker, whose wake-up this claim took.
     write.news.work_available = true;
-    Ok(Claim::Job(Box::new(row.record), lease))
+    Ok(given(row, request))
+}
+
+fn given(row: JobRow, request: &ClaimRequest) -> Claim {
+    let ClaimRequest { worker, fence, .. } = request.clone();
+    let lease = Lease { job: row.record.id, attempt: row.record.attempt, fence, worker };
+    Claim::Job(Box::new(row.record), lease)
+}
+
+/// The job that this very request was given before, if it is still held.
+fn held(db: &Connection, request: &ClaimRequest) -> rusqlite::Result<Option<JobRow>> {
+    db.prepare_cached("SELECT * FROM jobs WHERE fence = :fence AND status = 'processing'")?
+        .query_row(named_params! { ":fence": request.fence.0 }, read_job)
+        .optional()
 }
 
 /// Retries that have become due join their client's line again, in their old place.

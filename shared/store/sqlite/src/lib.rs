@@ -11,6 +11,7 @@ mod cancel;
 mod claim;
 mod hooks;
 mod idempotency;
+mod lease;
 mod line;
 mod open;
 mod quota;
@@ -44,16 +45,17 @@ use remaster_shared::quota::{Quota, UtcDay};
 use remaster_shared::stats::Stats;
 use remaster_shared::webhook::Attempted;
 use remaster_store::{
-    Beat, CancelError, Claim, DueHooks, HookRoom, Housekeeping, Jobs, Lease, LeaseError, NewJobs, Outbox, Outcome,
-    Policy, Reaped, StoreError, Submissions, SubmitError, Submitted, Watch, WorkQueue, WorkerRegistry,
+    Beat, CancelError, Claim, ClaimRequest, DueHooks, HookRoom, Housekeeping, Jobs, Lease, LeaseError, NewJobs, Outbox,
+    Outcome, Policy, Reaped, StoreError, Submissions, SubmitError, Submitted, Watch, WorkQueue, WorkerRegistry,
     notifier::Notifier,
 };
 use rusqlite::{Connection, named_params};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use lease::LastCall;
 pub use open::OpenError;
-use write::{Write, Written};
+use write::{News, Write, Written};
 use writer::Writer;
 
 /// Connections for reading.
@@ -127,7 +129,10 @@ impl SqliteStore {
         E: From<StoreError> + Send + 'static,
     {
         let (policy, now) = (Arc::clone(&self.policy), self.now());
-        self.writer.write(move |db, news| verb(&mut Write { db, policy: &policy, now, news })).await
+        let write = move |db: &Connection, last_call: &mut LastCall, news: &mut News| {
+            verb(&mut Write { db, policy: &policy, now, last_call, news })
+        };
+        self.writer.write(write).await
     }
 }
 
@@ -211,9 +216,9 @@ impl Submissions for SqliteStore {
 
 #[async_trait]
 impl WorkQueue for SqliteStore {
-    async fn claim(&self, worker: &str) -> Result<Claim, StoreError> {
-        let worker = worker.to_owned();
-        self.write(move |write| claim::claim(write, &worker)).await
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let request = request.clone();
+        self.write(move |write| claim::claim(write, &request)).await
     }
 
     async fn wait_for_work(&self, at_most: Duration) {
@@ -222,7 +227,7 @@ impl WorkQueue for SqliteStore {
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
         let lease = lease.clone();
-        self.write(move |write| settle::heartbeat(write, &lease)).await
+        self.write(move |write| settle::heartbeat(write, &lease)).await?.ok_or(LeaseError::Lost)
     }
 
     async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {

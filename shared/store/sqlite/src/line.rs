@@ -1,7 +1,7 @@
 //! The clients' lines: who waits since when, and whose turn it is, by `remaster_store::rules::fairness`.
 
 use remaster_shared::client::ClientKey;
-use remaster_shared::job::Status;
+use remaster_shared::job::{ModelId, Status};
 use remaster_store::rules::fairness::{self, Order};
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -97,22 +97,37 @@ pub fn settle(db: &Connection) -> rusqlite::Result<()> {
     set_virtual_now(db, fairness::settle(clock(db)?.virtual_now, latest.unwrap_or(0.0)))
 }
 
-/// The oldest ready job of the client whose turn it is. Counts a claim when there is one.
-pub fn next(db: &Connection) -> rusqlite::Result<Option<JobRow>> {
-    let turn = match fairness::order(clock(db)?.claims) {
-        Order::Start => "SELECT client FROM clients WHERE ready > 0 ORDER BY vstart, head_since LIMIT 1",
-        Order::LongestWait => "SELECT client FROM clients WHERE ready > 0 ORDER BY head_since LIMIT 1",
+/// Clients that one claim looks at, past those whose oldest job needs a model that the worker lacks.
+const LOOKED_AT: usize = 64;
+
+/// The oldest ready job of the client whose turn it is, of the clients whose oldest job one of `models` can do. Counts a claim
+/// when there is one.
+pub fn next(db: &Connection, models: &[ModelId]) -> rusqlite::Result<Option<JobRow>> {
+    let order = match fairness::order(clock(db)?.claims) {
+        Order::Start => "vstart, head_since",
+        Order::LongestWait => "head_since",
     };
-    let row = db
-        .prepare_cached(&format!(
-            "SELECT * FROM jobs WHERE client = ({turn}) AND status = 'queued' AND not_before IS NULL ORDER BY seq LIMIT 1"
-        ))?
-        .query_row([], read_job)
-        .optional()?;
-    if row.is_some() {
-        db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
+    let mut oldest = db.prepare_cached(&format!(
+        "SELECT (SELECT seq FROM jobs
+                 WHERE jobs.client = clients.client AND status = 'queued' AND not_before IS NULL ORDER BY seq LIMIT 1)
+         FROM clients WHERE ready > 0 ORDER BY {order} LIMIT {LOOKED_AT}"
+    ))?;
+    let mut clients = oldest.query([])?;
+    while let Some(client) = clients.next()? {
+        let row = db
+            .prepare_cached("SELECT * FROM jobs WHERE seq = :seq")?
+            .query_row(named_params! { ":seq": client.get::<_, Option<i64>>(0)? }, |row| {
+                Ok((row.get::<_, Option<String>>("model")?, read_job(row)?))
+            })
+            .optional()?;
+        if let Some((model, row)) = row
+            && model.is_none_or(|model| models.iter().any(|own| own.as_str() == model))
+        {
+            db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
+            return Ok(Some(row));
+        }
     }
-    Ok(row)
+    Ok(None)
 }
 
 /// An idle client whose start lies in the past is the same as one that was never seen.

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0002_idempotency.sql"),
     include_str!("../../../../migrations/sqlite/0003_batches_and_webhooks.sql"),
     include_str!("../../../../migrations/sqlite/0004_rules_in_one_place.sql"),
+    include_str!("../../../../migrations/sqlite/0005_fences.sql"),
 ];
 
 /// Why the store cannot be opened.

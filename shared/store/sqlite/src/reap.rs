@@ -11,16 +11,17 @@ use rusqlite::{Connection, named_params};
 use super::apply::apply;
 use super::rows::{JobRow, Word, millis, read_job};
 use super::write::{Failure, Write, Written};
-use super::{batch, hooks, idempotency, line, quota, totals};
+use super::{batch, hooks, idempotency, lease, line, quota, totals};
 
 /// Jobs handled in one call, so that none takes long.
 const STEP: usize = 1000;
 
 /// Carries out [`remaster_store::Housekeeping::reap`].
 pub fn reap(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
+    lease::spare(write)?;
     let mut reaped = reclaim(write)?;
     for mut row in select(write.db, "status = 'succeeded' AND expires_at <= :at", write.now)? {
-        apply(write, &mut row, Event::ResultExpired, None).map_err(Failure::unexpected)?;
+        apply(write, &mut row, Event::ResultExpired).map_err(Failure::unexpected)?;
         reaped.expired += 1;
     }
     reaped.forgotten = forget(write)?;
@@ -34,7 +35,7 @@ pub fn reap(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
 pub fn reclaim(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
     let mut reaped = Reaped::default();
     for mut row in select(write.db, "lease_until <= :at", write.now)? {
-        apply(write, &mut row, Event::LeaseExpired, None).map_err(Failure::unexpected)?;
+        apply(write, &mut row, Event::LeaseExpired).map_err(Failure::unexpected)?;
         match row.record.status {
             Status::Queued => reaped.requeued += 1,
             Status::Failed => reaped.poisoned += 1,
@@ -60,7 +61,7 @@ fn forget(write: &Write<'_>) -> rusqlite::Result<u64> {
         .prepare_cached(&format!(
             "DELETE FROM jobs WHERE seq IN (
                  SELECT seq FROM jobs
-                 WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output_attempt IS NULL
+                 WHERE finished_at <= :before AND status <> 'succeeded' AND input_held = 0 AND output IS NULL
                      AND NOT EXISTS (SELECT 1 FROM hooks WHERE subject IN (jobs.id, jobs.batch) AND ended IS NULL)
                      AND NOT EXISTS (SELECT 1 FROM batches WHERE id = jobs.batch AND open > 0)
                  LIMIT {STEP})
@@ -88,10 +89,11 @@ pub fn garbage(db: &Connection, limit: usize) -> rusqlite::Result<Vec<BlobKey>> 
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let outputs = db
         .prepare_cached(
-            "SELECT id, output_attempt FROM jobs WHERE output_attempt IS NOT NULL AND status <> 'succeeded'
-             ORDER BY seq LIMIT :n",
+            "SELECT id, output FROM jobs WHERE output IS NOT NULL AND status <> 'succeeded' ORDER BY seq LIMIT :n",
         )?
-        .query_map(named_params! { ":n": limit }, |row| Ok(BlobKey::Output(JobId(row.get(0)?), row.get(1)?)))?
+        .query_map(named_params! { ":n": limit }, |row| {
+            Ok(BlobKey::Output(JobId(row.get(0)?), row.get::<_, Word<_>>(1)?.0))
+        })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     keys.extend(outputs);
     Ok(keys)
@@ -102,7 +104,7 @@ pub fn collected(db: &Connection, gone: &[BlobKey]) -> rusqlite::Result<()> {
     for key in gone {
         let column = match key {
             BlobKey::Input(_) => "input_held = 0",
-            BlobKey::Output(..) => "output_attempt = NULL",
+            BlobKey::Output(..) => "output = NULL",
         };
         db.prepare_cached(&format!("UPDATE jobs SET {column} WHERE id = :id"))?
             .execute(named_params! { ":id": key.job().0 })?;

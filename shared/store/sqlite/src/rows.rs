@@ -5,7 +5,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
-use remaster_shared::job::{BatchId, JobId, JobRecord};
+use remaster_shared::job::{BatchId, Fence, JobId, JobRecord};
 use remaster_store::rules::job::JobState;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -49,7 +49,9 @@ pub struct JobRow {
     /// Order of arrival.
     pub seq: i64,
     /// The fencing token of its latest claim.
-    pub token: u64,
+    pub fence: Option<Fence>,
+    /// Whether the worker of the present attempt was heard of.
+    pub begun: bool,
     /// The UTC day whose quota was charged, in days since the epoch.
     pub charged_day: i64,
     /// Its price in its client's turn.
@@ -68,6 +70,7 @@ impl JobRow {
         JobState {
             status: self.record.status,
             attempt: self.record.attempt,
+            begun: self.begun,
             cancel_requested: self.record.cancel_requested,
             served: self.served,
             refunded: self.refunded,
@@ -100,6 +103,7 @@ pub fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         cancel_requested: row.get("cancel_requested")?,
         position: None,
         result: row.get::<_, Option<Json<_>>>("result")?.map(|json| json.0),
+        output: row.get::<_, Option<Word<_>>>("output")?.map(|word| word.0),
         error: row.get::<_, Option<Json<_>>>("error")?.map(|json| json.0),
         batch: row.get::<_, Option<_>>("batch")?.map(BatchId),
         webhook: None,
@@ -107,7 +111,8 @@ pub fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     Ok(JobRow {
         record,
         seq: row.get("seq")?,
-        token: row.get("token")?,
+        fence: row.get::<_, Option<_>>("fence")?.map(Fence),
+        begun: row.get("begun")?,
         charged_day: row.get("charged_day")?,
         cost: row.get("cost")?,
         served: row.get("clock_charged")?,

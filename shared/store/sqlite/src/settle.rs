@@ -6,23 +6,30 @@ use remaster_store::{Beat, Lease, LeaseError, Outcome};
 use rusqlite::{Connection, named_params};
 
 use super::apply::apply;
-use super::rows::{self, JobRow, millis};
-use super::write::{Failure, Write, Written};
+use super::lease::spare;
+use super::rows::{self, JobRow};
+use super::write::{Failure, News, Write, Written};
 
 /// The job, if `lease` still holds it: the fence that every verb below passes first.
 fn held(db: &Connection, lease: &Lease) -> Written<JobRow, LeaseError> {
     rows::job(db, lease.job)?
-        .filter(|row| row.record.status == Status::Processing && row.token == lease.token)
+        .filter(|row| row.record.status == Status::Processing && row.fence == Some(lease.fence))
         .ok_or(Failure::Refused(LeaseError::Lost))
 }
 
-/// Carries out [`remaster_store::WorkQueue::heartbeat`].
-pub fn heartbeat(write: &Write<'_>, lease: &Lease) -> Written<Beat, LeaseError> {
-    let row = held(write.db, lease)?;
-    write.db.prepare_cached("UPDATE jobs SET lease_until = :until WHERE seq = :seq")?.execute(
-        named_params! { ":until": millis(write.now) + write.policy.lease.as_millis() as i64, ":seq": row.seq },
-    )?;
-    Ok(if row.record.cancel_requested { Beat::Cancel } else { Beat::GoOn })
+/// Carries out [`remaster_store::WorkQueue::heartbeat`]; `None` when the lease is lost. That is no failure of the write: what it
+/// did for other leases stands.
+pub fn heartbeat(write: &mut Write<'_>, lease: &Lease) -> Written<Option<Beat>, LeaseError> {
+    spare(write)?;
+    let mut row = match held(write.db, lease) {
+        Err(Failure::Refused(LeaseError::Lost)) => return Ok(None),
+        row => row?,
+    };
+    // Nothing changes that anybody waits for.
+    let mut unheard = News::default();
+    let mut quiet = Write { news: &mut unheard, last_call: &mut *write.last_call, ..*write };
+    apply(&mut quiet, &mut row, Event::Heartbeat).map_err(Failure::unexpected)?;
+    Ok(Some(if row.record.cancel_requested { Beat::Cancel } else { Beat::GoOn }))
 }
 
 /// Carries out [`remaster_store::WorkQueue::progress`].
@@ -39,12 +46,12 @@ pub fn progress(write: &mut Write<'_>, lease: &Lease, fraction: f64) -> Written<
 /// Carries out [`remaster_store::WorkQueue::finish`].
 pub fn finish(write: &mut Write<'_>, lease: &Lease, outcome: Outcome) -> Written<JobRecord, LeaseError> {
     let mut row = held(write.db, lease)?;
-    apply(write, &mut row, Event::Finished(outcome), None).map_err(Failure::unexpected)?;
+    apply(write, &mut row, Event::Finished(outcome)).map_err(Failure::unexpected)?;
     Ok(row.record)
 }
 
 /// Carries out [`remaster_store::WorkQueue::release`].
 pub fn release(write: &mut Write<'_>, lease: &Lease) -> Written<(), LeaseError> {
     let mut row = held(write.db, lease)?;
-    apply(write, &mut row, Event::Released, None).map_err(Failure::unexpected)
+    apply(write, &mut row, Event::Released).map_err(Failure::unexpected)
 }

@@ -48,7 +48,8 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
     }
     let records = new.jobs.into_iter().map(|job| {
         let cost = price(&job);
-        insert(db, job.into_record(new.client, new.batch, now), cost)
+        let model = job.required_model().map(|model| model.as_str().to_owned());
+        insert(db, job.into_record(new.client, new.batch, now), cost, model)
     });
     let jobs = records.collect::<rusqlite::Result<Vec<_>>>()?;
     if let Some(target) = &new.webhook {
@@ -63,12 +64,13 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
     Ok(Submitted { jobs, quota: after(used + units), replayed: false })
 }
 
-fn insert(db: &Connection, record: JobRecord, cost: f64) -> rusqlite::Result<JobRecord> {
+fn insert(db: &Connection, record: JobRecord, cost: f64, model: Option<String>) -> rusqlite::Result<JobRecord> {
     let refused = record.error.is_some();
     db.prepare_cached(
         "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at, finished_at, error, batch,
-             input_held, refunded)
-         VALUES (:id, :client, :status, :params, :input, :cost, :day, :now, :finished, :error, :batch, :held, :refunded)",
+             input_held, refunded, model)
+         VALUES (:id, :client, :status, :params, :input, :cost, :day, :now, :finished, :error, :batch, :held, :refunded,
+             :model)",
     )?
     .execute(named_params! {
         ":id": record.id.0,
@@ -85,6 +87,7 @@ fn insert(db: &Connection, record: JobRecord, cost: f64) -> rusqlite::Result<Job
         ":held": !refused,
         // It was never charged, so there is nothing to give back.
         ":refunded": refused,
+        ":model": model,
     })?;
     Ok(record)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use remaster_shared::clock::{ManualClock, SystemClock};
-use remaster_store::contract::{client, new_job, start, submit};
+use remaster_store::contract::{client, new_job, request, start, submit};
 use remaster_store::{Store, contract_tests};
 
 async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, tempfile::TempDir) {
@@ -29,15 +29,16 @@ async fn leases_of_a_process_that_is_gone_end_at_once() {
     let clock = ManualClock::at(start());
     let store = SqliteStore::open(folder.path(), Policy::default(), clock.clone()).unwrap();
     let id = submit(&store, 1, 1).await[0];
-    let Claim::Job(_, old) = store.claim("w").await.unwrap() else { panic!() };
+    let Claim::Job(_, old) = store.claim(&request()).await.unwrap() else { panic!() };
+    store.heartbeat(&old).await.unwrap();
     let secret = store.hasher().key("192.0.2.1".parse().unwrap());
     drop(store);
 
     let store = SqliteStore::open(folder.path(), Policy::default(), clock).unwrap();
     assert_eq!(store.hasher().key("192.0.2.1".parse().unwrap()), secret);
-    let Claim::Job(job, lease) = store.claim("w").await.unwrap() else { panic!() };
+    let Claim::Job(job, lease) = store.claim(&request()).await.unwrap() else { panic!() };
     assert_eq!((job.id, job.attempt), (id, 2));
-    assert!(lease.token > old.token);
+    assert_ne!(lease.fence, old.fence);
     assert_eq!(store.quota(client(1)).await.unwrap().used, 1);
 }
 

@@ -9,6 +9,8 @@ use remaster_store::{Policy, StoreError};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::lease::LastCall;
+
 /// What a verb works with.
 pub struct Write<'a> {
     /// Inside the transaction.
@@ -17,6 +19,8 @@ pub struct Write<'a> {
     pub policy: &'a Policy,
     /// The time at which the verb was called.
     pub now: Timestamp,
+    /// When a worker last called.
+    pub last_call: &'a mut LastCall,
     /// What to tell after the commit.
     pub news: &'a mut News,
 }

@@ -9,6 +9,7 @@ use remaster_store::{StoreError, notifier::Notifier};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::lease::LastCall;
 use super::write::{Failure, News, Written};
 
 /// Writes committed together at most, so that the first of them does not wait for ever.
@@ -17,7 +18,7 @@ const GROUP: usize = 256;
 const BACKLOG: usize = 4096;
 
 /// Runs inside the transaction; what it returns runs after COMMIT, told whether that succeeded.
-type Work = Box<dyn FnOnce(&Connection, &mut News) -> Reply + Send>;
+type Work = Box<dyn FnOnce(&Connection, &mut LastCall, &mut News) -> Reply + Send>;
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// The way to the thread.
@@ -40,7 +41,7 @@ impl Writer {
     /// when the caller stops waiting.
     pub async fn write<T, E>(
         &self,
-        write: impl FnOnce(&Connection, &mut News) -> Written<T, E> + Send + 'static,
+        write: impl FnOnce(&Connection, &mut LastCall, &mut News) -> Written<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -48,9 +49,10 @@ impl Writer {
     {
         let stopped = || E::from(StoreError::new("the write was not carried out"));
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection, news| {
+        let work: Work = Box::new(move |connection, last_call, news| {
             let mut own = News::default();
-            let result = in_savepoint(connection, || write(connection, &mut own)).map_err(Failure::into_error);
+            let result =
+                in_savepoint(connection, || write(connection, last_call, &mut own)).map_err(Failure::into_error);
             if result.is_ok() {
                 news.append(own);
             }
@@ -85,10 +87,11 @@ fn in_savepoint<T, E>(connection: &Connection, write: impl FnOnce() -> Written<T
 
 fn run(mut connection: Connection, mut queue: mpsc::Receiver<Work>, notifier: &Notifier) {
     let mut group = Vec::new();
+    let mut last_call = LastCall::default();
     while queue.blocking_recv_many(&mut group, GROUP) > 0 {
         let mut news = News::default();
         let mut replies = Vec::with_capacity(group.len());
-        let committed = commit(&mut connection, group.drain(..), &mut replies, &mut news);
+        let committed = commit(&mut connection, group.drain(..), &mut replies, (&mut last_call, &mut news));
         if let Err(error) = &committed {
             tracing::error!(%error, "a group of store writes failed");
         } else {
@@ -110,7 +113,7 @@ fn commit(
     connection: &mut Connection,
     group: impl Iterator<Item = Work>,
     replies: &mut Vec<Reply>,
-    news: &mut News,
+    (last_call, news): (&mut LastCall, &mut News),
 ) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::caused_by)?;
@@ -121,7 +124,7 @@ fn commit(
             break;
         }
         // A panic in one write must not take the others, nor the thread, with it; its caller sees the reply dropped.
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| write(&transaction, news)));
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| write(&transaction, last_call, news)));
         match outcome {
             Ok(reply) => replies.push(reply),
             Err(_) => {

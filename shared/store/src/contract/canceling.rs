@@ -45,7 +45,7 @@ pub(super) async fn a_running_job_is_asked_to_stop(store: Arc<dyn Store>, clock:
     assert_eq!((job.status, job.result), (Status::Canceled, None));
     store.release(&released).await.unwrap();
     drop(dies);
-    clock.advance(Policy::default().lease * 2);
+    pass(&*store, &clock, Policy::default().lease).await;
     store.reap().await.unwrap();
     for id in ids {
         assert_eq!(status(&*store, id).await, Status::Canceled);

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use remaster_shared::client::ClientKey;
+use remaster_shared::clock::ManualClock;
 use remaster_shared::job::{
-    EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo, JobId, JobRecord, JobResult, MetadataPolicy, ModelId,
-    PictureFormat, Scale, Status,
+    EnhanceParams, FaceMode, FaceReport, FaceStatus, Fence, InputInfo, JobId, JobRecord, JobResult, MetadataPolicy,
+    ModelId, PictureFormat, Scale, Status,
 };
 use std::time::Duration;
 
-use crate::{Claim, Lease, NewJob, NewJobs, Store};
+use crate::{Claim, ClaimRequest, Lease, LeaseError, NewJob, NewJobs, Policy, Store};
 
 /// When the clock of a test begins.
 pub fn start() -> Timestamp {
@@ -57,17 +58,38 @@ pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
     store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()
 }
 
+/// A claim by a worker that has the model of [`new_job`].
+pub fn request() -> ClaimRequest {
+    let models = vec![ModelId::parse("realesrgan-x4plus").unwrap()];
+    ClaimRequest { worker: "w".into(), fence: Fence::random(), models }
+}
+
+/// Claims the next job and begins the attempt.
 pub(super) async fn claim(store: &dyn Store) -> (JobRecord, Lease) {
-    match store.claim("w").await.unwrap() {
-        Claim::Job(job, lease) => (*job, lease),
+    match store.claim(&request()).await.unwrap() {
+        Claim::Job(job, lease) => {
+            store.heartbeat(&lease).await.unwrap();
+            (*job, lease)
+        }
         Claim::Nothing { next } => panic!("nothing to claim; next in {next:?}"),
     }
 }
 
 pub(super) async fn idle(store: &dyn Store) -> Option<Duration> {
-    match store.claim("w").await.unwrap() {
+    match store.claim(&request()).await.unwrap() {
         Claim::Nothing { next } => next,
         Claim::Job(job, _) => panic!("claimed {:?}", job.id),
+    }
+}
+
+/// Lets time pass while other workers call now and then, as they do.
+pub(super) async fn pass(store: &dyn Store, clock: &ManualClock, mut time: Duration) {
+    let other = Lease { job: JobId::random(), attempt: 1, fence: Fence::random(), worker: "other".into() };
+    while time > Duration::ZERO {
+        let step = time.min(Policy::default().lease / 3);
+        clock.advance(step);
+        assert!(matches!(store.heartbeat(&other).await, Err(LeaseError::Lost)));
+        time -= step;
     }
 }
 

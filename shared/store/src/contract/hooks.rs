@@ -94,7 +94,7 @@ pub(super) async fn whatever_ends_a_job_makes_its_webhook_due(store: Arc<dyn Sto
     for _ in 0..Policy::default().max_attempts {
         claim(&*store).await;
         assert_eq!(due(&*store).await, []);
-        clock.advance(Policy::default().lease);
+        pass(&*store, &clock, Policy::default().lease).await;
     }
     store.reap().await.unwrap();
     ended(id, "poison").await;

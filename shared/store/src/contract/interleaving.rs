@@ -14,17 +14,18 @@ use rand::{RngExt, SeedableRng};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{JobId, Status};
+use remaster_shared::job::{Fence, JobId, Status};
 use remaster_shared::quota::UtcDay;
 
-use super::fixtures::{client, new_job, result, start};
+use super::fixtures::{client, new_job, request, result, start};
 use crate::rules::fairness::{self, Order};
 use crate::rules::job::{Change, Event, Hold, JobState, Line, Refused, decide};
-use crate::rules::{price::price, retry};
+use crate::rules::{lease::was_out_of_reach, price::price, retry};
 use crate::{Beat, Claim, Lease, NewJob, NewJobs, Outcome, Policy, Store};
 
 const STEPS: usize = 1200;
 const CLIENTS: u8 = 4;
+const DEFERRED: Duration = Duration::from_secs(8);
 
 struct ExpectedJob {
     client: ClientKey,
@@ -32,7 +33,7 @@ struct ExpectedJob {
     seq: usize,
     price: f64,
     state: JobState,
-    token: u64,
+    fence: Option<Fence>,
     lease_until: Timestamp,
     /// A retry is due no earlier and no later than this.
     due: Option<(Timestamp, Timestamp)>,
@@ -54,9 +55,21 @@ struct Expected {
     claims: u64,
     moments: u64,
     clients: HashMap<ClientKey, ExpectedClient>,
+    /// When a worker last called.
+    last_call: Option<Timestamp>,
 }
 
 impl Expected {
+    /// A worker calls.
+    fn called(&mut self) {
+        let last = self.last_call.replace(self.now);
+        if was_out_of_reach(last, self.now, self.policy.lease) {
+            let until = self.now + self.policy.lease;
+            let running = |job: &&mut ExpectedJob| job.state.status == Status::Processing;
+            self.jobs.values_mut().filter(running).for_each(|job| job.lease_until = until);
+        }
+    }
+
     fn count(&self, status: Status) -> u64 {
         self.jobs.values().filter(|job| job.state.status == status).count() as u64
     }
@@ -96,6 +109,7 @@ impl Expected {
             let state = JobState {
                 status: Status::Queued,
                 attempt: 0,
+                begun: false,
                 cancel_requested: false,
                 served: false,
                 refunded: false,
@@ -106,7 +120,7 @@ impl Expected {
                 seq: self.jobs.len(),
                 price: price(job),
                 state,
-                token: 0,
+                fence: None,
                 lease_until: self.now,
                 due: None,
                 expires: Timestamp::MAX,
@@ -136,19 +150,26 @@ impl Expected {
         job.state = JobState {
             status: change.status,
             attempt: change.attempt,
+            begun: change.begun,
             cancel_requested: change.cancel_requested,
             served: before.served || change.serves,
             refunded: before.refunded || change.refunds,
         };
         job.due = match change.line {
+            // A deferral gives the attempt back, and waits for a time of its own.
+            Line::JoinsAfter(_) if change.attempt < before.attempt => {
+                Some((now + DEFERRED * 3 / 4, now + DEFERRED * 5 / 4))
+            }
             Line::JoinsAfter(_) => {
                 let at = |spread| now + retry::wait(policy.retry_after, before.attempt, spread);
                 Some((at(0.75), at(1.25)))
             }
             _ => None,
         };
+        if change.hold == Hold::Extended {
+            job.lease_until = now + policy.lease;
+        }
         if change.hold == Hold::Begins {
-            job.token += 1;
             job.lease_until = now + policy.lease;
             self.moments += 1;
             self.clients.entry(owner).or_default().head_since = self.moments;
@@ -171,6 +192,7 @@ impl Expected {
 
     /// The jobs of which a claim may give one: more than one only where starts are equal.
     fn turn(&mut self) -> Vec<JobId> {
+        self.called();
         let due = |job: &ExpectedJob| job.due.is_some_and(|(_, latest)| latest <= self.now);
         let mut ids: Vec<_> = self.jobs.iter().filter(|(_, job)| due(job)).map(|(id, job)| (job.seq, *id)).collect();
         ids.sort();
@@ -196,7 +218,7 @@ impl Expected {
     }
 
     fn held(&mut self, lease: &Lease) -> Option<&mut ExpectedJob> {
-        let held = |job: &&mut ExpectedJob| job.state.status == Status::Processing && job.token == lease.token;
+        let held = |job: &&mut ExpectedJob| job.state.status == Status::Processing && job.fence == Some(lease.fence);
         self.jobs.get_mut(&lease.job).filter(held)
     }
 
@@ -206,6 +228,7 @@ impl Expected {
     }
 
     fn reap(&mut self) {
+        self.called();
         self.reclaim();
         let over = |job: &ExpectedJob| job.state.status == Status::Succeeded && job.expires <= self.now;
         let ids: Vec<_> = self.jobs.iter().filter(|(_, job)| over(job)).map(|(id, _)| *id).collect();
@@ -259,6 +282,7 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
         claims: 0,
         moments: 0,
         clients: HashMap::new(),
+        last_call: None,
     };
     let mut leases: Vec<Lease> = Vec::new();
     for step in 0..STEPS {
@@ -270,13 +294,14 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
                 model.submit(owner, &jobs);
                 store.submit(NewJobs::new(owner, jobs)).await.unwrap();
             }
-            22..52 => match (model.turn(), store.claim("w").await.unwrap()) {
+            22..52 => match (model.turn(), store.claim(&request()).await.unwrap()) {
                 (jobs, Claim::Nothing { .. }) if jobs.is_empty() => {}
                 (jobs, Claim::Job(job, lease)) if jobs.contains(&job.id) => {
                     model.claims += 1;
                     model.happens(job.id, Event::Claimed).expect("a waiting job can be claimed");
-                    let expected = &model.jobs[&job.id];
-                    assert_eq!((lease.attempt, lease.token), (expected.state.attempt, expected.token), "{at}");
+                    let expected = model.jobs.get_mut(&job.id).expect("it is there");
+                    assert_eq!(lease.attempt, expected.state.attempt, "{at}");
+                    expected.fence = Some(lease.fence);
                     leases.push(lease);
                 }
                 (expected, got) => panic!("{at}: {got:?} instead of {expected:?}"),
@@ -288,7 +313,8 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
                         Outcome::Canceled,
                         Outcome::Failed(JobError::internal()),
                         Outcome::Failed(JobError::new(ErrorCode::ImageCorrupt, "cut short")),
-                    ][rng.random_range(0..4)]
+                        Outcome::Deferred(DEFERRED),
+                    ][rng.random_range(0..5)]
                     .clone();
                     let done = store.finish(lease, outcome.clone()).await;
                     assert_eq!(
@@ -298,19 +324,18 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
                     );
                 }
             }
-            70..76 => {
+            70..74 => {
                 if let Some(lease) = leases.choose(&mut rng) {
                     assert_eq!(store.release(lease).await.is_ok(), model.of_holder(lease, Event::Released), "{at}");
                 }
             }
-            76..82 => {
+            74..82 => {
                 if let Some(lease) = leases.choose(&mut rng) {
-                    let (now, time) = (model.now, model.policy.lease);
                     let beat = store.heartbeat(lease).await.ok();
-                    let expected = model.held(lease).map(|job| {
-                        job.lease_until = now + time;
-                        if job.state.cancel_requested { Beat::Cancel } else { Beat::GoOn }
-                    });
+                    model.called();
+                    let expected = model
+                        .of_holder(lease, Event::Heartbeat)
+                        .then(|| if model.jobs[&lease.job].state.cancel_requested { Beat::Cancel } else { Beat::GoOn });
                     assert_eq!(beat, expected, "{at}");
                 }
             }

@@ -24,15 +24,16 @@ use remaster_shared::clock::ManualClock;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
-use remaster_shared::job::{BatchId, InputInfo, JobId, Status};
+use remaster_shared::job::{BatchId, InputInfo, JobId, ModelId, Status};
 
-pub use fixtures::{client, new_job, result, start, submit};
+pub use fixtures::{client, new_job, request, result, start, submit};
 
-use self::fixtures::{claim, idle, status, used};
+use self::fixtures::{claim, idle, pass, status, used};
 use self::{
     batches::*, canceling::*, hooks::*, housekeeping::*, interleaving::*, submitting::*, turns::*, watching::*,
     working::*,
 };
+use crate::rules::job::POISON;
 use crate::*;
 
 /// From the one list of tests: [`run`], and the macro `contract_tests` for stores.
@@ -87,6 +88,10 @@ contract!($:
     what_is_the_caller_s_fault_is_final_and_charged
     shutdown_gives_the_job_back
     nothing_is_lost_under_contention
+    a_claim_whose_answer_was_lost_costs_nothing
+    a_fault_of_the_service_costs_no_attempt
+    a_pause_of_everything_costs_no_attempt
+    a_worker_is_given_only_what_it_has_the_model_for
     a_queued_job_is_canceled_and_refunded
     a_submit_is_undone_when_its_answer_was_lost
     a_running_job_is_asked_to_stop

@@ -19,11 +19,11 @@ pub(super) async fn a_submit_wakes_a_waiting_worker(store: Arc<dyn Store>, _cloc
     let waiting = Arc::clone(&store);
     let (looked, has_looked) = tokio::sync::oneshot::channel();
     let worker = tokio::spawn(async move {
-        assert!(matches!(waiting.claim("w").await.unwrap(), Claim::Nothing { .. }));
+        assert!(matches!(waiting.claim(&request()).await.unwrap(), Claim::Nothing { .. }));
         looked.send(()).unwrap();
         loop {
             waiting.wait_for_work(Duration::from_secs(60)).await;
-            if let Claim::Job(job, _) = waiting.claim("w").await.unwrap() {
+            if let Claim::Job(job, _) = waiting.claim(&request()).await.unwrap() {
                 return job.id;
             }
         }

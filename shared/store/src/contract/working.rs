@@ -28,15 +28,15 @@ pub(super) async fn a_lost_lease_is_fenced(store: Arc<dyn Store>, clock: Arc<Man
     let id = submit(&*store, 1, 1).await[0];
     let (_, old) = claim(&*store).await;
     let lease = Policy::default().lease;
-    clock.advance(lease - Duration::from_secs(1));
+    pass(&*store, &clock, lease - Duration::from_secs(1)).await;
     assert_eq!(store.heartbeat(&old).await.unwrap(), Beat::GoOn);
-    clock.advance(lease - Duration::from_secs(1));
+    pass(&*store, &clock, lease - Duration::from_secs(1)).await;
     assert_eq!(idle(&*store).await, Some(Duration::from_secs(1)));
     clock.advance(Duration::from_secs(2));
 
     let (job, new) = claim(&*store).await;
     assert_eq!((job.id, job.attempt), (id, 2));
-    assert!(new.token > old.token);
+    assert_ne!(new.fence, old.fence);
     assert!(matches!(store.heartbeat(&old).await, Err(LeaseError::Lost)));
     assert!(matches!(store.progress(&old, 0.9).await, Err(LeaseError::Lost)));
     assert!(matches!(store.release(&old).await, Err(LeaseError::Lost)));
@@ -51,11 +51,11 @@ pub(super) async fn a_job_that_kills_its_workers_is_poison(store: Arc<dyn Store>
     let id = submit(&*store, 1, 1).await[0];
     for attempt in 1..=Policy::default().max_attempts {
         assert_eq!(claim(&*store).await.0.attempt, attempt);
-        clock.advance(Policy::default().lease * 2);
+        pass(&*store, &clock, Policy::default().lease).await;
     }
     assert_eq!(store.reap().await.unwrap().poisoned, 1);
     let job = store.get(id).await.unwrap().unwrap();
-    assert_eq!((job.status, job.error.unwrap().code), (Status::Failed, ErrorCode::Poison));
+    assert_eq!((job.status, job.error), (Status::Failed, Some(JobError::new(ErrorCode::Poison, POISON))));
     assert_eq!(used(&*store, 1).await, 0);
     assert_eq!(idle(&*store).await, None);
 }
@@ -99,7 +99,7 @@ pub(super) async fn shutdown_gives_the_job_back(store: Arc<dyn Store>, _clock: A
     assert_eq!((job.status, job.attempt, job.started_at), (Status::Queued, 0, None));
     let (job, again) = claim(&*store).await;
     assert_eq!((job.id, job.attempt), (id, 1));
-    assert!(again.token > lease.token);
+    assert_ne!(again.fence, lease.fence);
     assert!(matches!(store.heartbeat(&lease).await, Err(LeaseError::Lost)));
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, cloc
         tokio::spawn(async move {
             let mut succeeded = Vec::new();
             let mut step = worker;
-            while let Claim::Job(job, lease) = store.claim("w").await.unwrap() {
+            while let Claim::Job(job, lease) = store.claim(&request()).await.unwrap() {
                 step = step.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 match step >> 29 {
                     // The worker dies.
@@ -146,9 +146,9 @@ pub(super) async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, cloc
     }
     // Whoever is left over is finished in peace.
     loop {
-        clock.advance(Policy::default().lease * 2);
+        pass(&*store, &clock, Policy::default().lease).await;
         store.reap().await.unwrap();
-        match store.claim("w").await.unwrap() {
+        match store.claim(&request()).await.unwrap() {
             Claim::Job(job, lease) => {
                 store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
                 succeeded.push(job.id);
@@ -179,4 +179,74 @@ fn lost(error: LeaseError) -> Result<(), LeaseError> {
         LeaseError::Lost => Ok(()),
         store => Err(store),
     }
+}
+
+/// A worker that asks for a job and does not hear the answer.
+pub(super) async fn a_claim_whose_answer_was_lost_costs_nothing(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let ids = submit(&*store, 1, 2).await;
+    let asked = request();
+    for _ in 0..3 {
+        // The same request again gives the same job, and only that.
+        let Claim::Job(job, lease) = store.claim(&asked).await.unwrap() else { panic!("nothing to claim") };
+        assert_eq!((job.id, job.attempt, lease.fence), (ids[0], 1, asked.fence));
+    }
+    assert_eq!(claim(&*store).await.0.id, ids[1]);
+    // Nobody was ever heard of: however often that happens, it is no attempt.
+    for _ in 0..5 {
+        pass(&*store, &clock, Policy::default().lease).await;
+        store.reap().await.unwrap();
+        let Claim::Job(job, _) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
+        assert_eq!((job.id, job.attempt), (ids[0], 1));
+    }
+}
+
+pub(super) async fn a_fault_of_the_service_costs_no_attempt(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    for _ in 0..10 {
+        let (job, lease) = claim(&*store).await;
+        assert_eq!(job.attempt, 1);
+        store.finish(&lease, Outcome::Deferred(Duration::from_secs(10))).await.unwrap();
+        let wait = idle(&*store).await.expect("it comes again later");
+        assert!((7..13).contains(&wait.as_secs()), "{wait:?}");
+        assert_eq!((status(&*store, id).await, used(&*store, 1).await), (Status::Queued, 1));
+        pass(&*store, &clock, wait).await;
+    }
+}
+
+/// The store, the machine or the clock stands still for a minute or for a day: no worker could be heard of meanwhile.
+pub(super) async fn a_pause_of_everything_costs_no_attempt(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = submit(&*store, 1, 1).await[0];
+    let (_, lease) = claim(&*store).await;
+    for pause in [Policy::default().lease * 2, Duration::from_secs(24 * 3600)] {
+        clock.advance(pause);
+        store.reap().await.unwrap();
+        assert_eq!(store.heartbeat(&lease).await.unwrap(), Beat::GoOn);
+    }
+    // From then on silence counts again.
+    pass(&*store, &clock, Policy::default().lease).await;
+    assert_eq!(store.reap().await.unwrap().requeued, 1);
+    assert_eq!(store.get(id).await.unwrap().unwrap().attempt, 1);
+}
+
+pub(super) async fn a_worker_is_given_only_what_it_has_the_model_for(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let other = ModelId::parse("realesr-animevideov3").unwrap();
+    let mut drawing = new_job();
+    drawing.params.model = other.clone();
+    let mut without = new_job();
+    (without.params.model, without.params.background) = (other.clone(), false);
+    let [drawing, without] = [(1, drawing), (2, without)].map(|(number, job)| (number, job.id, job));
+    for (number, _, job) in [drawing.clone(), without.clone()] {
+        store.submit(NewJobs::new(client(number), vec![job])).await.unwrap();
+    }
+    let photo = submit(&*store, 3, 1).await[0];
+    // Nothing of the line is lost by passing over what needs another model.
+    let mut claimed = [claim(&*store).await.0.id, claim(&*store).await.0.id];
+    claimed.sort();
+    let mut expected = [without.1, photo];
+    expected.sort();
+    assert_eq!(claimed, expected);
+    let nothing = ClaimRequest { models: Vec::new(), ..request() };
+    assert!(matches!(store.claim(&nothing).await.unwrap(), Claim::Nothing { .. }));
+    let able = ClaimRequest { models: vec![other], ..request() };
+    assert!(matches!(store.claim(&able).await.unwrap(), Claim::Job(job, _) if job.id == drawing.1));
 }

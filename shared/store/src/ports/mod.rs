@@ -17,7 +17,7 @@ pub use outbox::{DueHooks, HOOK_LEASE, HookRoom, Outbox};
 pub use submissions::{
     CancelError, IDEMPOTENCY_TTL, Idempotency, NewJob, NewJobs, Submissions, SubmitError, Submitted,
 };
-pub use work_queue::{Beat, Claim, Lease, LeaseError, Outcome, WorkQueue};
+pub use work_queue::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, WorkQueue};
 pub use worker_registry::WorkerRegistry;
 
 /// Everything that a store does, for the one place that opens it and hands out its parts.

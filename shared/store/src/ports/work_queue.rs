@@ -4,10 +4,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use remaster_shared::error::JobError;
-use remaster_shared::job::{JobId, JobRecord, JobResult};
+use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, ModelId};
 
 use super::Jobs;
 use crate::StoreError;
+
+/// What a worker asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The worker's name.
+    pub worker: String,
+    /// Drawn for this claim. The same request again, because its answer was lost, gives the same job.
+    pub fence: Fence,
+    /// The upscalers that the worker has: it is given no job that needs another one.
+    pub models: Vec<ModelId>,
+}
 
 /// A worker's right to a job, until it expires or another worker takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +27,8 @@ pub struct Lease {
     pub job: JobId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
-    /// The fencing token: each claim of a job has a larger one, and only the latest is obeyed.
-    pub token: u64,
+    /// The fencing token: only that of the latest claim is obeyed.
+    pub fence: Fence,
     /// The worker's name.
     pub worker: String,
 }
@@ -63,21 +74,25 @@ pub enum Outcome {
     Canceled,
     /// The job is tried again later when the error may pass and attempts are left; otherwise it has failed.
     Failed(JobError),
+    /// A fault of this service's own (its storage, a missing model, a full disk, a broken device) kept the worker from making
+    /// the picture. The job goes back to the queue for so long, and the attempt does not count.
+    Deferred(Duration),
 }
 
 /// What a worker may do.
 #[async_trait]
 pub trait WorkQueue: Jobs {
-    /// Takes the next job under a lease: the oldest job of the client whose turn it is.
+    /// Takes the next job under a lease: the oldest job of the client whose turn it is. The attempt counts from the first
+    /// heartbeat on, so that a claim whose answer was lost costs the job nothing.
     ///
     /// # Errors
-    /// The store does not answer.
-    async fn claim(&self, worker: &str) -> Result<Claim, StoreError>;
+    /// The store does not answer; then the same request can be made again.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
     /// Returns when work may have become available, or after `at_most`. It may return early.
     async fn wait_for_work(&self, at_most: Duration);
 
-    /// Extends the lease to its full length from now.
+    /// Extends the lease to its full length from now. The first one begins the attempt.
     ///
     /// # Errors
     /// The lease is lost, or the store does not answer.

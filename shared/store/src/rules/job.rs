@@ -16,8 +16,10 @@ use crate::{Outcome, Policy};
 pub struct JobState {
     /// Where the job stands.
     pub status: Status,
-    /// Attempts begun so far.
+    /// Attempts claimed so far.
     pub attempt: u32,
+    /// Whether the worker of the present attempt was heard of since it claimed the job.
+    pub begun: bool,
     /// Whether its caller canceled it while it was being worked on.
     pub cancel_requested: bool,
     /// Whether its client's virtual start was moved on for it.
@@ -31,6 +33,8 @@ pub struct JobState {
 pub enum Event {
     /// A worker takes it.
     Claimed,
+    /// Its worker is heard of.
+    Heartbeat,
     /// Its worker says how the attempt ended.
     Finished(Outcome),
     /// Its worker gives it back untouched.
@@ -63,8 +67,10 @@ pub enum Line {
 pub enum Hold {
     /// Nothing.
     Unchanged,
-    /// A new one begins, with a larger fencing token.
+    /// A new one begins, with the fencing token of the claim.
     Begins,
+    /// It is extended.
+    Extended,
     /// It ends.
     Ends,
 }
@@ -87,6 +93,8 @@ pub struct Change {
     pub status: Status,
     /// Attempts afterwards. At 0 the job counts as never started.
     pub attempt: u32,
+    /// Whether the present attempt counts as begun afterwards.
+    pub begun: bool,
     /// Whether a cancel is asked for afterwards.
     pub cancel_requested: bool,
     /// Its place in line.
@@ -133,6 +141,7 @@ pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Re
     let same = Change {
         status: job.status,
         attempt: job.attempt,
+        begun: job.begun,
         cancel_requested: job.cancel_requested,
         line: Line::Unchanged,
         hold: Hold::Unchanged,
@@ -148,17 +157,23 @@ pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Re
     match event {
         Event::Claimed => Ok(Change {
             attempt: job.attempt + 1,
+            begun: false,
             line: Line::Leaves,
             hold: Hold::Begins,
             serves: !job.served,
             restarts: true,
             ..moved(job, Status::Processing, same)?
         }),
+        Event::Heartbeat if job.status == Status::Processing => {
+            Ok(Change { begun: true, hold: Hold::Extended, ..same })
+        }
+        Event::Heartbeat => Err(IllegalTransition { from: job.status, to: Status::Processing }.into()),
         Event::Finished(outcome) => finished(policy, job, outcome, same),
         Event::Released if job.cancel_requested => moved(job, Status::Canceled, same),
-        // The attempt was not the job's doing.
-        Event::Released => Ok(Change { attempt: job.attempt.saturating_sub(1), ..requeued(job, Line::Joins, same)? }),
+        Event::Released => uncounted(job, Line::Joins, same),
         Event::LeaseExpired if job.cancel_requested => moved(job, Status::Canceled, same),
+        // The worker never began: it never heard that the job was its own.
+        Event::LeaseExpired if !job.begun => uncounted(job, Line::Joins, same),
         Event::LeaseExpired if job.attempt < policy.max_attempts => requeued(job, Line::Joins, same),
         Event::LeaseExpired => failed(job, JobError::new(ErrorCode::Poison, POISON), same),
         Event::CancelRequested => called_off(job, same),
@@ -186,7 +201,13 @@ fn finished(policy: &Policy, job: JobState, outcome: Outcome, same: Change) -> R
             requeued(job, Line::JoinsAfter(wait), same)
         }
         Outcome::Failed(error) => failed(job, error, same),
+        Outcome::Deferred(wait) => uncounted(job, Line::JoinsAfter(wait.mul_f64(retry::spread())), same),
     }
+}
+
+/// Back to the queue. The attempt was not the job's doing, so it does not count.
+fn uncounted(job: JobState, line: Line, same: Change) -> Result<Change, Refused> {
+    Ok(Change { attempt: job.attempt.saturating_sub(1), ..requeued(job, line, same)? })
 }
 
 /// The unit comes back when the fault is the service's.
@@ -225,9 +246,15 @@ mod tests {
 
     use super::*;
 
-    const QUEUED: JobState =
-        JobState { status: Status::Queued, attempt: 0, cancel_requested: false, served: false, refunded: false };
-    const RUNNING: JobState = JobState { status: Status::Processing, attempt: 1, served: true, ..QUEUED };
+    const QUEUED: JobState = JobState {
+        status: Status::Queued,
+        attempt: 0,
+        begun: false,
+        cancel_requested: false,
+        served: false,
+        refunded: false,
+    };
+    const RUNNING: JobState = JobState { status: Status::Processing, attempt: 1, begun: true, served: true, ..QUEUED };
 
     fn result() -> JobResult {
         let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
@@ -288,15 +315,33 @@ mod tests {
         assert_eq!((change.status, change.attempt, change.line), (Status::Queued, 0, Line::Joins));
     }
 
+    #[test]
+    fn a_fault_of_the_service_s_own_costs_no_attempt() {
+        let change = after(RUNNING, Event::Finished(Outcome::Deferred(Duration::from_secs(10))));
+        assert_eq!((change.status, change.attempt, change.refunds), (Status::Queued, 0, false));
+        let Line::JoinsAfter(wait) = change.line else { panic!("{change:?}") };
+        assert!((Duration::from_millis(7500)..Duration::from_millis(12_500)).contains(&wait));
+    }
+
+    #[test]
+    fn a_claim_that_nobody_heard_of_costs_no_attempt() {
+        let claimed = JobState { begun: false, ..RUNNING };
+        assert_eq!(after(claimed, Event::LeaseExpired).attempt, 0);
+        assert_eq!(after(RUNNING, Event::LeaseExpired).attempt, 1);
+        assert!(after(claimed, Event::Heartbeat).begun);
+    }
+
     fn any_event() -> impl Strategy<Value = Event> {
         let outcomes = [
             Outcome::Succeeded(result()),
             Outcome::Canceled,
             Outcome::Failed(JobError::internal()),
             Outcome::Failed(JobError::new(ErrorCode::ImageCorrupt, "cut short")),
+            Outcome::Deferred(Duration::from_secs(5)),
         ];
         prop_oneof![
             Just(Event::Claimed),
+            Just(Event::Heartbeat),
             prop::sample::select(outcomes.to_vec()).prop_map(Event::Finished),
             Just(Event::Released),
             Just(Event::LeaseExpired),
@@ -321,6 +366,7 @@ mod tests {
                 job = JobState {
                     status: change.status,
                     attempt: change.attempt,
+                    begun: change.begun,
                     cancel_requested: change.cancel_requested,
                     served: job.served || change.serves,
                     refunded: job.refunded || change.refunds,

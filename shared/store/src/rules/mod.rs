@@ -6,11 +6,13 @@
 //! - [`admission`]: whether a submit is accepted.
 //! - [`job`]: what an event does to a job: its status, its attempts, its refund, its webhook.
 //! - [`fairness`]: whose turn it is.
+//! - [`lease`]: when nobody can be blamed for a heartbeat that did not come.
 //! - [`price`]: what a job counts in its client's turn.
 //! - [`retry`]: how long a failed attempt waits.
 
 pub mod admission;
 pub mod fairness;
 pub mod job;
+pub mod lease;
 pub mod price;
 pub mod retry;
