@@ -97,7 +97,9 @@ mod tests {
             assert_eq!(key.to_string().parse(), Ok(key));
             assert_eq!(key.job(), job);
         }
-        for text in ["", "owner", "inputs/x", "outputs/x/1.png", &format!("outputs/{job}/1"), &format!("outputs/{job}/x.png")] {
+        for text in
+            ["", "owner", "inputs/x", "outputs/x/1.png", &format!("outputs/{job}/1"), &format!("outputs/{job}/x.png")]
+        {
             assert_eq!(text.parse::<BlobKey>(), Err(KeyError), "{text}");
         }
     }

@@ -29,6 +29,9 @@ pub struct Announcement {
     pub in_flight: u32,
     /// Whether it is stopping: it takes no more jobs.
     pub stopping: bool,
+    /// Why it takes no jobs at present, after a fault of its own; a worker of release 0.1 does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
 }
 
 /// An announcement, and when the store received it.

@@ -14,6 +14,8 @@ use remaster_store::WorkerRegistry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::Gate;
+
 /// A change is told no later than this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -44,6 +46,7 @@ pub struct Announcer {
     /// What this machine has.
     pub catalogue: Arc<dyn Catalogue>,
     pub in_flight: InFlight,
+    pub gate: Gate,
     pub name: String,
     pub device: String,
     pub jobs: u32,
@@ -95,6 +98,7 @@ impl Announcer {
             jobs: self.jobs,
             in_flight: self.in_flight.count(),
             stopping,
+            paused: self.gate.reason(),
         }
     }
 }

@@ -86,7 +86,7 @@ async fn orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreErr
             (None, _) => false,
             (Some(job), _) if !job.status.is_terminal() => true,
             (Some(_), BlobKey::Input(_)) => false,
-            (Some(job), BlobKey::Output(_, attempt)) => job.status == Status::Succeeded && job.attempt == attempt,
+            (Some(job), BlobKey::Output(_, name)) => job.status == Status::Succeeded && job.output == Some(name),
         };
         if !used {
             match blobs.delete(key).await {

@@ -8,26 +8,43 @@ use std::{
 };
 
 use apalis::prelude::Task;
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use remaster_blobs::Blobs;
+use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::JobResult;
+use remaster_shared::job::{JobId, JobResult};
 use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::enhance::Enhancer;
+use crate::enhance::{Enhanced, Enhancer};
+use crate::gate::{Gate, Part};
 use crate::queue::Assignment;
 
 /// Progress is written no more often than this.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a job waits that met a fault of this worker's own; other workers may take it then.
+const DEFER: Duration = Duration::from_secs(5);
+/// Waits between tries to store a result.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why an attempt made no result.
+enum Failure {
+    /// The picture's fault, or the attempt's.
+    Job(JobError),
+    /// This worker's, or its storage's. The gate is closed by now.
+    Worker,
+}
 
 /// What every job needs.
 pub struct Workshop {
     pub store: Arc<dyn WorkQueue>,
     pub blobs: Blobs,
     pub enhancer: Enhancer,
+    pub gate: Gate,
 }
 
 /// The innermost service: an [`Assignment`] to its [`Outcome`].
@@ -49,20 +66,18 @@ impl Service<Task<Assignment>> for RunJob {
             let assignment = task.args;
             Ok(match workshop.run(&assignment).await {
                 Ok(result) => Outcome::Succeeded(result),
-                Err(error) => Outcome::Failed(error),
+                Err(Failure::Job(error)) => Outcome::Failed(error),
+                Err(Failure::Worker) => Outcome::Deferred(DEFER),
             })
         })
     }
 }
 
 impl Workshop {
-    async fn run(&self, Assignment { job, lease }: &Assignment) -> Result<JobResult, JobError> {
+    async fn run(&self, Assignment { job, lease }: &Assignment) -> Result<JobResult, Failure> {
         let began = std::time::Instant::now();
         tracing::info!(job = %job.id, attempt = lease.attempt, model = %job.params.model, "job started");
-        let input = self.blobs.get(BlobKey::Input(job.id)).await.map_err(|error| {
-            tracing::error!(job = %job.id, %error, "the input cannot be read");
-            JobError::new(ErrorCode::StorageUnavailable, "The input could not be read from the object storage.")
-        })?;
+        let input = self.fetch(job.id).await?;
         let (progress, reports) = watch::channel(0.0);
         let report = |fraction| {
             progress.send_replace(fraction);
@@ -73,12 +88,12 @@ impl Workshop {
         };
         let made = made.map_err(|error| {
             tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
-            error.public()
+            match error.part(&job.params.model) {
+                Some(part) => self.cannot(part, &error),
+                None => Failure::Job(error.public()),
+            }
         })?;
-        self.blobs.put_file(BlobKey::Output(job.id, lease.attempt), made.png.file.path()).await.map_err(|error| {
-            tracing::error!(job = %job.id, %error, "the result cannot be stored");
-            JobError::new(ErrorCode::StorageUnavailable, "The result could not be written to the object storage.")
-        })?;
+        self.store(BlobKey::Output(job.id, lease.fence.into()), &made).await?;
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         Ok(JobResult {
             width: made.width,
@@ -87,6 +102,41 @@ impl Workshop {
             sha256: made.png.sha256,
             faces: made.faces,
         })
+    }
+
+    async fn fetch(&self, job: JobId) -> Result<Bytes, Failure> {
+        self.blobs.get(BlobKey::Input(job)).await.map_err(|error| {
+            tracing::error!(%job, %error, "the input cannot be read");
+            match error {
+                // The storage answers, and does not have it: no other worker would find it either.
+                BlobError::NotFound(_) => Failure::Job(JobError::new(
+                    ErrorCode::StorageUnavailable,
+                    "The input could not be read from the object storage.",
+                )),
+                error => self.cannot(Part::Storage, &error),
+            }
+        })
+    }
+
+    /// Stores the result, for as long as the lease lives: a picture that is made is not made twice.
+    async fn store(&self, key: BlobKey, made: &Enhanced) -> Result<(), Failure> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.blobs.put_file(key, made.png.file.path()).await {
+                Ok(()) => return Ok(()),
+                Err(BlobError::Unavailable(error)) => {
+                    self.gate.close(Part::Storage, format!("results cannot be stored: {error}"));
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) => return Err(self.cannot(Part::Spool, &error)),
+            }
+        }
+    }
+
+    fn cannot(&self, part: Part, error: &dyn std::error::Error) -> Failure {
+        self.gate.close(part, error.to_string());
+        Failure::Worker
     }
 
     /// Writes progress as it comes, at a bounded rate. Never returns: a report that fails is not worth a job.

@@ -34,6 +34,10 @@ impl Shutdown {
     }
 }
 
+/// Waits between tries at a store that does not answer.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 #[derive(Clone)]
 pub struct LeaseLayer {
     pub store: Arc<dyn WorkQueue>,
@@ -86,6 +90,10 @@ where
         let work = self.inner.call(task);
         let began = Instant::now();
         Box::pin(async move {
+            // The attempt begins here, before anything is done that could harm this worker.
+            if !layer.begin(&lease).await {
+                return Ok(());
+            }
             let ended = tokio::select! {
                 done = work => Ok(done.map_err(Into::into)),
                 stop = layer.keep(&lease) => Err(stop),
@@ -109,6 +117,24 @@ where
 }
 
 impl LeaseLayer {
+    /// The first heartbeat. False when the job is another worker's by now.
+    async fn begin(&self, lease: &Lease) -> bool {
+        let until = tokio::time::Instant::now() + self.lease;
+        loop {
+            match self.store.heartbeat(lease).await {
+                Ok(_) => return true,
+                Err(LeaseError::Store(error)) if tokio::time::Instant::now() < until => {
+                    tracing::warn!(job = %lease.job, %error, "the attempt cannot begin yet; trying on");
+                    tokio::time::sleep(FIRST_WAIT).await;
+                }
+                Err(error) => {
+                    tracing::warn!(job = %lease.job, %error, "a claimed job is left to others");
+                    return false;
+                }
+            }
+        }
+    }
+
     /// Heartbeats until the job has to stop.
     async fn keep(&self, lease: &Lease) -> Stop {
         let mut watch = self.store.watch(lease.job.0);
@@ -135,18 +161,11 @@ impl LeaseLayer {
         }
     }
 
-    /// Tries until the store answers: the picture is made, and nothing is gained by forgetting it.
+    /// Settles the job while the lease is kept, until the store answers: the picture is made, and is not to be made twice.
     async fn settle(&self, lease: &Lease, outcome: Outcome, began: Instant) {
-        let mut wait = Duration::from_millis(100);
-        let settled = loop {
-            match self.store.finish(lease, outcome.clone()).await {
-                Err(LeaseError::Store(error)) => {
-                    tracing::warn!(job = %lease.job, %error, "the job is not settled yet; trying on");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(5));
-                }
-                settled => break settled,
-            }
+        let settled = tokio::select! {
+            settled = self.try_until_settled(lease, outcome) => settled,
+            () = self.hold(lease) => Err(LeaseError::Lost),
         };
         // A picture that is not wanted any more is the store's garbage, or an orphan: the janitor finds it.
         match settled {
@@ -155,6 +174,30 @@ impl LeaseLayer {
                 tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled");
             }
             Err(error) => tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped"),
+        }
+    }
+
+    async fn try_until_settled(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.store.finish(lease, outcome.clone()).await {
+                Err(LeaseError::Store(error)) => {
+                    tracing::warn!(job = %lease.job, %error, "the job is not settled yet; trying on");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    /// Heartbeats, whatever the caller asks for, until the lease is lost.
+    async fn hold(&self, lease: &Lease) {
+        loop {
+            tokio::time::sleep(self.lease / 3).await;
+            if let Err(LeaseError::Lost) = self.store.heartbeat(lease).await {
+                return;
+            }
         }
     }
 

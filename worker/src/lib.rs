@@ -7,10 +7,12 @@
 mod announce;
 pub mod enhance;
 pub mod faces;
+mod gate;
 mod janitor;
 mod job;
 mod lease;
 pub mod picture;
+mod probes;
 mod queue;
 mod run;
 pub mod upscale;

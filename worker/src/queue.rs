@@ -12,11 +12,13 @@ use std::{
 use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
-use remaster_shared::job::JobRecord;
-use remaster_store::{Claim, Lease, WorkQueue};
+use remaster_shared::catalogue::Catalogue;
+use remaster_shared::job::{Fence, JobRecord, ModelId};
+use remaster_store::{Claim, ClaimRequest, Lease, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
-use crate::lease::{LeaseLayer, Shutdown};
+use crate::gate::Gate;
+use crate::lease::LeaseLayer;
 
 /// Longest wait between claims: covers a wake-up that was lost.
 const FALLBACK: Duration = Duration::from_secs(5);
@@ -32,19 +34,18 @@ pub struct Assignment {
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
-/// Never yields an error: apalis would end the worker for it.
+/// Claims jobs. Never yields an error, since apalis would end the worker for it.
 pub struct Queue {
-    store: Arc<dyn WorkQueue>,
-    worker: String,
+    claims: Claims,
     layer: LeaseLayer,
-    stop: CancellationToken,
     claiming: Pending<Option<Assignment>>,
     releasing: Pending<()>,
 }
 
 impl Queue {
-    pub fn new(store: Arc<dyn WorkQueue>, worker: String, layer: LeaseLayer, shutdown: &Shutdown) -> Self {
-        Self { store, worker, layer, stop: shutdown.requested.clone(), claiming: None, releasing: None }
+    /// The queue of one worker, whose jobs run inside `layer`.
+    pub fn new(claims: Claims, layer: LeaseLayer) -> Self {
+        Self { claims, layer, claiming: None, releasing: None }
     }
 }
 
@@ -61,9 +62,8 @@ impl Backend for Queue {
         cx: &mut Context<'_>,
         _worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let (store, worker, stop) = (&self.store, &self.worker, &self.stop);
-        let claiming =
-            self.claiming.get_or_insert_with(|| Box::pin(claim(store.clone(), worker.clone(), stop.clone())));
+        let claims = &self.claims;
+        let claiming = self.claiming.get_or_insert_with(|| Box::pin(claims.clone().next()));
         let claimed = ready!(claiming.as_mut().poll(cx));
         self.claiming = None;
         Poll::Ready(claimed.map(|assignment| Ok(TaskBuilder::new(assignment).build())))
@@ -71,12 +71,12 @@ impl Backend for Queue {
 
     /// A claim under way is seen through; the job it brings goes back, unharmed.
     fn poll_close(&mut self, cx: &mut Context<'_>, _worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
-        self.stop.cancel();
+        self.claims.stop.cancel();
         if let Some(claiming) = &mut self.claiming {
             let claimed = ready!(claiming.as_mut().poll(cx));
             self.claiming = None;
             if let Some(Assignment { lease, .. }) = claimed {
-                let store = self.store.clone();
+                let store = self.claims.store.clone();
                 self.releasing = Some(Box::pin(async move {
                     if let Err(error) = store.release(&lease).await {
                         tracing::warn!(job = %lease.job, %error, "a job could not be given back; its lease will run out");
@@ -108,34 +108,65 @@ impl BackendConfig for Queue {
     }
 }
 
-/// The next job, however long it takes to come; `None` once `stop` is asked for.
-async fn claim(store: Arc<dyn WorkQueue>, worker: String, stop: CancellationToken) -> Option<Assignment> {
-    let mut failures = 0_u32;
-    loop {
-        if stop.is_cancelled() {
-            return None;
-        }
-        let wait = match store.claim(&worker).await {
-            Ok(Claim::Job(job, lease)) => return Some(Assignment { job, lease }),
-            Ok(Claim::Nothing { next }) => {
-                failures = 0;
-                next.unwrap_or(FALLBACK).min(FALLBACK)
+/// How one worker claims.
+#[derive(Clone)]
+pub struct Claims {
+    /// Where jobs wait.
+    pub store: Arc<dyn WorkQueue>,
+    /// The worker's name.
+    pub worker: String,
+    /// The models of this machine: jobs that need another one are left to other workers.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// Closed while this worker cannot make pictures.
+    pub gate: Gate,
+    /// No more jobs are claimed once this is cancelled.
+    pub stop: CancellationToken,
+}
+
+impl Claims {
+    /// The next job, however long it takes to come; `None` once `stop` is asked for.
+    async fn next(self) -> Option<Assignment> {
+        let mut failures = 0_u32;
+        let mut request = self.request();
+        loop {
+            tokio::select! {
+                () = self.gate.open() => {}
+                () = self.stop.cancelled() => {}
             }
-            Err(error) => {
-                if failures == 0 {
-                    tracing::error!(%error, "no jobs can be claimed; trying on");
-                }
-                failures += 1;
-                let backoff = Duration::from_millis(100 << failures.min(10)).min(MAX_BACKOFF);
-                tokio::select! {
-                    () = tokio::time::sleep(backoff) => continue,
-                    () = stop.cancelled() => return None,
-                }
+            if self.stop.is_cancelled() {
+                return None;
             }
-        };
-        tokio::select! {
-            () = store.wait_for_work(wait) => {}
-            () = stop.cancelled() => {}
+            let wait = match self.store.claim(&request).await {
+                Ok(Claim::Job(job, lease)) => return Some(Assignment { job, lease }),
+                Ok(Claim::Nothing { next }) => {
+                    failures = 0;
+                    // What came of this request is known, so the next one is another.
+                    request = self.request();
+                    next.unwrap_or(FALLBACK).min(FALLBACK)
+                }
+                // The same request again: it may have been carried out, and then gives the same job.
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::error!(%error, "no jobs can be claimed; trying on");
+                    }
+                    failures += 1;
+                    let backoff = Duration::from_millis(100 << failures.min(10)).min(MAX_BACKOFF);
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff) => continue,
+                        () = self.stop.cancelled() => return None,
+                    }
+                }
+            };
+            tokio::select! {
+                () = self.store.wait_for_work(wait) => {}
+                () = self.stop.cancelled() => {}
+            }
         }
+    }
+
+    fn request(&self) -> ClaimRequest {
+        let upscalers = self.catalogue.models().into_iter().filter(|model| model.installed);
+        let models = upscalers.filter_map(|model| ModelId::parse(&model.id).ok()).collect();
+        ClaimRequest { worker: self.worker.clone(), fence: Fence::random(), models }
     }
 }

@@ -11,11 +11,13 @@ use remaster_store::Store;
 
 use crate::announce::{Announcer, InFlight};
 use crate::enhance::Enhancer;
+use crate::gate::Gate;
 use crate::janitor;
 use crate::job::{RunJob, Workshop};
 use crate::lease::LeaseLayer;
 pub use crate::lease::Shutdown;
-use crate::queue::Queue;
+use crate::probes::Probes;
+use crate::queue::{Claims, Queue};
 
 /// After the grace, how long settling and giving back may take.
 const WIND_UP: Duration = Duration::from_secs(1);
@@ -44,16 +46,32 @@ pub async fn start(
     settings: WorkerSettings,
 ) -> impl Future<Output = Result<(), MonitorError>> {
     let WorkerSettings { name, jobs, lease, shutdown, device, catalogue, metrics } = settings;
-    let in_flight = InFlight::default();
+    let (in_flight, gate) = (InFlight::default(), Gate::default());
+    let claims = Claims {
+        store: store.clone(),
+        worker: name.clone(),
+        catalogue: catalogue.clone(),
+        gate: gate.clone(),
+        stop: shutdown.requested.clone(),
+    };
     let layer =
         LeaseLayer { store: store.clone(), lease, shutdown: shutdown.clone(), in_flight: in_flight.clone(), metrics };
-    let announcer =
-        Announcer { registry: store.clone(), catalogue, in_flight, name: name.clone(), device, jobs: jobs as u32 };
+    let announcer = Announcer {
+        registry: store.clone(),
+        catalogue,
+        in_flight,
+        gate: gate.clone(),
+        name: name.clone(),
+        device,
+        jobs: jobs as u32,
+    };
     announcer.first().await;
     async move {
         let stop = shutdown.requested.clone();
         let announcing = tokio::spawn(async move { announcer.run(stop).await });
-        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer });
+        let probes = Probes { blobs: blobs.clone(), enhancer: enhancer.clone() };
+        let probing = tokio::spawn(gate.clone().run(Arc::new(probes), shutdown.requested.clone()));
+        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, gate });
         let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
 
         let requested = shutdown.requested.clone();
@@ -61,11 +79,10 @@ pub async fn start(
             requested.cancelled().await;
             Ok::<(), io::Error>(())
         };
-        let built = shutdown.clone();
         let worked = Monitor::new()
             .shutdown_timeout(shutdown.grace + WIND_UP)
             .register(move |_| {
-                let queue = Queue::new(store.clone(), name.clone(), layer.clone(), &built);
+                let queue = Queue::new(claims.clone(), layer.clone());
                 WorkerBuilder::new(name.as_str())
                     .backend(queue)
                     .concurrency(jobs)
@@ -75,7 +92,7 @@ pub async fn start(
             .run_with_signal(signal)
             .await;
         shutdown.requested.cancel();
-        let _ = tokio::join!(housekeeping, announcing);
+        let _ = tokio::join!(housekeeping, announcing, probing);
         worked
     }
 }
