@@ -7,6 +7,9 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::parse::option_spec::{OPTIONS, OptionSpec, Takes};
 
+/// The media type of a file. It is not looked at, because the bytes decide.
+const FILE_CONTENT: &str = "application/octet-stream";
+
 /// The options as query parameters.
 pub struct OptionParams;
 
@@ -34,7 +37,7 @@ pub struct BatchForm;
 impl PartialSchema for BatchForm {
     fn schema() -> RefOr<Schema> {
         let about = "The images, each in a part of its own with the name `file`, and the options as fields.";
-        let files = ArrayBuilder::new().items(file_content().build()).description(Some(
+        let files = ArrayBuilder::new().items(binary().build()).content_media_type(FILE_CONTENT).description(Some(
             "The images: JPEG, PNG, WebP or TIFF. Their content decides the format, not their names.",
         ));
         form(about, files.build().into())
@@ -82,14 +85,11 @@ fn form(about: &str, file: RefOr<Schema>) -> RefOr<Schema> {
 }
 
 fn file(about: &str) -> RefOr<Schema> {
-    file_content().description(Some(about)).into()
+    binary().content_media_type(FILE_CONTENT).description(Some(about)).into()
 }
 
-fn file_content() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
-        .content_media_type("application/octet-stream")
+fn binary() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
 }
 
 fn with_default(mut schema: Object, default: Option<&str>) -> RefOr<Schema> {

@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// After this time a client that lost the connection opens it again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// One event in the OpenAPI document.
+/// One Server-Sent Event.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "only its documentation is used")]
 pub struct ServerSentEvent {
