@@ -1,4 +1,4 @@
-//! Health and metrics apart from the public port: all that a worker node answers.
+//! Health and metrics on a port of their own. A worker node answers nothing else.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use axum::{Json, Router};
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Jobs, WorkerRegistry};
 
-use crate::routes::system::{Health, exposition};
+use crate::render::metrics::exposition;
+use crate::render::service::Health;
 use crate::server::middleware;
 
 #[derive(Clone)]
@@ -18,16 +19,21 @@ struct Admin {
     metrics: Arc<Metrics>,
 }
 
-/// `GET /health` and `GET /metrics`.
+/// The routes `GET /health` and `GET /metrics`.
 pub fn admin_router(jobs: Arc<dyn Jobs>, registry: Arc<dyn WorkerRegistry>, metrics: Arc<Metrics>) -> Router {
-    let health = |State(admin): State<Admin>| async move { Json(Health::at(admin.jobs.now())) };
-    let counted = metrics.clone();
-    let routes =
-        Router::new().route("/health", get(health)).route(
-            "/metrics",
-            get(|State(admin): State<Admin>| async move {
-                exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
-            }),
-        );
-    middleware(routes.with_state(Admin { jobs, registry, metrics }), counted)
+    let layer_metrics = metrics.clone();
+    let routes = Router::new().route("/health", get(health)).route("/metrics", get(metrics_text)).with_state(Admin {
+        jobs,
+        registry,
+        metrics,
+    });
+    middleware(routes, layer_metrics)
+}
+
+async fn health(State(admin): State<Admin>) -> Json<Health> {
+    Json(Health::at(admin.jobs.now()))
+}
+
+async fn metrics_text(State(admin): State<Admin>) -> axum::response::Response {
+    exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
 }

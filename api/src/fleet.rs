@@ -1,33 +1,33 @@
-//! What the workers can do: the models that are there to be used, and who is at work.
+//! The workers and the models that they have, as the store knew them a moment ago.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use moka::future::Cache;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::fleet::WorkerSeen;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
-/// The store is asked no more often than this, however many submits come.
-const FRESH: Duration = Duration::from_millis(500);
+/// How old the view of the fleet may be. The store is asked no more often than this, however many submits arrive.
+const MAX_AGE: Duration = Duration::from_millis(500);
 
-/// What the workers said, put together.
+/// What all workers announced, put together.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    /// Those that are there now.
+    /// The workers that are there now.
     pub workers: Vec<WorkerSeen>,
-    /// Every known model; installed is what some worker has.
+    /// Every known model. A model is installed when some worker has it, or had it when it was last seen.
     pub models: Vec<ModelInfo>,
 }
 
 impl Fleet {
-    fn of(known: &[ModelInfo], mut workers: Vec<WorkerSeen>, now: jiff::Timestamp) -> Self {
+    fn new(known: &[ModelInfo], mut workers: Vec<WorkerSeen>, now: Timestamp) -> Self {
         let mut models = known.to_vec();
-        for said in workers.iter().flat_map(|worker| &worker.said.models) {
-            match models.iter_mut().find(|model| model.id == said.id) {
+        for announced in workers.iter().flat_map(|worker| &worker.said.models) {
+            match models.iter_mut().find(|model| model.id == announced.id) {
                 Some(model) => model.installed = true,
-                None => models.push(said.clone()),
+                None => models.push(announced.clone()),
             }
         }
         models[known.len()..].sort_by(|one, other| one.id.cmp(&other.id));
@@ -35,31 +35,35 @@ impl Fleet {
         Self { workers, models }
     }
 
-    /// Workers at work now that have the model.
+    /// How many of the present workers have the model.
     pub fn workers_with(&self, model: &str) -> u64 {
-        let has = |worker: &&WorkerSeen| worker.said.models.iter().any(|own| own.id == model);
-        self.workers.iter().filter(has).count() as u64
+        let has_it = |worker: &&WorkerSeen| worker.said.models.iter().any(|own| own.id == model);
+        self.workers.iter().filter(has_it).count() as u64
     }
 
+    /// Whether a model of this kind (`upscaler`, `detector`, `face_restorer`) is installed.
     pub fn has_kind(&self, kind: &str) -> bool {
         self.models.iter().any(|model| model.installed && model.kind == kind)
     }
 }
 
-/// The fleet as it was a moment ago.
+/// The fleet, read from the store at most once per half second.
 pub struct FleetView {
     registry: Arc<dyn WorkerRegistry>,
-    /// For its clock.
+    /// Read only for the store's clock, by which workers count as live.
     jobs: Arc<dyn Jobs>,
-    /// Models that this release knows, whether or not anybody has them.
+    /// The models of this release, whether or not a worker has them.
     known: Vec<ModelInfo>,
-    seen: Mutex<Option<(Instant, Arc<Fleet>)>>,
+    /// Holds one value. Concurrent readers of a value that is too old wait for one query of the store.
+    cache: Cache<(), Arc<Fleet>>,
 }
 
 impl FleetView {
+    /// A view of the workers in `registry`. `known` are the models of this release.
     pub fn new(registry: Arc<dyn WorkerRegistry>, jobs: Arc<dyn Jobs>, known: Vec<ModelInfo>) -> Self {
         let known = known.into_iter().map(|model| ModelInfo { installed: false, ..model }).collect();
-        Self { registry, jobs, known, seen: Mutex::default() }
+        let cache = Cache::builder().max_capacity(1).time_to_live(MAX_AGE).build();
+        Self { registry, jobs, known, cache }
     }
 
     /// Where the workers announce themselves.
@@ -67,15 +71,12 @@ impl FleetView {
         &*self.registry
     }
 
-    pub async fn now(&self) -> Result<Arc<Fleet>, StoreError> {
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, fleet)) = &*seen()
-            && at.elapsed() < FRESH
-        {
-            return Ok(Arc::clone(fleet));
-        }
-        let fleet = Arc::new(Fleet::of(&self.known, self.registry.workers().await?, self.jobs.now()));
-        *seen() = Some((Instant::now(), Arc::clone(&fleet)));
-        Ok(fleet)
+    /// The fleet as it was at most half a second ago.
+    ///
+    /// # Errors
+    /// The store does not answer. An error is not cached: the next call asks the store again.
+    pub async fn current(&self) -> Result<Arc<Fleet>, StoreError> {
+        let read = async { Ok(Arc::new(Fleet::new(&self.known, self.registry.workers().await?, self.jobs.now()))) };
+        self.cache.try_get_with((), read).await.map_err(|error: Arc<StoreError>| (*error).clone())
     }
 }

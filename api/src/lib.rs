@@ -1,32 +1,35 @@
-//! HTTP in, HTTP out: parse at the edge, call the store, render.
+//! The HTTP API: a request is parsed, submitted or looked up, and rendered.
 //!
-//! Knows no inference and decodes no picture past its header. [`router`] is the whole service; [`serve`] runs it.
+//! | module | what it does |
+//! |---|---|
+//! | `routes` | one handler per operation: it calls the modules below, in this order |
+//! | `parse` | from a request to typed values: the caller, the options, the upload |
+//! | `submit` | from a parsed request to jobs in the queue, and the rollback of a submit that failed |
+//! | `lookup` | reading jobs and batches, and waiting for them to change |
+//! | `render` | from records to responses: JSON with an `ETag`, PNG, ZIP, Server-Sent Events, quota headers |
+//! | `openapi` | the parts of the OpenAPI document that no single handler owns |
+//!
+//! The crate runs no inference and decodes no picture past its header. [`router`] is the whole service and [`serve`] runs it.
 
-mod accept;
+#![warn(missing_docs)]
+
 mod admin;
-mod client;
-mod etag;
 mod fleet;
-mod follow;
-mod form;
-mod gather;
-mod links;
+mod inputs;
+mod lookup;
 mod openapi;
-mod options;
+mod parse;
 mod problem;
 pub mod proxies;
-mod quota;
+mod render;
 mod routes;
 mod server;
 mod state;
-mod undo;
-mod upload;
-mod wait;
-mod zip;
+mod submit;
 
 pub use admin::admin_router;
 pub use axum::Router;
-pub use fleet::FleetView;
+pub use fleet::{Fleet, FleetView};
 pub use routes::{document, router};
 pub use server::serve;
 pub use state::{Api, ApiSettings, Webhooks};

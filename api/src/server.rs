@@ -1,4 +1,4 @@
-//! Around all routes: request ids, problems for what no route answers, logs, panics; and the server itself.
+//! The server, and the middleware around all routes: request ids, logs, panics, and problems for requests that no route answers.
 
 use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -16,15 +16,15 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 
-/// Wraps `routes` in what every answer has.
+/// Wraps `routes` so that every answer has a request id and is counted, and every error is a problem.
 pub(crate) fn middleware(routes: Router, metrics: Arc<Metrics>) -> Router {
     let unknown = || async { Problem::new(ErrorCode::NotFound, "No such path; GET /docs lists what there is.") };
     routes.fallback(unknown).layer(from_fn_with_state(metrics, each_request))
 }
 
-/// Gives the request an id, and turns whatever comes of it into an answer that carries it.
+/// Gives the request an id that its answer carries, and answers 500 if the handler panics.
 async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let started = Instant::now();
     let id = Uuid::new_v4().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", %id, %method, path);
@@ -35,14 +35,14 @@ async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, nex
     });
     let mut response = as_problem(response, &id);
     metrics.answered(response.status().as_u16());
-    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?began.elapsed(), "answered"));
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
 }
 
-/// A problem gets the request's id; a bare refusal of the framework becomes a problem.
+/// Renders a problem again with the request's id, and turns a plain refusal of axum into a problem.
 fn as_problem(response: Response, id: &str) -> Response {
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
@@ -51,7 +51,7 @@ fn as_problem(response: Response, id: &str) -> Response {
                 response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("others");
             Problem::new(ErrorCode::MethodNotAllowed, format!("This path takes {allowed}."))
         }
-        // What an extractor of the framework refused.
+        // An extractor of axum refused the path or the query.
         None if response.status() == StatusCode::BAD_REQUEST => {
             Problem::new(ErrorCode::InvalidParameter, "The path or the query of the request cannot be read.")
         }
@@ -67,7 +67,10 @@ fn as_problem(response: Response, id: &str) -> Response {
     rendered
 }
 
-/// Serves until `stop`, then lets running requests end.
+/// Serves until `stop` completes, and then lets the running requests end.
+///
+/// # Errors
+/// The listener fails.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -1,8 +1,7 @@
-//! What every handler works with.
+//! The state that every handler works with.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::proxies::TrustedProxies;
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::job::UrlBase;
@@ -13,58 +12,71 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::FleetView;
+use crate::proxies::TrustedProxies;
 
+/// The settings that the API reads.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// Links start with this; when `None`, with the host that the request named.
+    /// What links start with. When `None`, they start with the host that the request named.
     pub public_url: Option<UrlBase>,
+    /// Images that a client may submit per UTC day.
     pub daily_limit: u64,
-    /// Whose word on whom they forward for is believed.
+    /// The proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The largest image file that is accepted, in bytes.
     pub max_upload_bytes: u64,
+    /// How many pixels a picture and its result may have.
     pub pixels: PixelLimits,
-    /// How long `POST /enhance` holds its caller.
+    /// How long `POST /enhance` waits for the result before it answers 202.
     pub sync_timeout: Duration,
-    /// Uploads lie here while they are looked at.
+    /// The folder that holds an upload until its header has been read.
     pub spool: PathBuf,
-    /// Whether networks are used at all; without, every picture is enlarged by Lanczos.
+    /// Whether networks are used at all. Without them every picture is enlarged by Lanczos resampling.
     pub use_realesrgan: bool,
-    /// Whether `GET /metrics` is answered here, on the public port.
+    /// Whether `GET /metrics` is answered on the public port.
     pub metrics: bool,
-    /// Files in one batch.
+    /// The most files that one batch may have.
     pub max_batch_files: usize,
+    /// What callers may ask of webhooks.
     pub webhooks: Webhooks,
 }
 
-/// What callers may ask for and need to know of webhooks; sending them is done elsewhere.
+/// What callers may ask of webhooks and need to know about them. They are sent by another part of the service.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    /// Where they may go.
+    /// The addresses that webhooks may be sent to.
     pub policy: EgressPolicy,
-    /// `whpk_…` of each key that signs, newest first.
+    /// The public signing keys as `whpk_…`, newest first.
     pub public_keys: Vec<String>,
 }
 
-/// The service behind the routes.
+/// The state behind the routes.
 pub struct Api {
-    /// Takes jobs and tells of them; it cannot claim one.
+    /// The job store. Through this port jobs can be submitted, read and canceled, but not claimed.
     pub store: Arc<dyn Submissions>,
+    /// The object storage of inputs and results.
     pub blobs: Blobs,
+    /// The workers and the models that they have.
     pub fleet: FleetView,
+    /// The settings of this process.
     pub settings: ApiSettings,
-    /// Cancelled when the server is about to stop: nobody is held any longer.
+    /// Cancelled when the server is about to stop, so that long polls and event streams end.
     pub stopping: CancellationToken,
-    /// Uploads being received at once.
+    /// One permit for each upload of a single image that is being received.
     pub uploads: Semaphore,
-    /// The same for batches, which take their time.
+    /// One permit for each batch upload that is being received. Batches take long, so they do not share the permits of
+    /// single uploads.
     pub batches: Semaphore,
+    /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
 }
 
 impl Api {
-    /// Uploads received at once; more wait for their turn, unread.
+    /// How many single uploads are received at once. Further requests wait with their bodies unread.
     pub const UPLOADS: usize = 64;
+    /// How many batch uploads are received at once.
     pub const BATCHES: usize = 16;
 }
 
+/// The state as handlers share it.
 pub type Shared = Arc<Api>;

@@ -1,23 +1,23 @@
-//! What the service sends to others, as the document's `webhooks`.
+//! The webhooks that the service sends, in the `webhooks` of the document.
 
 use remaster_shared::job::{BatchView, JobView};
 use remaster_webhooks::event::EventType;
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _, ToSchema};
 
-/// Headers of every webhook, as Standard Webhooks 1.0 has them.
+/// The headers of every webhook, as Standard Webhooks 1.0 defines them.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its documentation is used")]
 struct SignedHeaders {
-    /// The same over all attempts at one delivery: by it a repetition is known.
+    /// The id of the delivery. It is the same in every attempt, so that a repetition can be recognised.
     #[param(rename = "webhook-id")]
     id: String,
-    /// Unix seconds of this attempt.
+    /// The time of this attempt, in Unix seconds.
     #[param(rename = "webhook-timestamp")]
     timestamp: i64,
-    /// Separated by spaces: `v1,…` (HMAC-SHA256, where the submit gave a `webhook_secret`) and `v1a,…` (ed25519, for each key of
-    /// `GET /webhooks/key`).
+    /// The signatures, separated by spaces: `v1,…` is HMAC-SHA256 and is there when the submit gave a `webhook_secret`; `v1a,…` is
+    /// ed25519 and is there for each key of `GET /webhooks/key`.
     #[param(rename = "webhook-signature")]
     signature: String,
 }
@@ -31,21 +31,22 @@ macro_rules! webhooks {
             struct $body {
                 #[schema(rename = "type")]
                 kind: EventType,
-                /// When it happened, not when it is sent.
+                /// When the event happened, which may be long before it is sent.
                 #[schema(value_type = String, format = DateTime)]
                 timestamp: jiff::Timestamp,
-                /// As the API shows it.
+                /// The job or the batch as the API shows it.
                 data: $data,
             }
 
             #[utoipa::path(
                 post, path = $event, operation_id = $event, tag = "webhooks", summary = $summary, params(SignedHeaders),
-                description = "Any 2xx within 15 seconds is success; redirects are not followed. Otherwise it is sent again \
-                    after 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; a `Retry-After` of 429 and 503 is obeyed, 410 ends it.",
+                description = "Any 2xx within 15 seconds is success; redirects are not followed. Otherwise the webhook is sent \
+                    again after 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h. The `Retry-After` of a 429 or 503 is \
+                    obeyed, and a 410 ends the attempts.",
                 request_body = $body,
                 responses(
-                    (status = "2XX", description = "Heard"),
-                    (status = 410, description = "Do not come again"),
+                    (status = "2XX", description = "The webhook was received."),
+                    (status = 410, description = "No further attempt is made."),
                 ),
             )]
             #[expect(dead_code, reason = "only its documentation is used")]
@@ -59,13 +60,13 @@ macro_rules! webhooks {
 }
 
 webhooks! {
-    succeeded, "job.succeeded", JobSucceeded, JobView, "A job has its picture";
+    succeeded, "job.succeeded", JobSucceeded, JobView, "A job succeeded";
     failed, "job.failed", JobFailed, JobView, "A job failed";
     canceled, "job.canceled", JobCanceled, JobView, "A job was canceled";
     completed, "batch.completed", BatchCompleted, BatchView, "Every job of a batch has ended";
 }
 
-/// The document with them in it.
+/// The document with the webhooks and their schemas added.
 pub fn with_webhooks(mut document: OpenApi) -> OpenApi {
     let sent = Sent::openapi();
     let own = document.components.get_or_insert_default();

@@ -1,16 +1,16 @@
-//! Reading `Forwarded` (RFC 7239) strictly: whoever sends the left part of the line must not be able to change how the
-//! right part, which a trusted proxy added, is read.
+//! Reading the `Forwarded` header (RFC 7239) strictly. A caller writes the left part of the line, and must not be able to
+//! change how the right part is read, which a trusted proxy added.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The `for` of each element, from left to right: `None` where it is hidden, unknown or absent. From the first thing
-/// that breaks the grammar (an open quote, say) the rest of the line is one `None`.
+/// The `for` parameter of each element, from left to right: `None` where it is hidden, unknown or absent. From the first
+/// violation of the grammar on, for example an open quote, the rest of the line is one `None`.
 pub(super) fn hops(line: &str) -> Vec<Option<IpAddr>> {
     let mut hops = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix(',') {
-            // Empty elements are allowed and mean nothing.
+            // RFC 9110 allows empty elements in a list, and has them ignored.
             rest = after.trim_start();
             continue;
         }
@@ -28,7 +28,8 @@ pub(super) fn hops(line: &str) -> Vec<Option<IpAddr>> {
     hops
 }
 
-/// One element, and what follows it: nothing, or a comma.
+/// The `for` parameter of the first element, and the rest of the line, which is empty or starts with a comma. `None` when the
+/// element violates the grammar.
 fn element(text: &str) -> Option<(Option<IpAddr>, &str)> {
     let mut node: Option<String> = None;
     let mut rest = text;
@@ -38,7 +39,7 @@ fn element(text: &str) -> Option<(Option<IpAddr>, &str)> {
             return None;
         }
         let (value, after) = value(after.strip_prefix('=')?)?;
-        // A second `for` in one element is against the grammar.
+        // The grammar allows each parameter once in an element.
         if name.eq_ignore_ascii_case("for") && node.replace(value).is_some() {
             return None;
         }
@@ -51,7 +52,8 @@ fn element(text: &str) -> Option<(Option<IpAddr>, &str)> {
     }
 }
 
-/// A quoted string, or a run of characters that delimit nothing (addresses with ports are often sent without quotes).
+/// A value and the rest of the text. The value is a quoted string, or a run of characters that are not delimiters; that is more
+/// than the grammar allows, because many proxies send addresses with ports unquoted.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c: char| c.is_whitespace() || ",;=\"\\".contains(c)).unwrap_or(text.len());
@@ -95,7 +97,7 @@ pub(super) fn address(node: &str) -> Option<IpAddr> {
     is_port(port).then(|| address.to_canonical())
 }
 
-/// A number, or a hidden one (`_x`).
+/// Whether the text is a port: up to five digits, or an obfuscated name such as `_x`.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
         Some(hidden) => !hidden.is_empty() && hidden.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),

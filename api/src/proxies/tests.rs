@@ -1,11 +1,13 @@
+//! Chains of proxies, and who the caller is behind them.
+
 use super::*;
 
-/// Peer, lines of `Forwarded`, lines of `X-Forwarded-For`, and who the caller is. 10.0.0.0/8, loopback and 2001:db8:a::/48
-/// are trusted.
+/// The peer, the lines of `Forwarded`, the lines of `X-Forwarded-For`, and the caller's address. 10.0.0.0/8, loopback and
+/// 2001:db8:a::/48 are trusted.
 type Chain = (&'static str, &'static [&'static str], &'static [&'static str], &'static str);
 
 const CHAINS: &[Chain] = &[
-    // The peer is not trusted: its headers are its own invention.
+    // The peer is not trusted, so its headers are ignored.
     ("203.0.113.9", &[], &[], "203.0.113.9"),
     ("203.0.113.9", &[], &["198.51.100.1"], "203.0.113.9"),
     ("203.0.113.9", &["for=198.51.100.1"], &[], "203.0.113.9"),
@@ -47,12 +49,12 @@ const CHAINS: &[Chain] = &[
     ("10.0.0.1", &["for=198.51.100.1, for=unknown"], &[], "10.0.0.1"),
     ("10.0.0.1", &["for=198.51.100.1, proto=https"], &[], "10.0.0.1"),
     ("10.0.0.1", &["for=10.0.0.8, for=\"[2001:db8:a::1]\""], &[], "10.0.0.8"),
-    // Both headers: one of them is the caller's own word, unless they agree.
+    // With both headers, the caller may have forged one of them, unless they agree.
     ("10.0.0.1", &["for=198.51.100.1"], &["6.6.6.6"], "10.0.0.1"),
     ("10.0.0.1", &["for=6.6.6.6"], &["198.51.100.1"], "10.0.0.1"),
     ("10.0.0.1", &["for=6.6.6.6, for=198.51.100.1"], &["198.51.100.1, 10.0.0.2"], "198.51.100.1"),
     ("10.0.0.1", &["", " , "], &["198.51.100.1"], "198.51.100.1"),
-    // Attempts to make the proxy's own part read differently.
+    // Attempts of a caller to change how the part of the proxy is read.
     ("10.0.0.1", &["for=6.6.6.6;x=\", for=\"198.51.100.1\""], &[], "10.0.0.1"),
     ("10.0.0.1", &["for=6.6.6.6;x=\", for=198.51.100.1"], &[], "10.0.0.1"),
     ("10.0.0.1", &["for=6.6.6.6;x=\"", "for=198.51.100.1"], &[], "198.51.100.1"),
@@ -75,7 +77,7 @@ fn the_rightmost_untrusted_address_is_the_client() {
 }
 
 #[test]
-fn nobody_is_trusted_unless_named() {
+fn no_proxy_is_trusted_by_default() {
     let peer = "127.0.0.1".parse().unwrap();
     assert_eq!(TrustedProxies::default().client(peer, &["for=6.6.6.6"], &["6.6.6.6"]), peer);
 }

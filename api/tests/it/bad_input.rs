@@ -1,9 +1,9 @@
-//! Everything a caller can get wrong: its code, its text, no unit charged, nothing left behind.
+//! What a caller can get wrong. Each mistake has its code and its text, costs nothing and leaves no file behind.
 
 use image::ImageFormat;
-use serde_json::Value;
 
-use crate::harness::{Harness, encoded, png, problem};
+use crate::fixtures::{encoded, png};
+use crate::harness::{Harness, problem};
 
 /// A PNG whose header declares a size that its data does not have.
 fn declaring(width: u32, height: u32) -> Vec<u8> {
@@ -79,18 +79,17 @@ async fn each_mistake_has_its_code() {
             assert!(detail.contains(says), "{path} {name}: {detail}");
         }
     }
-    let quota: Value = harness.get("/quota").await.json().await.unwrap();
-    assert_eq!(quota["used"], 0);
+    assert_eq!(harness.used().await, 0);
     assert_eq!(harness.files(), (0, 0));
 }
 
 #[tokio::test]
-async fn a_file_over_the_limit_is_refused_while_it_comes() {
+async fn a_file_over_the_limit_is_refused_while_it_is_received() {
     let harness = Harness::new().await;
-    // Declared too long, and (chunked, so undeclared) found too long on the way.
+    // The first file is too long by its declared length. The second one is sent in chunks, so its length is not declared.
     let response = harness.post("/jobs", Some(vec![0; 51_000_000]), &[]).await;
     assert_eq!(problem(response).await["code"], "file_too_large");
-    let small = Harness::with(|settings| settings.max_upload_bytes = 1000).await;
+    let small = Harness::builder().settings(|settings| settings.max_upload_bytes = 1000).start().await;
     let chunks = (0..20).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100]));
     let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
     let request = small.http.post(small.url("/jobs")).header("content-type", "image/png").body(body);
@@ -101,10 +100,10 @@ async fn a_file_over_the_limit_is_refused_while_it_comes() {
     assert_eq!(small.files(), (0, 0));
 }
 
-/// A part whose headers never end is not kept in memory for ever.
+/// A part whose headers do not end must not fill the memory.
 #[tokio::test]
-async fn a_form_without_end_is_refused() {
-    let harness = Harness::with(|settings| settings.max_upload_bytes = 1_000_000).await;
+async fn a_form_without_an_end_is_refused() {
+    let harness = Harness::builder().settings(|settings| settings.max_upload_bytes = 1_000_000).start().await;
     let start = std::iter::once(b"--x\r\nA:".to_vec());
     let chunks = start.chain(std::iter::repeat_n(vec![b'a'; 100_000], 100)).map(Ok::<_, std::io::Error>);
     let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
@@ -114,7 +113,7 @@ async fn a_form_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn what_no_route_takes_is_a_problem_too() {
+async fn a_request_that_no_route_takes_is_a_problem() {
     let harness = Harness::new().await;
     assert_eq!(problem(harness.get("/nothing").await).await["code"], "not_found");
     assert_eq!(problem(harness.get("/jobs/no-uuid").await).await["code"], "not_found");

@@ -1,41 +1,18 @@
-//! Batches: in, looked at, followed, canceled, out as a ZIP.
+//! Batches: submitted, looked at, followed, canceled, and fetched as a ZIP.
 
 use std::io::{Cursor, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::Response;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::harness::{Harness, encoded, png, problem};
-
-fn form(files: &[(&str, Vec<u8>)]) -> Form {
-    let part = |form: Form, (name, bytes): &(&str, Vec<u8>)| {
-        form.part("file", Part::bytes(bytes.clone()).file_name((*name).to_owned()))
-    };
-    files.iter().fold(Form::new(), part)
-}
-
-async fn post(harness: &Harness, form: Form) -> Response {
-    harness.http.post(harness.url("/batches")).multipart(form).send().await.unwrap()
-}
-
-async fn submit(harness: &Harness, files: &[(&str, Vec<u8>)]) -> Value {
-    let response = post(harness, form(files)).await;
-    assert_eq!(response.status(), 202);
-    let location = response.headers()["location"].to_str().unwrap().to_owned();
-    let batch: Value = response.json().await.unwrap();
-    assert_eq!(batch["urls"]["self"], location);
-    batch
-}
+use crate::fixtures::{encoded, form, png};
+use crate::harness::{Harness, problem, until};
+use crate::sse::Event;
 
 fn path(batch: &Value) -> String {
     format!("/batches/{}", batch["id"].as_str().unwrap())
-}
-
-async fn used(harness: &Harness) -> u64 {
-    harness.get("/quota").await.json::<Value>().await.unwrap()["used"].as_u64().unwrap()
 }
 
 fn statuses(batch: &Value) -> Vec<&str> {
@@ -43,15 +20,15 @@ fn statuses(batch: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_batch_goes_its_way() {
+async fn a_batch_from_submit_to_zip() {
     let harness = Harness::new().await;
     let files = [("a.png", png(20, 10)), ("dir/b.png", png(8, 8)), ("a.png", png(30, 10))];
-    let batch = submit(&harness, &files).await;
+    let batch = harness.submit_batch(&files).await;
     assert_eq!((&batch["status"], &batch["total"], &batch["progress"]), (&"open".into(), &3.into(), &0.0.into()));
     let names: Vec<_> = batch["jobs"].as_array().unwrap().iter().map(|job| &job["input"]["filename"]).collect();
     assert_eq!(names, ["a.png", "b.png", "a.png"]);
     assert!(batch["jobs"].as_array().unwrap().iter().all(|job| job["batch_id"] == batch["id"]));
-    assert_eq!((used(&harness).await, harness.files().0), (3, 3));
+    assert_eq!((harness.used().await, harness.files().0), (3, 3));
     let early = problem(harness.get(&format!("{}/results.zip", path(&batch))).await).await;
     assert_eq!((early["status"].as_u64(), &early["code"]), (Some(409), &"not_finished".into()));
 
@@ -60,7 +37,7 @@ async fn a_batch_goes_its_way() {
         assert_eq!(job.batch.unwrap().to_string(), batch["id"].as_str().unwrap());
         harness.succeed(&lease, &vec![number; 200_000]).await;
     }
-    let batch: Value = harness.get(&path(&batch)).await.json().await.unwrap();
+    let batch = harness.json(&path(&batch)).await;
     assert_eq!((&batch["status"], &batch["progress"]), (&"finished".into(), &1.0.into()));
     assert_eq!(batch["counts"]["succeeded"], 3);
     assert!(batch["finished_at"].is_string() && batch["expires_at"].is_string());
@@ -82,12 +59,14 @@ async fn a_batch_goes_its_way() {
 }
 
 #[tokio::test]
-async fn a_refused_file_does_not_hold_up_the_others() {
-    let harness = Harness::with(|settings| {
-        settings.max_upload_bytes = 100_000;
-        settings.pixels.input = 1000;
-    })
-    .await;
+async fn a_refused_file_does_not_stop_the_others() {
+    let harness = Harness::builder()
+        .settings(|settings| {
+            settings.max_upload_bytes = 100_000;
+            settings.pixels.input = 1000;
+        })
+        .start()
+        .await;
     let whole = encoded(20, 20, image::ImageFormat::Jpeg);
     let files = [
         ("text.jpg", b"this is no picture".to_vec()),
@@ -98,7 +77,7 @@ async fn a_refused_file_does_not_hold_up_the_others() {
         ("wide.png", png(100, 100)),
         ("last.png", png(10, 10)),
     ];
-    let batch = submit(&harness, &files).await;
+    let batch = harness.submit_batch(&files).await;
     let codes: Vec<_> =
         batch["jobs"].as_array().unwrap().iter().map(|job| job["error"]["code"].as_str().unwrap_or("none")).collect();
     let expected =
@@ -110,8 +89,8 @@ async fn a_refused_file_does_not_hold_up_the_others() {
         serde_json::json!({ "filename": "text.jpg", "format": null, "width": 0, "height": 0, "bytes": 18 })
     );
     assert!(batch["jobs"][0]["error"]["message"].as_str().unwrap().contains("JPEG, PNG, WebP and TIFF"));
-    // Only what was accepted costs and is kept.
-    assert_eq!((used(&harness).await, harness.files()), (2, (2, 0)));
+    // Only accepted files cost something and are stored.
+    assert_eq!((harness.used().await, harness.files()), (2, (2, 0)));
 
     let (job, lease) = harness.claim().await;
     assert_eq!(job.input.filename.as_deref(), Some("good.jpg"));
@@ -123,14 +102,14 @@ async fn a_refused_file_does_not_hold_up_the_others() {
     assert_eq!(zip.file_names().map(Result::unwrap).collect::<Vec<_>>(), ["good.png", "last.png"]);
 
     let nothing = form(&[("a.txt", b"no picture".to_vec()), ("b.txt", b"none either".to_vec())]);
-    let refused = problem(post(&harness, nothing).await).await;
+    let refused = problem(harness.post_form("/batches", nothing).await).await;
     assert_eq!(refused["code"], "unsupported_format");
     assert!(refused["detail"].as_str().unwrap().contains("None of the 2 files can be used; \"a.txt\""), "{refused}");
 }
 
 #[tokio::test]
-async fn a_refused_batch_costs_nothing_and_leaves_nothing() {
-    let harness = Harness::with(|settings| settings.daily_limit = 3).await;
+async fn a_refused_batch_costs_nothing_and_leaves_no_files() {
+    let harness = Harness::builder().settings(|settings| settings.daily_limit = 3).start().await;
     let many = |count| (0..count).map(|_| ("a.png", png(10, 10))).collect::<Vec<_>>();
     let cases = [
         (form(&many(4)), 429, "quota_exceeded"),
@@ -143,22 +122,17 @@ async fn a_refused_batch_costs_nothing_and_leaves_nothing() {
     ];
     for (form, status, code) in cases {
         let harness = if code == "batch_too_large" { &Harness::new().await } else { &harness };
-        let refused = problem(post(harness, form).await).await;
+        let refused = problem(harness.post_form("/batches", form).await).await;
         assert_eq!((refused["status"].as_u64(), refused["code"].as_str()), (Some(status), Some(code)), "{refused}");
-        let left = async {
-            while harness.files() != (0, 0) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), left).await.expect("nothing is left");
-        assert_eq!(used(harness).await, 0);
+        harness.until_files(0).await;
+        assert_eq!(harness.used().await, 0);
     }
     let raw = harness.http.post(harness.url("/batches")).header("content-type", "image/png").body(png(9, 9));
     assert_eq!(problem(raw.send().await.unwrap()).await["code"], "missing_file");
 }
 
 #[tokio::test]
-async fn a_batch_is_repeated_by_its_key() {
+async fn a_repeated_key_gives_the_same_batch() {
     let harness = Harness::new().await;
     let keyed = async |key: &str, files: &[(&str, Vec<u8>)]| {
         let request = harness.http.post(harness.url("/batches")).header("idempotency-key", key);
@@ -171,20 +145,20 @@ async fn a_batch_is_repeated_by_its_key() {
     let again = keyed("k", &files).await;
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     assert_eq!(again.json::<Value>().await.unwrap()["id"], first["id"]);
-    assert_eq!((used(&harness).await, harness.files().0), (2, 2));
+    assert_eq!((harness.used().await, harness.files().0), (2, 2));
     let swapped = [files[1].clone(), files[0].clone()];
     let renamed = [("c.png", png(10, 10)), ("b.png", png(11, 10))];
     for other in [&swapped[..], &renamed, &files[..1]] {
         assert_eq!(problem(keyed("k", other).await).await["code"], "idempotency_key_reused");
     }
-    assert_eq!((used(&harness).await, harness.files().0), (2, 2));
+    assert_eq!((harness.used().await, harness.files().0), (2, 2));
 }
 
 #[tokio::test]
 async fn the_rest_of_a_batch_is_canceled() {
     let harness = Harness::new().await;
     let files: Vec<_> = (0..3).map(|_| ("a.png", png(10, 10))).collect();
-    let batch = submit(&harness, &files).await;
+    let batch = harness.submit_batch(&files).await;
     let (_, lease) = harness.claim().await;
     harness.succeed(&lease, b"png").await;
     let (_, running) = harness.claim().await;
@@ -193,16 +167,16 @@ async fn the_rest_of_a_batch_is_canceled() {
     assert_eq!(told.status(), 202);
     let told: Value = told.json().await.unwrap();
     assert_eq!((&told["status"], statuses(&told)), (&"open".into(), vec!["succeeded", "processing", "canceled"]));
-    assert_eq!(used(&harness).await, 2);
+    assert_eq!(harness.used().await, 2);
     harness.store.finish(&running, remaster_store::Outcome::Canceled).await.unwrap();
-    let ended: Value = harness.get(&path(&batch)).await.json().await.unwrap();
+    let ended = harness.json(&path(&batch)).await;
     assert_eq!(ended["status"], "canceled");
     let late = problem(cancel().await.unwrap()).await;
     assert_eq!((late["status"].as_u64(), &late["code"]), (Some(409), &"already_finished".into()));
     let zip = harness.get(&format!("{}/results.zip", path(&batch))).await.bytes().await.unwrap();
     assert_eq!(ZipArchive::new(Cursor::new(zip)).unwrap().len(), 1);
 
-    let batch = submit(&harness, &files[..1]).await;
+    let batch = harness.submit_batch(&files[..1]).await;
     assert_eq!(harness.http.delete(harness.url(&path(&batch))).send().await.unwrap().status(), 200);
     let none = problem(harness.get(&format!("{}/results.zip", path(&batch))).await).await;
     assert_eq!(none["code"], "not_found");
@@ -211,52 +185,50 @@ async fn the_rest_of_a_batch_is_canceled() {
 #[tokio::test]
 async fn a_batch_is_followed_and_waited_for() {
     let harness = Harness::new().await;
-    let batch = submit(&harness, &[("a.png", png(10, 10)), ("b.png", png(10, 10))]).await;
+    let batch = harness.submit_batch(&[("a.png", png(10, 10)), ("b.png", png(10, 10))]).await;
     let events = format!("{}/events", path(&batch));
     assert!(batch["urls"]["events"].as_str().unwrap().ends_with(&events));
-    let stream = harness.get(&events).await;
-    let waiting = harness.http.get(harness.url(&format!("{}?wait=30", path(&batch)))).send();
-    let waiting = tokio::spawn(waiting);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut stream = harness.events(&events).await;
+    let mut told = vec![stream.next().await.unwrap()];
+    let began = Instant::now();
+    assert_eq!(harness.get(&format!("{}?wait=1", path(&batch))).await.status(), 200);
+    assert!(began.elapsed() >= Duration::from_secs(1), "nothing changed");
+
+    let subscriptions = harness.counts.subscriptions();
+    let waiting = tokio::spawn(harness.http.get(harness.url(&format!("{}?wait=30", path(&batch)))).send());
+    harness.until_subscribed(subscriptions + 1).await;
     assert!(!waiting.is_finished());
     let (_, lease) = harness.claim().await;
     let seen: Value = waiting.await.unwrap().unwrap().json().await.unwrap();
     assert_eq!(seen["counts"]["processing"], 1);
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let progress =
+        |counted: &'static str| move |event: &Event| event.name == "progress" && event.data["counts"][counted] == 1;
+    told.extend(stream.until(progress("processing")).await);
     harness.succeed(&lease, b"png").await;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    told.extend(stream.until(progress("succeeded")).await);
     let (_, lease) = harness.claim().await;
     harness.succeed(&lease, b"png").await;
+    told.extend(stream.rest().await);
 
-    let text = tokio::time::timeout(Duration::from_secs(5), stream.text()).await.expect("the stream ends").unwrap();
-    let told: Vec<(String, Value, Option<String>)> = text
-        .split("\n\n")
-        .filter(|event| event.contains("data:"))
-        .map(|event| {
-            let field =
-                |name| event.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim().to_owned());
-            (field("event:").unwrap(), serde_json::from_str(&field("data:").unwrap()).unwrap(), field("id:"))
-        })
-        .collect();
-    let names: Vec<_> = told.iter().map(|(name, ..)| name.as_str()).collect();
-    // What follows closely may be told as one.
+    let names: Vec<_> = told.iter().map(|event| event.name.as_str()).collect();
+    // Between them, changes that follow each other closely are combined.
     assert_eq!((names[0], names[names.len() - 1]), ("batch", "batch"), "{names:?}");
     assert!(names[1..names.len() - 1].iter().all(|name| ["job", "progress"].contains(name)), "{names:?}");
-    assert_eq!(told[0].1["status"], "open");
+    assert_eq!(told[0].data["status"], "open");
     for job in batch["jobs"].as_array().unwrap() {
-        let succeeded = |(name, data, _): &&(String, Value, _)| {
-            name == "job" && data["id"] == job["id"] && data["status"] == "succeeded"
+        let succeeded = |event: &&Event| {
+            event.name == "job" && event.data["id"] == job["id"] && event.data["status"] == "succeeded"
         };
         assert_eq!(told.iter().filter(succeeded).count(), 1, "{names:?}");
     }
-    let (_, last, id) = told.last().unwrap();
-    assert_eq!(last["status"], "finished");
-    let again = harness.http.get(harness.url(&events)).header("last-event-id", id.as_ref().unwrap());
+    let last = told.last().unwrap();
+    assert_eq!(last.data["status"], "finished");
+    let again = harness.http.get(harness.url(&events)).header("last-event-id", last.id.as_ref().unwrap());
     assert_eq!(again.send().await.unwrap().status(), 204);
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_aborted_upload_leaves_no_files() {
     let harness = Harness::new().await;
     let boundary = "xyz";
     let part = |bytes: &[u8]| {
@@ -273,14 +245,10 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     for _ in 0..3 {
         body.start_send(Ok(part(&png(10, 10)))).unwrap();
     }
-    let stored = async |count| {
-        while harness.files().0 != count {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), stored(2)).await.expect("each is stored as it arrives");
+    // Each file is stored as soon as the next part begins, and all are deleted when the rest does not come.
+    until("two files are stored", async || harness.files().0 == 2).await;
     sending.abort();
     drop(body);
-    tokio::time::timeout(Duration::from_secs(5), stored(0)).await.expect("and goes when the rest does not come");
-    assert_eq!(used(&harness).await, 0);
+    harness.until_files(0).await;
+    assert_eq!(harness.used().await, 0);
 }

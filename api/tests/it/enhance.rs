@@ -1,4 +1,4 @@
-//! The synchronous way.
+//! The synchronous call.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use remaster_shared::job::Status;
 use remaster_store::Outcome;
 use serde_json::Value;
 
-use crate::harness::{Harness, png, problem};
+use crate::fixtures::{form, png};
+use crate::harness::{Harness, problem, until};
 
 #[tokio::test]
 async fn answers_with_the_picture() {
@@ -24,7 +25,7 @@ async fn answers_with_the_picture() {
 }
 
 #[tokio::test]
-async fn answers_with_the_job_s_error() {
+async fn answers_with_the_error_of_the_job() {
     let harness = Harness::new().await;
     let (answer, ()) = tokio::join!(harness.post("/enhance", Some(png(20, 10)), &[]), async {
         let (_, lease) = harness.claim().await;
@@ -37,30 +38,28 @@ async fn answers_with_the_job_s_error() {
 
 #[tokio::test]
 async fn past_its_timeout_the_job_goes_on() {
-    let harness = Harness::with(|settings| settings.sync_timeout = Duration::from_millis(100)).await;
+    let harness =
+        Harness::builder().settings(|settings| settings.sync_timeout = Duration::from_millis(100)).start().await;
     let answer = harness.post("/enhance", Some(png(20, 10)), &[]).await;
     assert_eq!(answer.status(), 202);
     assert!(answer.headers().contains_key("location"));
     assert_eq!(answer.json::<Value>().await.unwrap()["status"], "queued");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    harness.claim().await;
+    let (job, lease) = harness.claim().await;
+    harness.succeed(&lease, b"png").await;
+    assert_eq!(harness.json(&format!("/jobs/{}", job.id)).await["status"], "succeeded");
 }
 
 #[tokio::test]
 async fn a_closed_connection_cancels_the_job() {
     let harness = Harness::new().await;
-    let call = harness.post("/enhance", Some(png(20, 10)), &[]);
-    let gone = tokio::time::timeout(Duration::from_millis(500), call).await;
-    assert!(gone.is_err(), "nobody worked on it, so there was no answer");
-    let mut stats = harness.store.stats().await.unwrap();
-    for _ in 0..50 {
-        if stats.queued == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        stats = harness.store.stats().await.unwrap();
-    }
-    assert_eq!((stats.queued, stats.requests_today), (0, 0));
+    let queued = async |jobs| harness.store.stats().await.unwrap().queued == jobs;
+    let request = harness.http.post(harness.url("/enhance")).multipart(form(&[("a.png", png(20, 10))]));
+    let call = tokio::spawn(request.send());
+    until("the job is queued", async || queued(1).await).await;
+    assert!(!call.is_finished(), "nobody works on the job, so there is no answer");
+    call.abort();
+    until("the job is canceled", async || queued(0).await).await;
+    assert_eq!(harness.used().await, 0);
 }
 
 #[tokio::test]

@@ -1,32 +1,11 @@
-//! Server-Sent Events: the state first, then each change, then the end.
+//! Server-Sent Events: the present state first, then each change, then the end.
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use reqwest::Response;
-use serde_json::Value;
 
 use crate::harness::Harness;
-
-/// The events of a stream that has ended: (id, job).
-async fn all(response: Response) -> Vec<(String, Value)> {
-    parse(&response.text().await.unwrap())
-}
-
-fn parse(text: &str) -> Vec<(String, Value)> {
-    let events = text.split("\n\n").filter(|event| event.contains("data:"));
-    let field = |event: &str, name: &str| {
-        let line =
-            event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {event}"));
-        line.trim().to_owned()
-    };
-    events
-        .map(|event| {
-            assert_eq!(field(event, "event:"), "job");
-            (field(event, "id:"), serde_json::from_str(&field(event, "data:")).unwrap())
-        })
-        .collect()
-}
+use crate::sse::Events;
 
 #[tokio::test]
 async fn a_job_is_followed_to_its_end() {
@@ -34,42 +13,46 @@ async fn a_job_is_followed_to_its_end() {
     let job = harness.submit().await;
     let path = format!("/jobs/{}/events", job["id"].as_str().unwrap());
     assert!(job["urls"]["events"].as_str().unwrap().ends_with(&path));
-    let response = harness.get(&path).await;
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let following = tokio::spawn(all(response));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let (_, lease) = harness.claim().await;
     let began = Instant::now();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    for step in 1..=50 {
-        harness.store.progress(&lease, f64::from(step) / 100.0).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut stream = harness.events(&path).await;
+    let mut events = vec![stream.next().await.unwrap()];
+    let (_, lease) = harness.claim().await;
+    // Progress is reported without a pause until the client has received some of it.
+    let mut changes = 0_u32;
+    while events.len() < 5 {
+        let progress = 1.0 - 1.0 / f64::from(changes + 2);
+        tokio::select! {
+            event = stream.next() => events.push(event.unwrap()),
+            reported = harness.store.progress(&lease, progress) => {
+                reported.unwrap();
+                changes += 1;
+            }
+        }
     }
     harness.succeed(&lease, b"png").await;
-    let events = tokio::time::timeout(Duration::from_secs(5), following).await.expect("the stream ends").unwrap();
+    events.extend(stream.rest().await);
 
-    let states: Vec<_> = events.iter().map(|(_, job)| job["status"].as_str().unwrap()).collect();
+    assert!(events.iter().all(|event| event.name == "job" && event.id.is_some()));
+    let states: Vec<_> = events.iter().map(|event| event.data["status"].as_str().unwrap()).collect();
     assert_eq!((states[0], *states.last().unwrap()), ("queued", "succeeded"));
-    assert!(states.iter().filter(|state| **state == "succeeded").count() == 1, "{states:?}");
-    // 50 changes are told as a few: four a second, and the first and the last state.
+    assert_eq!(states.iter().filter(|state| **state == "succeeded").count(), 1, "{states:?}");
+    // At most four changes a second are sent, and besides them the first state and the end.
     let most = 3 + began.elapsed().as_millis() as usize / 250;
-    assert!((3..=most).contains(&events.len()) && events.len() < 40, "{most} {states:?}");
-    assert_eq!(
-        events.last().unwrap().1,
-        harness.get(&path.replace("/events", "")).await.json::<Value>().await.unwrap()
-    );
+    assert!(events.len() <= most && events.len() < changes as usize, "{changes} changes, {most}, {states:?}");
+    assert_eq!(events.last().unwrap().data, harness.json(&path.replace("/events", "")).await);
 
-    // Who has heard the end is told that nothing more comes; who has not hears it now.
-    let heard = &events.last().unwrap().0;
-    let again = harness.http.get(harness.url(&path)).header("last-event-id", heard).send().await.unwrap();
-    assert_eq!(again.status(), 204);
-    let late = harness.http.get(harness.url(&path)).header("last-event-id", &events[0].0).send().await.unwrap();
-    assert_eq!(all(late).await.len(), 1);
+    // A client that has received the end is told that nothing more comes, and another one receives it now.
+    let resume = async |id: &Option<String>| {
+        let request = harness.http.get(harness.url(&path)).header("last-event-id", id.as_ref().unwrap());
+        request.send().await.unwrap()
+    };
+    assert_eq!(resume(&events.last().unwrap().id).await.status(), 204);
+    assert_eq!(Events::new(resume(&events[0].id).await).rest().await.len(), 1);
     assert_eq!(harness.get("/jobs/6f2f0f5e-3f43-4a8f-9a43-0a8f0c1d2e3f/events").await.status(), 404);
 }
 
 #[tokio::test]
-async fn fifty_streams_and_fifty_waits_hear_of_the_end_at_once() {
+async fn fifty_streams_and_fifty_waits_end_with_the_job() {
     let harness = Harness::new().await;
     let job = harness.submit().await;
     let id = job["id"].as_str().unwrap().to_owned();
@@ -87,7 +70,7 @@ async fn fifty_streams_and_fifty_waits_hear_of_the_end_at_once() {
             Instant::now()
         }));
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    harness.until_subscribed(100).await;
     assert!(waiting.iter().all(|waiter| !waiter.is_finished()));
     harness.http.delete(harness.url(&format!("/jobs/{id}"))).send().await.unwrap();
     let ended = Instant::now();

@@ -1,22 +1,18 @@
-//! What is left of a job when its result's time, and then its own, is over.
+//! What is left of a job when its result has expired, and when its record has.
 
 use std::time::Duration;
 
 use remaster_shared::clock::ManualClock;
 use remaster_store::Policy;
-use serde_json::Value;
 
-use crate::harness::{Harness, png, problem};
+use crate::fixtures::png;
+use crate::harness::{Harness, problem};
 
 #[tokio::test]
-async fn a_result_goes_first_and_the_record_a_day_later() {
+async fn a_result_expires_first_and_the_record_a_day_later() {
     let clock = ManualClock::at("2026-03-01T12:00:00Z".parse().unwrap());
-    let harness = Harness::at(clock.clone(), |_| ()).await;
-    let form = ["a.png", "b.png"].iter().fold(reqwest::multipart::Form::new(), |form, name| {
-        form.part("file", reqwest::multipart::Part::bytes(png(10, 10)).file_name(*name))
-    });
-    let batch: Value =
-        harness.http.post(harness.url("/batches")).multipart(form).send().await.unwrap().json().await.unwrap();
+    let harness = Harness::builder().clock(clock.clone()).start().await;
+    let batch = harness.submit_batch(&[("a.png", png(10, 10)), ("b.png", png(10, 10))]).await;
     let batch = format!("/batches/{}", batch["id"].as_str().unwrap());
     let (first, lease) = harness.claim().await;
     harness.succeed(&lease, b"first").await;
@@ -25,8 +21,8 @@ async fn a_result_goes_first_and_the_record_a_day_later() {
     harness.succeed(&lease, b"second").await;
     let (first, second) = (format!("/jobs/{}", first.id), format!("/jobs/{}", second.id));
     let zip = format!("{batch}/results.zip");
-    let shown: Value = harness.get(&batch).await.json().await.unwrap();
-    // When the first of them goes.
+    let shown = harness.json(&batch).await;
+    // A batch expires when the first of its results does.
     assert_eq!(
         (&shown["expires_at"], harness.get(&zip).await.status().as_u16()),
         (&"2026-03-02T12:00:00Z".into(), 200)
@@ -36,13 +32,13 @@ async fn a_result_goes_first_and_the_record_a_day_later() {
     harness.store.reap().await.unwrap();
     let gone = problem(harness.get(&format!("{first}/result")).await).await;
     assert_eq!((gone["status"].as_u64(), &gone["code"]), (Some(410), &"result_expired".into()));
-    let job: Value = harness.get(&first).await.json().await.unwrap();
+    let job = harness.json(&first).await;
     assert_eq!((&job["status"], job.get("result")), (&"expired".into(), None));
     assert_eq!(harness.get(&format!("{second}/result")).await.bytes().await.unwrap(), "second");
-    // Without the first it would be another ZIP than was promised.
+    // A ZIP without the first picture would look complete, so there is none.
     let gone = problem(harness.get(&zip).await).await;
     assert_eq!((gone["status"].as_u64(), &gone["code"]), (Some(410), &"result_expired".into()));
-    let shown: Value = harness.get(&batch).await.json().await.unwrap();
+    let shown = harness.json(&batch).await;
     assert_eq!((&shown["status"], &shown["counts"]["succeeded"]), (&"finished".into(), &2.into()));
 
     clock.advance(Policy::default().record_ttl + Duration::from_secs(3600));

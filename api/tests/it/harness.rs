@@ -1,11 +1,9 @@
-//! A server on a port of its own, and pictures to send to it.
+//! A server on a port of its own.
 
-use std::io::Cursor;
-use std::net::SocketAddr;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use image::{DynamicImage, ImageFormat, RgbImage};
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
 use remaster_blobs::Blobs;
@@ -13,63 +11,57 @@ use remaster_pictures::header::PixelLimits;
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::{SharedClock, SystemClock};
-use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
-use remaster_store::{Claim, Lease, Outcome, Policy, SharedStore, Store};
+use remaster_store::{Claim, Lease, Outcome, Policy, SharedStore};
 use remaster_store_sqlite::SqliteStore;
 use remaster_webhooks::sign::Signer;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub fn model(id: &str, installed: bool) -> ModelInfo {
-    ModelInfo {
-        id: id.into(),
-        kind: "upscaler".into(),
-        architecture: "rrdbnet".into(),
-        scale: Some(4),
-        licence: "BSD-3-Clause".into(),
-        licence_note: None,
-        installed,
-    }
-}
+use crate::counting_store::CountingStore;
+use crate::fixtures::{form, model, png, worker};
+use crate::sse::Events;
 
-/// A worker named `w` with `models` says so.
-pub async fn announce(store: &dyn Store, models: Vec<ModelInfo>) {
-    let worker = Announcement {
-        name: "w".into(),
-        version: "0".into(),
-        device: "cpu".into(),
-        models,
-        jobs: 2,
-        in_flight: 1,
-        stopping: false,
-    };
-    store.announce(&worker).await.unwrap();
-}
+/// The longest that a test waits for something that has to happen.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// The longest that a request may take, with the time that the service holds it.
+const MAX_REQUEST: Duration = Duration::from_secs(60);
+/// How often a condition is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The running service, with its store and its object storage.
 pub struct Harness {
     pub store: SharedStore,
+    pub counts: Arc<CountingStore>,
     pub blobs: Blobs,
     pub base: String,
     pub http: Client,
     folder: tempfile::TempDir,
 }
 
-impl Harness {
-    pub async fn new() -> Self {
-        Self::with(|_| ()).await
+/// What a test can choose about the service.
+pub struct Builder {
+    clock: SharedClock,
+    settings: Box<dyn FnOnce(&mut ApiSettings) + Send>,
+}
+
+impl Builder {
+    /// The clock of the store, instead of the system's.
+    pub fn clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
     }
 
-    pub async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
-        Self::at(Arc::new(SystemClock), change).await
+    /// Changes to the settings.
+    pub fn settings(self, change: impl FnOnce(&mut ApiSettings) + Send + 'static) -> Self {
+        Self { settings: Box::new(change), ..self }
     }
 
-    /// By a clock of the test's own.
-    pub async fn at(clock: SharedClock, change: impl FnOnce(&mut ApiSettings)) -> Self {
+    /// Starts the service with one worker that has one of the two known models.
+    pub async fn start(self) -> Harness {
         remaster_shared::tls::choose();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
@@ -90,16 +82,16 @@ impl Harness {
                 public_keys: Signer::from_seed([7; 32]).public_keys(),
             },
         };
-        change(&mut settings);
+        (self.settings)(&mut settings);
         let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };
-        let store: SharedStore = Arc::new(SqliteStore::open(&folder.path().join("data"), policy, clock).unwrap());
+        let store: SharedStore = Arc::new(SqliteStore::open(&folder.path().join("data"), policy, self.clock).unwrap());
+        let counts = Arc::new(CountingStore::new(store.clone()));
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
         let known = vec![model("realesrgan-x4plus", false), model("absent", false)];
-        announce(&*store, vec![model("realesrgan-x4plus", true)]).await;
         let api = Api {
-            store: store.clone(),
+            store: counts.clone(),
             blobs: blobs.clone(),
-            fleet: FleetView::new(store.clone(), store.clone(), known),
+            fleet: FleetView::new(counts.clone(), counts.clone(), known),
             settings,
             stopping: CancellationToken::new(),
             uploads: Semaphore::new(Api::UPLOADS),
@@ -107,9 +99,22 @@ impl Harness {
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address: SocketAddr = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router(Arc::new(api)), std::future::pending()));
-        Self { store, blobs, base: format!("http://{address}"), http: Client::new(), folder }
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serve(listener, router(Arc::new(api)), pending()));
+        let http = Client::builder().timeout(MAX_REQUEST).build().unwrap();
+        let harness = Harness { store, counts, blobs, base, http, folder };
+        harness.announce(vec![model("realesrgan-x4plus", true)]).await;
+        harness
+    }
+}
+
+impl Harness {
+    pub fn builder() -> Builder {
+        Builder { clock: Arc::new(SystemClock), settings: Box::new(|_| ()) }
+    }
+
+    pub async fn new() -> Self {
+        Self::builder().start().await
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -120,32 +125,65 @@ impl Harness {
         self.http.get(self.url(path)).send().await.unwrap()
     }
 
-    /// Posts a multipart form with `file` and fields.
-    pub async fn post(&self, path: &str, file: Option<Vec<u8>>, fields: &[(&str, &str)]) -> Response {
-        let mut form = Form::new();
-        for (name, value) in fields {
-            form = form.text(name.to_string(), value.to_string());
-        }
-        if let Some(bytes) = file {
-            form = form.part("file", Part::bytes(bytes).file_name("a photo.jpg"));
-        }
+    /// The JSON at `path`.
+    pub async fn json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    /// The events at `path`.
+    pub async fn events(&self, path: &str) -> Events {
+        Events::new(self.get(path).await)
+    }
+
+    pub async fn post_form(&self, path: &str, form: Form) -> Response {
         self.http.post(self.url(path)).multipart(form).send().await.unwrap()
     }
 
+    /// Posts a form with `file`, if there is one, and fields.
+    pub async fn post(&self, path: &str, file: Option<Vec<u8>>, fields: &[(&str, &str)]) -> Response {
+        let files: Vec<_> = file.into_iter().map(|bytes| ("a photo.jpg", bytes)).collect();
+        let add = |form: Form, (name, value): &(&str, &str)| form.text((*name).to_owned(), (*value).to_owned());
+        self.post_form(path, fields.iter().fold(form(&files), add)).await
+    }
+
+    /// Submits a small picture.
     pub async fn submit(&self) -> Value {
         let response = self.post("/jobs", Some(png(20, 10)), &[]).await;
         assert_eq!(response.status(), 202);
         response.json().await.unwrap()
     }
 
+    /// Submits a batch.
+    pub async fn submit_batch(&self, files: &[(&str, Vec<u8>)]) -> Value {
+        let response = self.post_form("/batches", form(files)).await;
+        assert_eq!(response.status(), 202);
+        let location = response.headers()["location"].to_str().unwrap().to_owned();
+        let batch: Value = response.json().await.unwrap();
+        assert_eq!(batch["urls"]["self"], location);
+        batch
+    }
+
+    /// How many units the caller has used.
+    pub async fn used(&self) -> u64 {
+        self.json("/quota").await["used"].as_u64().unwrap()
+    }
+
+    /// Announces the one worker with these models.
+    pub async fn announce(&self, models: Vec<ModelInfo>) {
+        self.store.announce(&worker(models)).await.unwrap();
+    }
+
     /// Takes the next job as a worker would.
     pub async fn claim(&self) -> (JobRecord, Lease) {
-        loop {
-            match self.store.claim("test").await.unwrap() {
-                Claim::Job(job, lease) => return (*job, lease),
-                Claim::Nothing { .. } => self.store.wait_for_work(Duration::from_secs(1)).await,
+        let claim = async {
+            loop {
+                match self.store.claim("test").await.unwrap() {
+                    Claim::Job(job, lease) => return (*job, lease),
+                    Claim::Nothing { .. } => self.store.wait_for_work(Duration::from_secs(1)).await,
+                }
             }
-        }
+        };
+        tokio::time::timeout(MAX_WAIT, claim).await.expect("there is a job to claim")
     }
 
     /// Settles a claimed job with `content` as its picture.
@@ -163,7 +201,7 @@ impl Harness {
         self.store.finish(lease, Outcome::Succeeded(result)).await.unwrap();
     }
 
-    /// Objects in the storage and files in the spool.
+    /// How many inputs the storage has, and how many files the spool folder.
     pub fn files(&self) -> (usize, usize) {
         let count = |name: &str| {
             let folder = self.folder.path().join(name);
@@ -171,20 +209,29 @@ impl Harness {
         };
         (count("blobs/inputs"), count("spool"))
     }
+
+    /// Returns once the storage has `inputs` inputs and the spool folder is empty.
+    pub async fn until_files(&self, inputs: usize) {
+        until("the files are there or gone", async || self.files() == (inputs, 0)).await;
+    }
+
+    /// Returns once jobs and batches have been subscribed to `count` times, by requests that are held and by event streams.
+    pub async fn until_subscribed(&self, count: usize) {
+        until("the subscriptions are there", async || self.counts.subscriptions() >= count).await;
+    }
 }
 
-pub fn png(width: u32, height: u32) -> Vec<u8> {
-    encoded(width, height, ImageFormat::Png)
+/// Returns once `condition` holds, and panics if it does not within a few seconds.
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let poll = async {
+        while !condition().await {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(MAX_WAIT, poll).await.unwrap_or_else(|_| panic!("{what}: not within {MAX_WAIT:?}"));
 }
 
-pub fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
-    let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8]));
-    let mut out = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(image).write_to(&mut out, format).unwrap();
-    out.into_inner()
-}
-
-/// The body of an error, after checking that it is one and what every error has.
+/// The body of an error, after checking that it is one and has what every error has.
 pub async fn problem(response: Response) -> Value {
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();

@@ -6,7 +6,8 @@ use remaster_shared::error::{ErrorCode, JobError};
 use remaster_store::Outcome;
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, png, problem};
+use crate::fixtures::{form, png};
+use crate::harness::{Harness, problem};
 
 fn path(job: &Value) -> String {
     format!("/jobs/{}", job["id"].as_str().unwrap())
@@ -46,7 +47,7 @@ async fn from_submit_to_result() {
     let (_, lease) = harness.claim().await;
     let content: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
     harness.succeed(&lease, &content).await;
-    let done: Value = harness.get(&path(&job)).await.json().await.unwrap();
+    let done = harness.json(&path(&job)).await;
     assert_eq!((&done["status"], &done["progress"], done.get("queue")), (&json!("succeeded"), &json!(1.0), None));
     let result = &done["result"];
     assert_eq!((&result["width"], &result["bytes"]), (&json!(40), &json!(100_000)));
@@ -107,7 +108,7 @@ async fn the_raw_body_takes_options_in_the_query() {
 }
 
 #[tokio::test]
-async fn an_etag_spares_the_body_and_a_wait_ends_with_a_change() {
+async fn an_unchanged_job_is_not_sent_again_and_a_wait_ends_with_a_change() {
     let harness = Harness::new().await;
     let job = harness.submit().await;
     let first = harness.get(&path(&job)).await;
@@ -122,8 +123,9 @@ async fn an_etag_spares_the_body_and_a_wait_ends_with_a_change() {
 
     let wait = format!("{}?wait=30", path(&job));
     let began = Instant::now();
+    let subscriptions = harness.counts.subscriptions();
     let (waited, _) = tokio::join!(harness.get(&wait), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        harness.until_subscribed(subscriptions + 1).await;
         harness.claim().await
     });
     let waited: Value = waited.json().await.unwrap();
@@ -154,7 +156,7 @@ async fn prefer_wait_holds_the_submit_until_the_end() {
 }
 
 #[tokio::test]
-async fn cancel_refunds_what_has_not_begun() {
+async fn a_job_that_has_not_started_is_refunded_when_it_is_canceled() {
     let harness = Harness::new().await;
     let first = harness.submit().await;
     let second = harness.submit().await;
@@ -169,8 +171,7 @@ async fn cancel_refunds_what_has_not_begun() {
     harness.store.finish(&lease, Outcome::Canceled).await.unwrap();
     let result = harness.get(&format!("{}/result", path(&first))).await;
     assert_eq!(problem(result).await["code"], "canceled");
-    let quota: Value = harness.get("/quota").await.json().await.unwrap();
-    assert_eq!(quota["used"], 1);
+    assert_eq!(harness.used().await, 1);
 }
 
 #[tokio::test]
@@ -180,7 +181,7 @@ async fn a_failed_job_says_why_and_nothing_internal() {
     let (_, lease) = harness.claim().await;
     let error = JobError::new(ErrorCode::ImageCorrupt, "The image cannot be decoded: bad data.");
     harness.store.finish(&lease, Outcome::Failed(error)).await.unwrap();
-    let failed: Value = harness.get(&path(&job)).await.json().await.unwrap();
+    let failed = harness.json(&path(&job)).await;
     assert_eq!(failed["error"], json!({"code": "image_corrupt", "message": "The image cannot be decoded: bad data."}));
     let result = harness.get(&format!("{}/result", path(&job))).await;
     assert_eq!(problem(result).await["code"], "not_finished");
@@ -188,10 +189,12 @@ async fn a_failed_job_says_why_and_nothing_internal() {
 
 #[tokio::test]
 async fn links_follow_the_public_url_or_the_host() {
-    let harness = Harness::with(|settings| {
-        settings.public_url = Some(remaster_shared::job::UrlBase::new("https://photos.example.org/remaster/"));
-    })
-    .await;
+    let harness = Harness::builder()
+        .settings(|settings| {
+            settings.public_url = Some(remaster_shared::job::UrlBase::new("https://photos.example.org/remaster/"));
+        })
+        .start()
+        .await;
     let job = harness.submit().await;
     let expected = format!("https://photos.example.org/remaster{}", path(&job));
     assert_eq!(job["urls"]["self"], expected);
@@ -203,9 +206,7 @@ async fn a_repeated_key_is_one_job_and_one_unit() {
     let send = |file: Vec<u8>, key: &'static str, scale: &'static str| {
         let harness = harness.clone();
         tokio::spawn(async move {
-            let form = reqwest::multipart::Form::new()
-                .text("scale", scale)
-                .part("file", reqwest::multipart::Part::bytes(file).file_name("a.png"));
+            let form = form(&[("a.png", file)]).text("scale", scale);
             let url = harness.url("/jobs");
             harness.http.post(url).header("idempotency-key", key).multipart(form).send().await.unwrap()
         })
@@ -219,11 +220,10 @@ async fn a_repeated_key_is_one_job_and_one_unit() {
         ids.insert(answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
     }
     assert_eq!((ids.len(), replayed), (1, 19));
-    assert_eq!(harness.files(), (1, 0), "the pictures of the others are gone");
-    let used = harness.get("/quota").await.json::<Value>().await.unwrap()["used"].as_u64();
-    assert_eq!(used, Some(1));
+    assert_eq!(harness.files(), (1, 0), "the pictures of the repeated requests are deleted");
+    assert_eq!(harness.used().await, 1);
 
-    // The same key, bare; then for something else.
+    // Without quotes it is the same key. For another file or another option it is refused.
     assert_eq!(send(png(20, 10), "one", "2").await.unwrap().status(), 202);
     for (file, scale) in [(png(21, 10), "2"), (png(20, 10), "4")] {
         let refused = send(file, "one", scale).await.unwrap();

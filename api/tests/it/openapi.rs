@@ -1,6 +1,6 @@
-//! The OpenAPI document is a snapshot: a change of the API is seen in review.
+//! The OpenAPI document is kept as a snapshot, so that a change of the API is seen in review.
 //!
-//! `UPDATE=1 cargo test -p remaster-api openapi` writes it anew.
+//! `UPDATE=1 cargo test -p remaster-api openapi` writes the snapshot.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ fn the_snapshot_is_the_document() {
         std::fs::write(&path, &document).unwrap();
     }
     let snapshot = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(snapshot == document, "docs/openapi.json is not what the API serves; UPDATE=1 writes it anew");
+    assert!(snapshot == document, "docs/openapi.json is not what the API serves; UPDATE=1 writes the snapshot");
 }
 
 #[tokio::test]
-async fn it_is_served_and_its_page_asks_nothing_from_outside() {
+async fn the_document_is_served_and_its_page_loads_nothing_from_outside() {
     let harness = Harness::new().await;
-    let served: serde_json::Value = harness.get("/openapi.json").await.json().await.unwrap();
+    let served: serde_json::Value = harness.json("/openapi.json").await;
     assert_eq!(served, serde_json::to_value(remaster_api::document()).unwrap());
     assert_eq!(served["openapi"], "3.1.0");
     let page = harness.get("/docs/").await;

@@ -1,11 +1,12 @@
-//! The daily quota under a crowd, and its headers.
+//! The daily quota under concurrent submits, its headers, and who is charged.
 
 use serde_json::Value;
 
-use crate::harness::{Harness, png, problem};
+use crate::fixtures::png;
+use crate::harness::{Harness, problem};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_at_once_against_a_limit_of_a_hundred() {
+async fn a_thousand_concurrent_submits_with_a_limit_of_a_hundred() {
     let harness = std::sync::Arc::new(Harness::new().await);
     let picture = png(16, 16);
     let submits = (0..1000).map(|_| {
@@ -35,11 +36,11 @@ async fn a_thousand_at_once_against_a_limit_of_a_hundred() {
     let answers = futures::future::join_all(submits).await;
     let accepted = answers.into_iter().filter(|answer| *answer.as_ref().unwrap()).count();
     assert_eq!(accepted, 100);
-    let quota: Value = harness.get("/quota").await.json().await.unwrap();
+    let quota = harness.json("/quota").await;
     assert_eq!((&quota["used"], &quota["remaining"]), (&100.into(), &0.into()));
-    let stats: Value = harness.get("/stats").await.json().await.unwrap();
+    let stats = harness.json("/stats").await;
     assert_eq!((&stats["total_requests_today"], &stats["queue_depth"]), (&100.into(), &100.into()));
-    // Of the refused uploads nothing is left.
+    // The refused uploads left no files.
     assert_eq!(harness.files(), (100, 0));
 }
 
@@ -54,22 +55,23 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     for (header, value) in [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")] {
         assert_eq!(used(&untrusting, header, value).await, 1, "a spoofed {header} changes nothing");
     }
-    let trusting = Harness::with(|settings| settings.trusted_proxies = "loopback".parse().unwrap()).await;
+    let trusting =
+        Harness::builder().settings(|settings| settings.trusted_proxies = "loopback".parse().unwrap()).start().await;
     trusting.submit().await;
     assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7").await, 0);
     assert_eq!(used(&trusting, "x-forwarded-for", "203.0.113.7, 127.0.0.1").await, 0);
     assert_eq!(used(&trusting, "x-forwarded-for", "127.0.0.1").await, 1);
-    // What is no text hides nothing that was added to its line.
+    // A line that is not valid UTF-8 does not hide the address that was appended to it.
     let line = reqwest::header::HeaderValue::from_bytes(b"\xff, 203.0.113.7").unwrap();
     let request = trusting.http.get(trusting.url("/quota")).header("x-forwarded-for", "198.51.100.1");
     let answer = request.header("x-forwarded-for", line).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()["used"], 0);
 }
 
-/// A body that is no picture tells by its error whether it was read.
+/// A body that is not a picture shows by its error whether it was read.
 #[tokio::test]
-async fn who_has_nothing_left_sends_nothing_but_repetitions() {
-    let harness = Harness::with(|settings| settings.daily_limit = 1).await;
+async fn without_quota_only_repeated_requests_are_read() {
+    let harness = Harness::builder().settings(|settings| settings.daily_limit = 1).start().await;
     let send = async |key: &str, body: Vec<u8>| {
         let request = harness.http.post(harness.url("/jobs")).header("content-type", "image/png");
         request.header("idempotency-key", key).body(body).send().await.unwrap()

@@ -1,19 +1,20 @@
-//! What a submit may ask of webhooks. That they arrive is tested with the whole service.
+//! What a submit may ask of webhooks. Their delivery is tested with the whole service.
 
 use remaster_webhooks::sign::Signer;
 use serde_json::Value;
 
-use crate::harness::{Harness, png, problem};
+use crate::fixtures::png;
+use crate::harness::{Harness, problem};
 
 #[tokio::test]
 async fn the_keys_are_published() {
-    let keys: Value = Harness::new().await.get("/webhooks/key").await.json().await.unwrap();
+    let keys = Harness::new().await.json("/webhooks/key").await;
     let expected = Signer::from_seed([7; 32]).public_keys();
     assert_eq!((&keys["key"], &keys["keys"]), (&expected[0].clone().into(), &expected.into()));
 }
 
 #[tokio::test]
-async fn a_webhook_is_checked_when_it_is_asked_for() {
+async fn a_webhook_is_checked_when_the_job_is_submitted() {
     let harness = Harness::new().await;
     const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     type Fields = &'static [(&'static str, &'static str)];
@@ -40,11 +41,11 @@ async fn a_webhook_is_checked_when_it_is_asked_for() {
             assert!(detail.contains(says) && !detail.contains("hunter2"), "{detail}");
         }
     }
-    assert_eq!(harness.get("/quota").await.json::<Value>().await.unwrap()["used"], 0);
+    assert_eq!(harness.used().await, 0);
 }
 
 #[tokio::test]
-async fn a_job_shows_how_its_webhook_stands_and_nothing_of_where_it_goes() {
+async fn a_job_shows_the_state_of_its_webhook_and_not_its_address() {
     let harness = Harness::new().await;
     let fields = [("webhook_url", "https://example.com/hook?token=t0ken")];
     let response = harness.post("/jobs", Some(png(10, 10)), &fields).await;
@@ -55,7 +56,7 @@ async fn a_job_shows_how_its_webhook_stands_and_nothing_of_where_it_goes() {
     assert_eq!((&job["webhook"]["status"], &job["webhook"]["attempts"]), (&"waiting".into(), &0.into()));
     let path = format!("/jobs/{}", job["id"].as_str().unwrap());
     harness.http.delete(harness.url(&path)).send().await.unwrap();
-    let job: Value = harness.get(&path).await.json().await.unwrap();
+    let job = harness.json(&path).await;
     assert_eq!(job["webhook"]["status"], "pending");
     assert!(job["webhook"]["next_attempt_at"].is_string());
 }

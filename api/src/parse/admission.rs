@@ -1,0 +1,25 @@
+//! Whether the body of a submit is read at all.
+
+use remaster_shared::idempotency::IdempotencyKey;
+use remaster_shared::quota::Quota;
+
+use super::client::Client;
+use crate::problem::{ApiResult, Problem};
+use crate::state::Api;
+
+/// Refuses a client that has used up its day before its upload is read, and gives the quota that is left. `None` is a
+/// repeated request, which is read in any case because it costs nothing.
+///
+/// The charge itself is checked again by the store, in the same step as the enqueue.
+///
+/// # Errors
+/// 429 `quota_exceeded`, or 503 when the store does not answer.
+pub async fn admit(api: &Api, client: Client, key: Option<&IdempotencyKey>) -> ApiResult<Option<Quota>> {
+    if let Some(key) = key
+        && api.store.knows(client.0, key).await?
+    {
+        return Ok(None);
+    }
+    let quota = api.store.quota(client.0).await?;
+    if quota.remaining == 0 { Err(Problem::quota_exceeded(quota)) } else { Ok(Some(quota)) }
+}

@@ -1,0 +1,143 @@
+//! Receiving the files of a batch. Each goes to the object storage as it arrives, so that the spool folder holds no more than
+//! the one that is being received.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use remaster_shared::error::{ErrorCode, JobError};
+use remaster_shared::idempotency::FingerprintBuilder;
+use remaster_shared::job::{InputInfo, JobId};
+use remaster_shared::quota::Quota;
+
+use super::body::{declared_length, media_type, within};
+use super::form::{ENVELOPE, Form, Part};
+use super::idempotency::Fingerprinted;
+use super::options::SubmitOptions;
+use super::spool::{Spool, too_large};
+use crate::inputs::StoredInputs;
+use crate::problem::{ApiResult, Problem};
+use crate::state::Shared;
+
+/// The longest that the upload of a batch may take. It has to be well below the age at which the sweep takes the first files
+/// for orphans.
+const MAX_DURATION: Duration = Duration::from_secs(3600);
+/// Bytes that the form may hold for each file besides its content: the header of the part.
+const PART_HEADER: u64 = 4096;
+
+/// One file of a batch.
+pub struct BatchFile {
+    /// The job that the file becomes.
+    pub job: JobId,
+    /// What the header of the image says; of a refused file, its name and size only.
+    pub info: InputInfo,
+    /// The SHA-256 of its bytes.
+    pub hash: [u8; 32],
+    /// Why the file is refused. The object storage holds nothing of a refused file.
+    pub refused: Option<JobError>,
+}
+
+/// The files of a batch in the order in which they were sent, of which there is at least one.
+pub struct BatchUpload {
+    /// The files, refused ones included.
+    pub files: Vec<BatchFile>,
+    /// The pictures of the files that were not refused.
+    pub inputs: StoredInputs,
+}
+
+impl Fingerprinted for BatchUpload {
+    fn add_to(&self, fingerprint: FingerprintBuilder) -> FingerprintBuilder {
+        self.files.iter().fold(fingerprint, |so_far, file| {
+            so_far.part("name", file.info.filename.as_deref().unwrap_or("").as_bytes()).part("file", &file.hash)
+        })
+    }
+}
+
+/// Receives the files in the body of `request`. Options that are fields of the form are added to `options`. With a `quota`,
+/// reading stops at the first file that it has no unit for.
+///
+/// # Errors
+/// 400 for a form without a file or one that cannot be read, 408 for a slow upload, 413 for too many or too large files, 429
+/// for more files than the quota has units, and 500 or 503 when the files cannot be kept.
+pub async fn receive_batch(
+    api: &Shared,
+    request: Request,
+    options: &mut SubmitOptions,
+    quota: Option<Quota>,
+) -> ApiResult<BatchUpload> {
+    // The semaphore is never closed, so acquiring a permit does not fail.
+    let _permit = api.batches.acquire().await;
+    within(MAX_DURATION, receive(api, request, options, quota)).await
+}
+
+async fn receive(
+    api: &Shared,
+    request: Request,
+    options: &mut SubmitOptions,
+    quota: Option<Quota>,
+) -> ApiResult<BatchUpload> {
+    if media_type(&request) != "multipart/form-data" {
+        let detail = "Send the images as multipart/form-data, each in a part named file.";
+        return Err(Problem::new(ErrorCode::MissingFile, detail));
+    }
+    let max_files = api.settings.max_batch_files;
+    let limit = (api.settings.max_upload_bytes + PART_HEADER).saturating_mul(max_files as u64).saturating_add(ENVELOPE);
+    if declared_length(&request).is_some_and(|length| length > limit) {
+        let detail = format!("The form is larger than {limit} bytes (MAX_BATCH_FILES of MAX_UPLOAD_BYTES each).");
+        return Err(Problem::new(ErrorCode::BatchTooLarge, detail));
+    }
+    let mut form = Form::read(request, limit).await?;
+    let mut batch = BatchUpload { files: Vec::new(), inputs: StoredInputs::new(api) };
+    while let Some(part) = form.next().await? {
+        if !part.is_file() {
+            part.add_to(options).await?;
+            continue;
+        }
+        if batch.files.len() == max_files {
+            return Err(too_many(max_files));
+        }
+        let file = receive_file(api, part, &mut batch.inputs).await?;
+        batch.files.push(file);
+        if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
+            return Err(Problem::quota_exceeded(quota));
+        }
+    }
+    if batch.files.is_empty() {
+        return Err(Problem::new(ErrorCode::MissingFile, "There is no image: no part is named file."));
+    }
+    Ok(batch)
+}
+
+fn too_many(max_files: usize) -> Problem {
+    let detail = format!("There are more than {max_files} files (MAX_BATCH_FILES); nothing was charged.");
+    Problem::new(ErrorCode::BatchTooLarge, detail)
+}
+
+/// Receives one file and stores it if the service takes such a picture. If not, the other files of the batch go on.
+async fn receive_file(api: &Shared, mut part: Part<'_>, inputs: &mut StoredInputs) -> ApiResult<BatchFile> {
+    let (job, filename) = (JobId::random(), part.filename());
+    let mut spool = Spool::new(api).await?;
+    let mut fits = true;
+    while let Some(chunk) = part.chunk().await? {
+        fits = spool.add(&chunk).await?;
+    }
+    let spooled = spool.finish().await?;
+    let (bytes, hash) = (spooled.bytes, spooled.hash);
+    let inspected = match bytes {
+        0 => Err(JobError::new(ErrorCode::ImageCorrupt, "The file is empty.")),
+        _ if !fits => {
+            let Problem { code, detail, .. } = too_large(api.settings.max_upload_bytes);
+            Err(JobError::new(code, detail))
+        }
+        _ => spooled.inspect(filename.clone()).await?,
+    };
+    match inspected {
+        Ok(info) => {
+            inputs.put(job, spooled.file.path()).await?;
+            Ok(BatchFile { job, info, hash, refused: None })
+        }
+        Err(error) => {
+            let info = InputInfo { filename, format: None, width: 0, height: 0, bytes };
+            Ok(BatchFile { job, info, hash, refused: Some(error) })
+        }
+    }
+}

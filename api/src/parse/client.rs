@@ -1,0 +1,34 @@
+//! Who calls: the peer of the socket, or the address that a trusted proxy forwards for.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use remaster_shared::client::ClientKey;
+
+use crate::state::Shared;
+
+/// The caller, known from here on only by the keyed hash that its quota is counted under.
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub ClientKey);
+
+impl FromRequestParts<Shared> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Infallible> {
+        // There is no socket when the router is called directly.
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        // A line that is not valid UTF-8 is kept with replacement characters. If it were dropped, a caller could hide the
+        // address that a proxy appended to it.
+        let lines = |name: &str| -> Vec<_> {
+            parts.headers.get_all(name).into_iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect()
+        };
+        let (forwarded, x_forwarded_for) = (lines("forwarded"), lines("x-forwarded-for"));
+        let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);
+        Ok(Self(api.store.hasher().key(caller)))
+    }
+}

@@ -1,0 +1,18 @@
+//! From a request to typed values: who calls, what is asked for, and the upload.
+//!
+//! Nothing here changes the job store. Uploads are streamed to the spool folder or the object storage, under limits.
+
+pub mod admission;
+pub mod base_url;
+pub mod batch_upload;
+pub mod body;
+pub mod client;
+pub mod form;
+pub mod id;
+pub mod idempotency;
+pub mod option_spec;
+pub mod options;
+pub mod spool;
+pub mod submit_request;
+pub mod upload;
+pub mod wait;

@@ -1,0 +1,45 @@
+//! Choosing the network for a job from what the workers have.
+
+use remaster_shared::catalogue::{AUTO, ModelInfo, resolve};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{EnhanceParams, FaceMode, ModelId, Scale};
+
+use crate::fleet::Fleet;
+use crate::parse::option_spec::MODEL;
+use crate::problem::{ApiResult, Problem};
+use crate::state::Api;
+
+/// The parameters with `auto` replaced by a model that some worker has.
+///
+/// # Errors
+/// 400 `invalid_parameter` when the model does not exist, 503 `model_unavailable` when no worker has it or faces are required
+/// and cannot be restored, and 503 when the store does not answer.
+pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<EnhanceParams> {
+    let fleet = api.fleet.current().await?;
+    if params.faces == FaceMode::Require && !restores_faces(&fleet) {
+        let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
+        return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
+    }
+    let background = params.background && api.settings.use_realesrgan;
+    let model = if background { upscaler(&fleet.models, &params.model, params.scale)? } else { params.model };
+    Ok(EnhanceParams { model, background, ..params })
+}
+
+fn restores_faces(fleet: &Fleet) -> bool {
+    fleet.has_kind("detector") && fleet.has_kind("face_restorer")
+}
+
+fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<ModelId> {
+    if let Some(model) = resolve(models, asked, scale) {
+        return Ok(model);
+    }
+    let is_known =
+        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
+    if is_known {
+        let detail = format!("The model {asked} is on no worker now; GET /models lists what is there.");
+        Err(Problem::new(ErrorCode::ModelUnavailable, detail))
+    } else {
+        let accepts = "auto or the id of an upscaler (GET /models lists them)";
+        Err(Problem::parameter(MODEL.name, asked.as_str(), accepts))
+    }
+}
