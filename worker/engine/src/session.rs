@@ -19,8 +19,9 @@ use crate::error::{Cause, EngineError};
 use crate::port::{Output, Tensor};
 use crate::precision::Precision;
 
-/// Sessions kept per device: a job may need a detector, an upscaler, a face restorer and a face parser. Weights take tens
-/// of megabytes, those of a face restorer hundreds; besides them a session holds the activations of its largest run.
+/// Sessions kept per device: a job may need a detector, an upscaler, a face restorer and a face parser. Weights take
+/// tens of megabytes, those of a face restorer hundreds; besides them a session holds the activations of its largest
+/// run.
 const MAX_SESSIONS: usize = 4;
 
 /// One device, with the ONNX Runtime execution provider that drives it.
@@ -178,7 +179,8 @@ impl Sessions {
 
     fn builder(&self) -> Result<SessionBuilder, ort::Error> {
         let mut builder = Session::builder(&self.environment)?
-            // Below the highest level, ONNX Runtime does not use its blocked convolution kernels; the CPU is 40 % slower.
+            // Below the highest level, ONNX Runtime does not use its blocked convolution kernels; the CPU is 40 %
+            // slower.
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_execution_providers(self.slot.providers())?
             // A memory pattern is kept per input size and rarely used again, because tiles differ in size.

@@ -73,8 +73,8 @@ impl Similarity {
         Self { a, b, tx: b * ty - a * tx, ty: -b * tx - a * ty }
     }
 
-    /// The same transform, for a picture enlarged `scale` times. The edges of pixels coincide in both pictures, not their
-    /// centres, so pixel x of the enlarged one is at (x - (`scale` - 1) / 2) / `scale` of the smaller one.
+    /// The same transform, for a picture enlarged `scale` times. The edges of pixels coincide in both pictures, not
+    /// their centres, so pixel x of the enlarged one is at (x - (`scale` - 1) / 2) / `scale` of the smaller one.
     pub fn from_enlarged(&self, scale: usize) -> Self {
         let scale = scale as f64;
         let offset = (scale - 1.0) / 2.0;

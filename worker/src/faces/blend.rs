@@ -17,8 +17,8 @@ pub(super) struct RestoredFace<'a> {
     pub segmentation: Option<&'a SegmentationMask>,
 }
 
-/// Composites `face` over `picture` with bilinear interpolation, at the opacity that `masks` gives. The faces of a picture
-/// have to come in the order of their index.
+/// Composites `face` over `picture` with bilinear interpolation, at the opacity that `masks` gives. The faces of a
+/// picture have to come in the order of their index.
 pub(super) fn blend(picture: &mut Picture, masks: &BlendMasks, face: &RestoredFace<'_>) {
     let align = masks.align(face.index);
     picture.composite(masks.window(face.index), |x, y| {

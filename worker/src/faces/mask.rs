@@ -1,9 +1,10 @@
 //! The blend masks of a picture's faces: how much of each pixel comes from which restored face.
 //!
 //! A face's mask is its aligned square, feathered: 0 at the edge of the square, 1 a tenth of its side further in. The
-//! feather so grows with the face, and no step is visible. Where squares overlap, pixels are divided among the faces by
-//! their distance to each face's centre in units of that face's size, with a soft border. Together the faces cover what the
-//! strongest of their masks covers, so the result depends on no order and no gap opens between faces.
+//! feather grows with the face, so that no step is visible at any size. Where squares overlap, pixels are divided among
+//! the faces by their distance to each face's centre in units of that face's size, with a soft border. Together the
+//! faces cover what the strongest of their masks covers, so no gap opens between them, and the result does not depend
+//! on their order.
 
 use super::align::{FACE_SIZE, LANDMARK_TEMPLATE, Similarity};
 use crate::picture::{Picture, Window};
@@ -11,7 +12,8 @@ use crate::picture::{Picture, Window};
 /// The width of the feather in pixels of the aligned face. facexlib erodes by half of it and blurs by the other half.
 const FEATHER: f64 = FACE_SIZE as f64 / 10.0;
 
-/// The distance to a face's centre, in pixels of the aligned face, at which its weight against other faces falls to 1 / e.
+/// The distance to a face's centre, in pixels of the aligned face, at which its weight against other faces falls to
+/// 1/e.
 const WEIGHT_RADIUS: f64 = FACE_SIZE as f64 / 8.0;
 
 /// The masks of all faces of one picture.
@@ -56,21 +58,22 @@ impl BlendMasks {
         self.faces[face].align
     }
 
-    /// The opacity of the face at (`x`, `y`) of the picture, 0..=1, when the faces are laid over the picture one after the
-    /// other in the order of their index. Each face then has the share of the pixel that [`BlendMasks::share`] gives.
+    /// The opacity of the face at (`x`, `y`) of the picture, 0..=1, when the faces are laid over the picture one after
+    /// the other in the order of their index. Each face then has the share of the pixel that [`BlendMasks::share`]
+    /// gives.
     pub(super) fn opacity(&self, face: usize, x: usize, y: usize) -> f64 {
         let own = self.share(face, x, y);
         if own <= 0.0 || self.faces[face].later_neighbours.is_empty() {
             return own;
         }
         let later: f64 = self.faces[face].later_neighbours.iter().map(|later| self.share(*later, x, y)).sum();
-        // Later faces will cover a part of this one, which is made up for here. The opacity is 1 where they leave nothing
-        // but this face's share.
+        // Later faces will cover a part of this one, which is made up for here. The opacity is 1 where they leave
+        // nothing but this face's share.
         (own / (1.0 - later).max(own)).min(1.0)
     }
 
-    /// The share of the finished pixel that comes from the face, 0..=1. The shares of all faces together are at most the
-    /// strength.
+    /// The share of the finished pixel that comes from the face, 0..=1. The shares of all faces together are at most
+    /// the strength.
     fn share(&self, face: usize, x: usize, y: usize) -> f64 {
         let Contribution { mask, weight } = self.contribution(face, x, y);
         if mask == 0.0 || self.faces[face].neighbours.is_empty() {

@@ -5,8 +5,8 @@ use super::face::{BoundingBox, Face};
 /// Two boxes of more intersection over union than this are one face.
 const NMS_IOU_THRESHOLD: f64 = 0.3;
 
-/// So are two boxes whose intersection is more than this share of the smaller one: the smaller one is a part of the face,
-/// found at a larger scale.
+/// So are two boxes whose intersection is more than this share of the smaller one: the smaller one is a part of the
+/// face, found at a larger scale.
 const CONTAINMENT_THRESHOLD: f64 = 0.7;
 
 /// The landmarks of boxes with more intersection over union than this are averaged.

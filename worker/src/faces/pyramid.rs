@@ -1,17 +1,17 @@
 //! The image pyramid in which faces are searched, and the tiles of each level.
 //!
-//! The detector finds faces of about 10 to 300 pixels. The picture is searched at its own size, at every half of the size
-//! before until its longer side is at most [`LAST_LEVEL`], and at double size unless it is large. A level leaves faces
-//! larger than [`MAX_FACE_SIDE`] to the next one, which shows them at half the size; the last one takes all. Tiles overlap
-//! by more than such a face, so each face is whole in one of them, and memory is bounded by the tile.
+//! The detector finds faces of about 10 to 300 pixels. The picture is searched at its own size, at every half of the
+//! size before until its longer side is at most [`LAST_LEVEL`], and at double size unless it is large. A level leaves
+//! faces larger than [`MAX_FACE_SIDE`] to the next one, which shows them at half the size; the last one takes all.
+//! Tiles overlap by more than such a face, so each face is whole in one of them, and memory is bounded by the tile.
 
 use crate::picture::Window;
 
 /// The longer side of the last level is at most this, in pixels.
 const LAST_LEVEL: usize = 320;
 
-/// Pictures of up to so many pixels are also searched at double size. Faces of less than 20 pixels gain most: of the faces
-/// of 25 pixels in scikit-image's subset of LFW, 89 % are found instead of 1 %.
+/// Pictures of up to so many pixels are also searched at double size. Faces of less than 20 pixels gain most: of the
+/// faces of 25 pixels in scikit-image's subset of LFW, 89 % are found instead of 1 %.
 const MAX_DOUBLED_PIXELS: usize = 4_000_000;
 
 /// The largest side in pixels of a tile. A multiple of [`SIDE_MULTIPLE`].

@@ -20,8 +20,8 @@ use crate::output::{expect_finite, expect_shape};
 use crate::picture::Picture;
 use crate::progress::Progress;
 
-/// The most faces that are restored in one picture, those with the highest scores: bounds what a collage of thousands of
-/// faces costs.
+/// The most faces that are restored in one picture, those with the highest scores: bounds what a collage of thousands
+/// of faces costs.
 const MAX_FACES: usize = 64;
 
 /// Faces per run of the network.
@@ -43,8 +43,8 @@ pub struct Restoration<'a> {
     pub strength: f64,
 }
 
-/// Restores the faces that are large enough and blends them into `enlarged`. Returns the picture and the number of faces
-/// restored. `progress` hears the fraction of faces that are done.
+/// Restores the faces that are large enough and blends them into `enlarged`. Returns the picture and the number of
+/// faces restored. `progress` hears the fraction of faces that are done.
 ///
 /// # Errors
 /// A network cannot be run, or a restored face cannot be used. Nothing is ever put in the place of such a face.
@@ -89,8 +89,8 @@ fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, ShapeEr
     Ok(concatenate(Axis(0), &views)?.mapv_into(|value| value * 2.0 - 1.0))
 }
 
-/// The restored faces, `[n, 3, 512, 512]`, -1..=1. Faces that do not fit into the device's memory together are run in two
-/// halves.
+/// The restored faces, `[n, 3, 512, 512]`, -1..=1. Faces that do not fit into the device's memory together are run in
+/// two halves.
 fn run<'a>(engine: &'a SharedEngine, model: &'a ModelId, faces: Tensor) -> BoxFuture<'a, Result<Tensor, FacesError>> {
     Box::pin(async move {
         let (count, channels, height, width) = faces.dim();

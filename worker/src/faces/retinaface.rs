@@ -3,9 +3,9 @@
 //! [facexlib](https://github.com/xinntao/facexlib).
 //!
 //! The input is blue, green, red in 0..=255 less their mean. Each anchor has a row in each output. Anchors are squares
-//! about the centre of each cell, two sizes per stride, ordered by stride, row, column and size. `conf` is the probability
-//! of (background, face). `bbox` (centre and logarithm of the size) and `landmarks` are relative to the anchor, in units
-//! of its size and of the variances with which the network was trained.
+//! about the centre of each cell, two sizes per stride, ordered by stride, row, column and size. `conf` is the
+//! probability of (background, face). `bbox` (centre and logarithm of the size) and `landmarks` are relative to the
+//! anchor, in units of its size and of the variances with which the network was trained.
 
 use remaster_engine::Output;
 

@@ -1,5 +1,5 @@
-//! The part of an aligned face that is face, by a face parsing network: skin, features, ears and mouth, without hair, neck
-//! and hat. The constants are those of [facexlib](https://github.com/xinntao/facexlib).
+//! The part of an aligned face that is face, by a face parsing network: skin, features, ears and mouth, without hair,
+//! neck and hat. The constants are those of [facexlib](https://github.com/xinntao/facexlib).
 
 use ndarray::{Array2, ArrayView3, Axis};
 use remaster_engine::{SharedEngine, Tensor};
@@ -22,8 +22,8 @@ const IS_FACE: [bool; CLASSES] = [
     false,
 ];
 
-/// The standard deviation of the Gaussian that softens the mask, in pixels. It equals the two blurs in a row of facexlib,
-/// each with a standard deviation of 11 pixels.
+/// The standard deviation of the Gaussian that softens the mask, in pixels. It equals the two blurs in a row of
+/// facexlib, each with a standard deviation of 11 pixels.
 const SIGMA: f32 = 15.556;
 
 /// The mask is 0 so near to the edge of the aligned face, in pixels.

@@ -2,8 +2,8 @@
 //! [as published by OpenCV](https://github.com/opencv/opencv_zoo).
 //!
 //! The input is blue, green, red in 0..=255. At each stride every cell of the grid has a row in `cls` and `obj` (two
-//! confidences, 0..=1), `bbox` (centre, and the logarithm of the size) and `kps` (five landmarks). Positions are relative
-//! to the cell's upper left corner, all in units of the stride.
+//! confidences, 0..=1), `bbox` (centre, and the logarithm of the size) and `kps` (five landmarks). Positions are
+//! relative to the cell's upper left corner, all in units of the stride.
 
 use remaster_engine::Output;
 

@@ -29,8 +29,8 @@ impl Picture {
         }
     }
 
-    /// Lays what `overlay` returns for the column and the row of each pixel of `window` over that pixel, and rounds once.
-    /// `window` has to be inside the picture.
+    /// Lays what `overlay` returns for the column and the row of each pixel of `window` over that pixel, and rounds
+    /// once. `window` has to be inside the picture.
     ///
     /// A gray picture takes the luma of the colour. Alpha stays as it is.
     pub fn composite(&mut self, window: Window, overlay: impl Fn(usize, usize) -> Option<Overlay>) {

@@ -1,7 +1,7 @@
 //! Pictures in memory, from the decoded file to the encoded one.
 //!
-//! Samples stay in the depth of the file (8 or 16 bits) and interleaved, row by row. They become `f32` only tile by tile,
-//! on their way into a network and out of it.
+//! Samples stay in the depth of the file (8 or 16 bits) and interleaved, row by row. They become `f32` only tile by
+//! tile, on their way into a network and out of it.
 
 mod composite;
 mod decode;

@@ -1,4 +1,5 @@
-//! Between interleaved samples and network tensors: a window of a picture as a tensor, and a tensor back into a picture.
+//! Between interleaved samples and network tensors: a window of a picture as a tensor, and a tensor back into a
+//! picture.
 
 use ndarray::Array4;
 use remaster_engine::Tensor;

@@ -1,7 +1,7 @@
 //! Enlarging a picture by a network, tile by tile. Memory is bounded by the tile, not by the picture.
 //!
-//! The networks are those of [Real-ESRGAN](https://github.com/xinntao/Real-ESRGAN). Unlike its tiles, those here overlap by
-//! as much as the network needs, so that the result equals that of an untiled run within 1/255 on a photo.
+//! The networks are those of [Real-ESRGAN](https://github.com/xinntao/Real-ESRGAN). Unlike its tiles, those here
+//! overlap by as much as the network needs, so that the result equals that of an untiled run within 1/255 on a photo.
 
 mod error;
 mod network;

@@ -29,8 +29,8 @@ pub struct Upscaler {
 }
 
 impl Upscaler {
-    /// The picture with `scale` times its width and height, in its own layout and depth. `progress` hears the fraction of
-    /// tiles that are done.
+    /// The picture with `scale` times its width and height, in its own layout and depth. `progress` hears the fraction
+    /// of tiles that are done.
     ///
     /// Alpha passes through the network as a picture of its own, unless it is the same everywhere.
     ///

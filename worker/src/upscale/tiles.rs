@@ -1,16 +1,17 @@
 //! How a picture is cut into tiles.
 //!
-//! Tiles split the picture evenly and without gaps. The network is given each tile with `overlap` pixels of context around
-//! it, which are cropped from its output: where two tiles meet, the network has seen enough of the other tile to give the
-//! same answer as for the whole picture. Past the edge of the picture it sees [`EDGE_PADDING`] pixels of its reflection.
+//! Tiles split the picture evenly and without gaps. The network is given each tile with `overlap` pixels of context
+//! around it, which are cropped from its output: where two tiles meet, the network has seen enough of the other tile to
+//! give the same answer as for the whole picture. Past the edge of the picture it sees [`EDGE_PADDING`] pixels of its
+//! reflection.
 
 use crate::picture::Window;
 
 /// Reflected pixels around the picture. A multiple of [`ALIGNMENT`].
 const EDGE_PADDING: usize = 12;
 
-/// Tiles start at multiples of so many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus, then
-/// sees the same blocks in a tile as in the whole picture.
+/// Tiles start at multiples of so many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus,
+/// then sees the same blocks in a tile as in the whole picture.
 const ALIGNMENT: usize = 4;
 
 /// The smallest side in pixels of a quarter that is tried after running out of memory.

@@ -1,5 +1,5 @@
-//! Pictures with faces through the whole pipeline, with the real detector and a small network in the place of the restorer
-//! (`models/reference/faces.py`: 0.8 x + a tint).
+//! Pictures with faces through the whole pipeline, with the real detector and a small network in the place of the
+//! restorer (`models/reference/faces.py`: 0.8 x + a tint).
 
 use std::sync::Arc;
 
@@ -206,8 +206,8 @@ async fn a_broken_restorer_fails_the_job() {
     assert!(matches!(error, EnhanceError::Faces(FacesError::Output(OutputError::NotFinite(_)))), "{error}");
 }
 
-/// Each job's face has a colour and a place of its own. Its result has to be the same whether the job runs alone or beside
-/// others.
+/// Each job's face has a colour and a place of its own. Its result has to be the same whether the job runs alone or
+/// beside others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_jobs_at_once_do_not_mix_their_faces() {
     let face = face(44.0, 0.0);

@@ -14,8 +14,8 @@ use crate::real::library;
 /// Names the file into which the second process writes its values.
 const WRITE_TO: &str = "REMASTER_TEST_SINGLE_PRECISION";
 
-/// The upscaler's output for a picture, its output for values beyond the range of float16, and the detector's outputs for
-/// a gray picture.
+/// The upscaler's output for a picture, its output for values beyond the range of float16, and the detector's outputs
+/// for a gray picture.
 async fn outputs(precision: Precision) -> [Vec<f32>; 3] {
     let settings =
         EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, precision, threads: None };

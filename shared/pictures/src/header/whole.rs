@@ -1,7 +1,7 @@
 //! Whether a file reaches the end mark of its format.
 //!
-//! Decoders fill with gray what a truncated file lacks, so truncation has to be noticed before. Bytes after the mark do not
-//! matter, because cameras append data.
+//! Decoders fill with gray what a truncated file lacks, so truncation has to be noticed before. Bytes after the mark do
+//! not matter, because cameras append data.
 
 use std::io::{BufRead, Seek, SeekFrom};
 
@@ -32,8 +32,8 @@ fn webp_is_whole(file: &mut (impl BufRead + Seek), bytes: u64) -> std::io::Resul
     Ok(u64::from(u32::from_le_bytes(length)) + 8 <= bytes)
 }
 
-/// Walks the marker segments up to the first start of scan (FFDA), each by its own length, and searches for the end mark
-/// (FFD9) behind it. So the end mark of a thumbnail inside EXIF is not taken for that of the picture.
+/// Walks the marker segments up to the first start of scan (FFDA), each by its own length, and searches for the end
+/// mark (FFD9) behind it. So the end mark of a thumbnail inside EXIF is not taken for that of the picture.
 fn jpeg_is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
     file.seek(SeekFrom::Start(2))?;
     for _ in 0..MAX_SEGMENTS {
