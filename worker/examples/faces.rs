@@ -1,7 +1,7 @@
-//! Measures what faces cost: time and peak memory of a picture with none, one and eight of them.
+//! Measures what faces cost: the time and the peak memory of a picture with none, one and eight of them.
 //!
-//! `cargo run --release -p remaster-worker --example faces [GFPGAN.pth]`; without a file, a network of a restorer's
-//! shape stands for it that costs nothing, so that what remains is the way around it.
+//! `cargo run --release -p remaster-worker --example faces [GFPGAN.pth]`. Without a file, a network that costs next to
+//! nothing takes the place of the restorer, so that everything around the network is measured.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement, run by hand")]
 
@@ -32,7 +32,7 @@ async fn main() {
     for faces in [0, 1, 0, 1, 8] {
         let input = picture(faces);
         let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
-        // Lets the peak begin anew, where the system allows it.
+        // Resets the peak, where the system allows it.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         let began = Instant::now();
         let made = enhancer.enhance(input.into(), &info, &params(), &|_| ()).await.unwrap();
@@ -74,7 +74,7 @@ fn params() -> EnhanceParams {
     }
 }
 
-/// The test photo's face, so many times.
+/// A PNG with the test photo's face, so many times.
 fn picture(faces: u32) -> Vec<u8> {
     let mut canvas = RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([(x / 4) as u8, (y / 3) as u8, 90]));
     let face = imageops::crop_imm(&remaster_testkit::photo(), 120, 20, 210, 210).to_image();
@@ -87,7 +87,7 @@ fn picture(faces: u32) -> Vec<u8> {
     png.into_inner()
 }
 
-/// The largest this process has been, in MiB.
+/// The largest resident size of this process since the last reset, in MiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

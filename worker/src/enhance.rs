@@ -1,168 +1,74 @@
-//! One picture, from the bytes that were uploaded to the PNG that is kept.
+//! One picture, from the bytes that were uploaded to the PNG that is kept:
+//! decode -> upright -> find faces -> enlarge -> restore faces -> encode.
 //!
-//! decode -> upright -> faces found -> background enlarged by the network (or by Lanczos) -> faces restored and blended
-//! in -> PNG. Decoding and encoding run on blocking threads, so the engine works on another job meanwhile. No state
-//! outlives a call.
+//! Faces are searched at the input's resolution. Steps that work on pixels run on blocking threads, so that the engine
+//! works on another job meanwhile. No state outlives a call.
+
+mod error;
+mod share;
+mod steps;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo};
+use remaster_engine::SharedEngine;
+use remaster_shared::job::{EnhanceParams, FaceReport, InputInfo};
 
-use crate::faces::{self, Face, FaceModels, Restoration};
-use crate::picture::{Encoded, Picture, decode, encode};
-use crate::upscale::{TileSettings, blocking, enlarge, upscale};
-use remaster_engine::{EngineError, SharedEngine};
+use crate::picture::Encoded;
+use crate::progress::Progress;
+use crate::upscale::TileSettings;
+use share::EnlargingShare;
+use steps::Steps;
 
-/// The finished picture.
-#[derive(Debug)]
-pub struct Enhanced {
-    pub png: Encoded,
-    pub width: u32,
-    pub height: u32,
-    pub faces: FaceReport,
-}
+pub use error::{Blame, EnhanceError};
 
-#[derive(Debug, thiserror::Error)]
-pub enum EnhanceError {
-    /// The picture's own fault, already worded for its owner.
-    #[error(transparent)]
-    Picture(JobError),
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// Faces were required.
-    #[error("no face detector or no face restorer is installed")]
-    NoFaceModel,
-    #[error("writing the result: {0}")]
-    Io(#[from] std::io::Error),
-    #[error("a step panicked: {0}")]
-    Panic(String),
-}
-
-impl EnhanceError {
-    /// What the job's owner reads; the cause stays in the log.
-    pub fn public(&self) -> JobError {
-        match self {
-            EnhanceError::Picture(error) => error.clone(),
-            EnhanceError::Engine(EngineError::NotInstalled(model)) => {
-                JobError::new(ErrorCode::ModelUnavailable, format!("The model {model} is not installed."))
-            }
-            EnhanceError::NoFaceModel => {
-                JobError::new(ErrorCode::ModelUnavailable, "The models that restore faces are not installed.")
-            }
-            _ => JobError::internal(),
-        }
-    }
-}
-
-/// What every picture is made with.
+/// Makes pictures out of uploads.
 #[derive(Clone)]
 pub struct Enhancer {
+    /// Runs the networks.
     pub engine: SharedEngine,
+    /// How pictures are cut into tiles for upscalers.
     pub tiles: TileSettings,
-    /// Where a finished PNG lies until it is stored.
+    /// The folder in which a finished PNG lies until it is stored.
     pub spool: PathBuf,
 }
 
+/// A finished picture.
+#[derive(Debug)]
+pub struct Enhanced {
+    /// The PNG, in a temporary file.
+    pub png: Encoded,
+    /// The width in pixels.
+    pub width: u32,
+    /// The height in pixels.
+    pub height: u32,
+    /// What became of the picture's faces.
+    pub faces: FaceReport,
+}
+
 impl Enhancer {
-    /// Makes the picture that `params` asks for of `input`, whose header said `info`. `progress` hears fractions, 0..=1.
-    /// Dropping the future stops the work within a tile.
+    /// Makes the picture that `params` asks for out of `input`, whose header said `info`. Dropping the future stops the
+    /// work after at most one tile.
+    ///
+    /// # Errors
+    /// The input cannot be decoded, a model is missing, a network fails, or the PNG cannot be written.
     pub async fn enhance(
         &self,
         input: Bytes,
         info: &InputInfo,
         params: &EnhanceParams,
-        progress: &(dyn Fn(f64) + Send + Sync),
+        progress: Progress<'_>,
     ) -> Result<Enhanced, EnhanceError> {
-        let (header, policy) = (info.clone(), params.metadata);
-        let picture = blocking(move || decode(&input, &header, policy)).await?.map_err(EnhanceError::Picture)?;
-        let picture = Arc::new(picture);
-        let models = self.face_models(params.faces).await?;
-        let found = match &models {
-            Some(models) => faces::detect(&self.engine, &models.detector, &picture).await?,
-            None => Vec::new(),
-        };
-        let first = share_of_background(&picture, found.len(), params.background);
-        let enlarged = self.background(&picture, params, &|fraction| progress(first * fraction)).await?;
-        let then = |fraction: f64| progress(first + (1.0 - first) * fraction);
-        let (finished, faces) = match &models {
-            Some(models) => self.faces(Found { models, faces: &found, picture, params }, enlarged, &then).await?,
-            None => (enlarged, report(params.faces)),
-        };
+        let steps = Steps { engine: &self.engine, tiles: self.tiles, spool: &self.spool, params };
+        let decoded = steps.decode(input, info).await?;
+        let picture = steps.upright(decoded).await?;
+        let found = steps.find_faces(&picture).await?;
+        let share = EnlargingShare::new(&picture, found.count(), params.background);
+        let enlarged = steps.enlarge(&picture, &|fraction| progress(share.enlarging(fraction))).await?;
+        let restoring = |fraction: f64| progress(share.restoring(fraction));
+        let (finished, faces) = steps.restore_faces(&found, picture, enlarged, &restoring).await?;
         let (width, height) = (finished.width as u32, finished.height as u32);
-        let spool = self.spool.clone();
-        let png = blocking(move || encode(&finished, &spool)).await??;
+        let png = steps.encode(finished).await?;
         Ok(Enhanced { png, width, height, faces })
     }
-
-    /// What restores faces now, where it is asked for.
-    async fn face_models(&self, mode: FaceMode) -> Result<Option<FaceModels>, EnhanceError> {
-        match mode {
-            FaceMode::Off => Ok(None),
-            FaceMode::Auto => Ok(FaceModels::installed(&self.engine).await),
-            FaceMode::Require => Ok(Some(FaceModels::installed(&self.engine).await.ok_or(EnhanceError::NoFaceModel)?)),
-        }
-    }
-
-    async fn background(
-        &self,
-        picture: &Arc<Picture>,
-        params: &EnhanceParams,
-        progress: &(dyn Fn(f64) + Send + Sync),
-    ) -> Result<Picture, EnhanceError> {
-        let picture = Arc::clone(picture);
-        if params.background {
-            upscale(&self.engine, self.tiles, picture, &params.model, params.scale, progress).await
-        } else {
-            let factor = params.scale.factor() as usize;
-            Ok(blocking(move || enlarge(&picture, factor)).await??)
-        }
-    }
-
-    async fn faces(
-        &self,
-        Found { models, faces, picture, params }: Found<'_>,
-        enlarged: Picture,
-        progress: &(dyn Fn(f64) + Send + Sync),
-    ) -> Result<(Picture, FaceReport), EnhanceError> {
-        let work = Restoration {
-            engine: &self.engine,
-            models,
-            source: picture,
-            faces,
-            factor: params.scale.factor() as usize,
-            strength: params.face_strength,
-        };
-        let (finished, restored) = faces::restore(work, enlarged, progress).await?;
-        let status = if faces.is_empty() { FaceStatus::NoneFound } else { FaceStatus::Restored };
-        Ok((finished, FaceReport { found: faces.len() as u32, restored: restored as u32, status }))
-    }
-}
-
-/// Faces of a picture, and what is to be done with them.
-struct Found<'a> {
-    models: &'a FaceModels,
-    faces: &'a [Face],
-    picture: Arc<Picture>,
-    params: &'a EnhanceParams,
-}
-
-/// The report of a picture whose faces were not looked for.
-fn report(mode: FaceMode) -> FaceReport {
-    let status = match mode {
-        FaceMode::Off => FaceStatus::Off,
-        FaceMode::Auto | FaceMode::Require => FaceStatus::ModelNotInstalled,
-    };
-    FaceReport { found: 0, restored: 0, status }
-}
-
-/// Pixels of the background that take about as long as a face does.
-const PIXELS_PER_FACE: usize = 40_000;
-
-/// How much of the work the background is, 0..=1.
-fn share_of_background(picture: &Picture, faces: usize, network: bool) -> f64 {
-    let pixels = if network { picture.width * picture.height } else { 1 };
-    pixels as f64 / (pixels + faces * PIXELS_PER_FACE) as f64
 }

@@ -13,13 +13,13 @@ use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{JobId, JobResult};
+use remaster_shared::job::{JobId, JobResult, ModelId};
 use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::enhance::{Enhanced, Enhancer};
-use crate::gate::{Gate, Part};
+use crate::enhance::{Blame, EnhanceError, Enhanced, Enhancer};
+use crate::gate::{Gate, Part, Probe};
 use crate::queue::Assignment;
 
 /// Progress is written no more often than this.
@@ -44,7 +44,10 @@ pub struct Workshop {
     pub store: Arc<dyn WorkQueue>,
     pub blobs: Blobs,
     pub enhancer: Enhancer,
+    /// Closed by faults of this worker.
     pub gate: Gate,
+    /// Tries whether a part of this worker works.
+    pub probe: Arc<dyn Probe>,
 }
 
 /// The innermost service: an [`Assignment`] to its [`Outcome`].
@@ -86,13 +89,13 @@ impl Workshop {
             made = self.enhancer.enhance(input, &job.input, &job.params, &report) => made,
             () = self.report(lease, reports) => unreachable!("reports go on for as long as the work"),
         };
-        let made = made.map_err(|error| {
-            tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
-            match error.part(&job.params.model) {
-                Some(part) => self.cannot(part, &error),
-                None => Failure::Job(error.public()),
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
+                return Err(self.blame(error, &job.params.model).await);
             }
-        })?;
+        };
         self.store(BlobKey::Output(job.id, lease.fence.into()), &made).await?;
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         Ok(JobResult {
@@ -130,6 +133,21 @@ impl Workshop {
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(error) => return Err(self.cannot(Part::Spool, &error)),
+            }
+        }
+    }
+
+    /// Tells a fault of the picture or the attempt from one of this worker.
+    async fn blame(&self, error: EnhanceError, model: &ModelId) -> Failure {
+        match error.blame() {
+            Blame::Attempt => Failure::Job(error.public()),
+            Blame::Worker(part) => self.cannot(part, &error),
+            Blame::Device => {
+                let part = Part::Model(model.clone());
+                match self.probe.probe(&part).await {
+                    Ok(()) => Failure::Job(error.public()),
+                    Err(_) => self.cannot(part, &error),
+                }
             }
         }
     }

@@ -1,20 +1,28 @@
-//! The worker: claims a job, makes its picture, settles it.
+//! The worker: it claims a job, makes its picture and settles it.
 //!
-//! Top to bottom: [`start`] begins an apalis worker over the store ([`queue`]); each job is held by a lease ([`lease`])
-//! while [`job`] fetches its input, [`enhance`] turns it into a PNG, and the result is stored and settled.
-//! Only [`engine`] knows the inference runtime.
+//! [`start`] begins the work; from then on each job is claimed from the store, held by a lease, and run: its input is
+//! fetched, [`enhance`] turns it into a PNG, and the result is stored and settled. Networks run behind the port that
+//! [`remaster_engine`] defines; nothing here knows the inference runtime.
+
+#![warn(missing_docs)]
 
 mod announce;
+mod blocking;
 pub mod enhance;
 pub mod faces;
-mod gate;
+pub mod gate;
 mod janitor;
 mod job;
 mod lease;
+mod output;
 pub mod picture;
 mod probes;
+mod progress;
 mod queue;
 mod run;
 pub mod upscale;
 
+pub use blocking::BlockingError;
+pub use output::OutputError;
+pub use progress::Progress;
 pub use run::{Shutdown, WorkerSettings, start};

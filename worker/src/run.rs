@@ -11,7 +11,7 @@ use remaster_store::Store;
 
 use crate::announce::{Announcer, InFlight};
 use crate::enhance::Enhancer;
-use crate::gate::Gate;
+use crate::gate::{Gate, Probe};
 use crate::janitor;
 use crate::job::{RunJob, Workshop};
 use crate::lease::LeaseLayer;
@@ -69,9 +69,9 @@ pub async fn start(
     async move {
         let stop = shutdown.requested.clone();
         let announcing = tokio::spawn(async move { announcer.run(stop).await });
-        let probes = Probes { blobs: blobs.clone(), enhancer: enhancer.clone() };
-        let probing = tokio::spawn(gate.clone().run(Arc::new(probes), shutdown.requested.clone()));
-        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, gate });
+        let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone() });
+        let probing = tokio::spawn(gate.clone().run(probe.clone(), shutdown.requested.clone()));
+        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, gate, probe });
         let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
 
         let requested = shutdown.requested.clone();

@@ -1,3 +1,6 @@
-//! What can be known of a picture file without decoding it. Both the API and the worker need this, and nothing else of a picture.
+//! What a picture file tells before it is decoded. The API refuses here what no worker could use, and the worker relies
+//! on the same answer.
+
+#![warn(missing_docs)]
 
 pub mod header;

@@ -1,20 +1,22 @@
-//! `DEVICE`: where networks run.
+//! The setting `DEVICE`: the processors on which networks run.
 
 use std::{fmt, str::FromStr};
 
-/// Where networks run. Several devices of a kind share the work, one session thread each.
+/// The processors on which networks run. Several devices of one kind share the work; each has a thread of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Device {
     /// The first GPU when the runtime library and the machine have one, else the CPU.
     #[default]
     Auto,
+    /// The CPU.
     Cpu,
-    /// CUDA, by device number.
+    /// CUDA on the GPUs of these device numbers, in ascending order.
     Cuda(Vec<u32>),
-    /// TensorRT, by device number.
+    /// TensorRT on the GPUs of these device numbers, in ascending order.
     TensorRt(Vec<u32>),
 }
 
+/// The text names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0")]
 pub struct DeviceError;

@@ -1,4 +1,4 @@
-//! An engine without networks, for tests: enlarges by repeating pixels, and fails on demand.
+//! An engine without networks, for tests: it enlarges by repeating pixels and fails on demand.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,18 +9,20 @@ use async_trait::async_trait;
 use ndarray::Array4;
 use remaster_shared::job::ModelId;
 
-use super::{Engine, EngineError, Network, Tensor};
+use crate::error::EngineError;
+use crate::port::{Engine, Network, Tensor};
 
-/// Repeats each pixel `scale` times in both directions.
+/// Repeats each pixel `scale` times in both directions, whatever the model. Its networks need an overlap of 8 pixels.
 pub struct FakeEngine {
+    /// Output pixels per input pixel along one side.
     pub scale: u32,
-    /// How long a tile takes.
+    /// How long a run takes.
     pub delay: Duration,
-    /// Tiles with more pixels than this do not fit.
+    /// Inputs of more pixels than this fail with [`EngineError::OutOfMemory`].
     pub largest: usize,
-    /// Fill the output with NaN.
+    /// Fills every output with NaN.
     pub broken: bool,
-    /// Tiles run so far.
+    /// The number of runs so far, failed ones included.
     pub runs: AtomicUsize,
 }
 
@@ -41,7 +43,7 @@ impl Engine for FakeEngine {
         self.runs.fetch_add(1, Ordering::SeqCst);
         let (n, c, h, w) = input.dim();
         if h * w > self.largest {
-            return Err(EngineError::OutOfMemory(format!("{w}x{h}")));
+            return Err(EngineError::OutOfMemory(format!("{w}x{h}").into()));
         }
         let s = self.scale as usize;
         let at = |(n, c, y, x): (usize, usize, usize, usize)| {

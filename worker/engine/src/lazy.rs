@@ -1,4 +1,4 @@
-//! An engine that starts when it is first used: the runtime may arrive while the process runs.
+//! An engine that starts on first use, because the inference runtime may be installed while the process runs.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -6,23 +6,28 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use remaster_models::Kind;
 use remaster_shared::job::ModelId;
 
-use super::{Available, Engine, EngineError, Kind, Network, Output, SharedEngine, Tensor};
+use crate::error::EngineError;
+use crate::port::{Available, Engine, Network, Output, SharedEngine, Tensor};
 
+/// Starts an engine, or says why it cannot.
 type Start = Box<dyn Fn() -> Result<SharedEngine, String> + Send + Sync>;
 
+/// Starts the engine behind it on first use. Until it has started, no model counts as installed.
 pub struct Lazy {
     start: Start,
     started: Mutex<Option<SharedEngine>>,
-    /// Whether it was said that it cannot start.
-    said: AtomicBool,
+    /// Whether a failed start was logged; only the first one is.
+    failure_logged: AtomicBool,
 }
 
 impl Lazy {
-    /// `start` is called until it succeeds, once for every use; it says why it cannot.
+    /// An engine that each use tries to start with `start` until that has succeeded once. The error of `start` is the
+    /// reason that is logged.
     pub fn new(start: impl Fn() -> Result<SharedEngine, String> + Send + Sync + 'static) -> Self {
-        Self { start: Box::new(start), started: Mutex::default(), said: AtomicBool::new(false) }
+        Self { start: Box::new(start), started: Mutex::default(), failure_logged: AtomicBool::new(false) }
     }
 
     fn engine(&self) -> Option<SharedEngine> {
@@ -31,7 +36,7 @@ impl Lazy {
             match (self.start)() {
                 Ok(engine) => *started = Some(engine),
                 Err(reason) => {
-                    if !self.said.swap(true, Ordering::Relaxed) {
+                    if !self.failure_logged.swap(true, Ordering::Relaxed) {
                         tracing::warn!(reason, "the engine cannot start yet");
                     }
                 }
@@ -64,5 +69,30 @@ impl Engine for Lazy {
             Some(engine) => engine.installed(kind).await,
             None => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::fake::FakeEngine;
+
+    #[tokio::test]
+    async fn starting_is_tried_until_it_succeeds_once() {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&tries);
+        let lazy = Lazy::new(move || match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => Err("the runtime is not installed".into()),
+            _ => Ok(Arc::new(FakeEngine::default()) as SharedEngine),
+        });
+        let model = ModelId::parse("fake").expect("a valid id");
+        assert!(matches!(lazy.network(&model).await, Err(EngineError::NotInstalled(missing)) if missing == model));
+        for _ in 0..3 {
+            assert!(lazy.network(&model).await.is_ok());
+        }
+        assert_eq!(tries.load(Ordering::SeqCst), 2);
     }
 }

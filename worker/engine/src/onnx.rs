@@ -1,8 +1,8 @@
-//! The engine over ONNX Runtime: one session thread per device behind a bounded channel.
+//! The engine over [ONNX Runtime](https://onnxruntime.ai): one thread per device behind a bounded channel.
 //!
-//! The channel holds one tile ahead per device, so that a device goes from tile to tile without waiting, and no more,
-//! so that waiting happens in the queue, where it is fair. A tile whose caller has gone is dropped; a run whose caller
-//! goes is stopped.
+//! The channel holds one request per device, so that a device never waits for its next request. It holds no more than
+//! that, so that requests wait in the job queue, which is fair to clients. A request whose caller has dropped its
+//! future is discarded; a run whose caller drops its future is terminated.
 
 use std::{
     collections::HashMap,
@@ -13,61 +13,77 @@ use std::{
 
 use async_trait::async_trait;
 use ort::session::{NoSelectedOutputs, RunOptions};
-use remaster_models::{Installed, Library};
+use remaster_models::{Installed, Kind, Library};
 use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
-use super::session::{Sessions, Slot};
-use super::{Available, Device, Engine, EngineError, Kind, Network, Output, Precision, Tensor, first};
+use crate::device::Device;
+use crate::error::{Cause, EngineError};
+use crate::port::{Available, Engine, Network, Output, Tensor};
+use crate::precision::Precision;
+use crate::session::{Sessions, Slot};
 
+/// How an [`OnnxEngine`] runs networks.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// The ONNX Runtime library to load.
     pub runtime: PathBuf,
+    /// The devices on which networks run.
     pub device: Device,
+    /// The floating-point type in which networks compute.
     pub precision: Precision,
-    /// CPU threads per session; what the machine has when `None`.
+    /// CPU threads per session; as many as the machine runs in parallel when `None`.
     pub threads: Option<usize>,
 }
 
+/// Why an [`OnnxEngine`] did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The file is missing, or it is not a library of a version that this program can use.
     #[error("the ONNX Runtime library {0} cannot be loaded: {1}")]
-    Library(PathBuf, String),
+    Library(PathBuf, #[source] Cause),
+    /// The library was loaded, and its environment could not be made.
     #[error("ONNX Runtime did not start: {0}")]
-    Environment(String),
+    Environment(#[source] Cause),
+    /// The system did not start another thread.
     #[error("no thread for the engine: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-struct Work {
+/// A call of the engine, on its way to a device's thread.
+struct Request {
     model: ModelId,
     input: Tensor,
     reply: oneshot::Sender<Result<Vec<Output>, EngineError>>,
-    running: Running,
+    run: RunHandle,
 }
 
-/// The options of the run that serves a call, once it has begun; through them it is stopped.
-type Running = Arc<Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>>;
+/// The options of the run that serves a call, set when the run begins. The run is terminated through them.
+type RunHandle = Arc<Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>>;
 
+/// The engine over ONNX Runtime.
 pub struct OnnxEngine {
     library: Library,
-    work: async_channel::Sender<Work>,
-    /// Read from the models' metadata once.
+    requests: async_channel::Sender<Request>,
+    /// What the metadata of each model says, read once.
     networks: Mutex<HashMap<ModelId, Network>>,
 }
 
 impl OnnxEngine {
-    /// Loads the runtime and starts the session threads. Models load on first use. One per process.
+    /// Loads the runtime and starts a thread per device. Models are loaded on first use. A process can have only one
+    /// such engine, because ONNX Runtime has one environment per process.
+    ///
+    /// # Errors
+    /// The runtime cannot be loaded, or a thread cannot be started.
     pub fn start(library: Library, settings: &EngineSettings) -> Result<Self, StartError> {
         let environment = ort::environment::init_from(&settings.runtime)
-            .map_err(|error| StartError::Library(settings.runtime.clone(), error.to_string()))?
+            .map_err(|error| StartError::Library(settings.runtime.clone(), error.into()))?
             .build()
-            .map_err(|error| StartError::Environment(error.to_string()))?;
+            .map_err(|error| StartError::Environment(error.into()))?;
         let threads = settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let slots = Slot::of(&settings.device, threads.unwrap_or(1));
         tracing::info!(?slots, runtime = %settings.runtime.display(), "engine started");
-        let (work, queue) = async_channel::bounded(slots.len());
+        let (requests, queue) = async_channel::bounded(slots.len());
         for (index, slot) in slots.into_iter().enumerate() {
             let sessions = Sessions::new(environment.clone(), slot, settings.precision);
             let (queue, library) = (queue.clone(), library.clone());
@@ -75,23 +91,25 @@ impl OnnxEngine {
                 .name(format!("engine-{index}"))
                 .spawn(move || serve(&queue, sessions, &library))?;
         }
-        Ok(Self { library, work, networks: Mutex::default() })
+        Ok(Self { library, requests, networks: Mutex::default() })
     }
 }
 
-fn serve(queue: &async_channel::Receiver<Work>, mut sessions: Sessions, library: &Library) {
-    while let Ok(work) = queue.recv_blocking() {
-        if work.reply.is_closed() {
+/// Serves requests on a device until the engine is dropped.
+fn serve(queue: &async_channel::Receiver<Request>, mut sessions: Sessions, library: &Library) {
+    while let Ok(request) = queue.recv_blocking() {
+        if request.reply.is_closed() {
             continue;
         }
-        let model = work.model.clone();
-        let attempt = || run(&mut sessions, library, work.model, work.input, &work.running);
-        // The thread is the only one of its device: it outlives whatever a run does.
+        let model = request.model.clone();
+        let attempt = || run(&mut sessions, library, request.model, request.input, &request.run);
+        // The device has no other thread, so this one must survive a panic.
         let result = std::panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
-            sessions.forget(&model);
+            sessions.unload(&model);
             Err(EngineError::Run("the run panicked".into()))
         });
-        let _ = work.reply.send(result);
+        // The caller may have dropped its future; nobody waits for the result then.
+        let _ = request.reply.send(result);
     }
 }
 
@@ -100,10 +118,10 @@ fn run(
     library: &Library,
     model: ModelId,
     input: Tensor,
-    running: &Running,
+    handle: &RunHandle,
 ) -> Result<Vec<Output>, EngineError> {
-    let options = Arc::new(RunOptions::new().map_err(|error| EngineError::Run(error.to_string()))?);
-    *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
+    let options = Arc::new(RunOptions::new().map_err(|error| EngineError::Run(error.into()))?);
+    *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
     let find = || library.get(model.as_str()).ok_or_else(|| EngineError::NotInstalled(model.clone()));
     sessions.run(&model, &find, input, &options)
 }
@@ -120,13 +138,19 @@ fn overlap(model: &Installed) -> usize {
     }
 }
 
-/// Stops the run when the caller no longer waits for it.
-struct StopOnDrop(Running);
+/// The first output, which has to be a tensor of four dimensions.
+fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
+    let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
+    output.values.into_dimensionality().map_err(|error| EngineError::Run(error.into()))
+}
 
-impl Drop for StopOnDrop {
+/// Terminates the run when the caller drops the future that waits for it.
+struct TerminateOnDrop(RunHandle);
+
+impl Drop for TerminateOnDrop {
     fn drop(&mut self) {
         if let Some(options) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            // A run that has ended takes no notice.
+            // Terminating a run that has ended has no effect.
             let _ = options.terminate();
         }
     }
@@ -152,13 +176,14 @@ impl Engine for OnnxEngine {
     }
 
     async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
-        let running = Running::default();
-        let _stop = StopOnDrop(Arc::clone(&running));
+        let run = RunHandle::default();
+        let _terminate = TerminateOnDrop(Arc::clone(&run));
         let (reply, answer) = oneshot::channel();
-        let work = Work { model: model.clone(), input, reply, running };
-        self.work.send(work).await.map_err(|_| EngineError::Stopped)?;
+        let request = Request { model: model.clone(), input, reply, run };
+        self.requests.send(request).await.map_err(|_| EngineError::Stopped)?;
         answer.await.map_err(|_| EngineError::Stopped)?
     }
+
     async fn installed(&self, kind: Kind) -> Vec<Available> {
         let library = self.library.clone();
         let look = tokio::task::spawn_blocking(move || library.installed());

@@ -1,18 +1,21 @@
-//! `PRECISION`: in what numbers networks compute.
+//! The setting `PRECISION`: the floating-point type in which networks compute.
 
 use std::{fmt, str::FromStr};
 
-/// Upscalers, face restorers and face parsers compute in it; detectors always in float32, which they need.
+/// The floating-point type in which upscalers, face restorers and face parsers compute. Detectors always compute in
+/// float32, because float16 moves their boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// float32, until float16 has been measured on GPUs.
+    /// The default, which is float32 as long as float16 has not been measured on GPUs.
     #[default]
     Auto,
+    /// float32.
     Single,
-    /// float16, and float32 again for a run whose result overflowed.
+    /// float16; a run whose output overflows is repeated in float32.
     Half,
 }
 
+/// The text names no precision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("auto, fp32 or fp16")]
 pub struct PrecisionError;

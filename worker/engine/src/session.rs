@@ -1,6 +1,6 @@
-//! Sessions of one device: models loaded on first use, the least recently used one dropped past a bound.
+//! The sessions of one device. Models are loaded on first use; past a bound the least recently used session is dropped.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
 use ort::{
     environment::Environment,
@@ -11,26 +11,32 @@ use ort::{
     },
     value::Tensor as OrtTensor,
 };
-use remaster_models::{Installed, half_precision};
+use remaster_models::{HalfError, Installed, Kind, half_precision};
 use remaster_shared::job::ModelId;
 
-use super::{Device, EngineError, Kind, Output, Precision, Tensor};
+use crate::device::Device;
+use crate::error::{Cause, EngineError};
+use crate::port::{Output, Tensor};
+use crate::precision::Precision;
 
-/// Models kept loaded: what one job may need, which is a detector, an upscaler, a face restorer and a face parser.
-/// Weights are tens of megabytes, a face restorer's hundreds; what a session holds besides is its largest run's
-/// activations.
-const LOADED: usize = 4;
+/// Sessions kept per device: a job may need a detector, an upscaler, a face restorer and a face parser. Weights take
+/// tens of megabytes, those of a face restorer hundreds; besides them a session holds the activations of its largest
+/// run.
+const MAX_SESSIONS: usize = 4;
 
-/// One execution device.
+/// One device, with the ONNX Runtime execution provider that drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
+    /// The CPU with so many threads per session.
     Cpu { threads: usize },
+    /// The GPU of that number through CUDA.
     Cuda(u32),
+    /// The GPU of that number through TensorRT, and through CUDA for what TensorRT cannot run.
     TensorRt(u32),
 }
 
 impl Slot {
-    /// The slots of `device`; `threads` is for the CPU.
+    /// The slots that `device` stands for on this machine; `threads` applies to the CPU.
     pub fn of(device: &Device, threads: usize) -> Vec<Slot> {
         match device {
             Device::Cpu => vec![Slot::Cpu { threads }],
@@ -41,7 +47,8 @@ impl Slot {
         }
     }
 
-    /// In order of preference; a provider that was asked for and cannot start is an error, never a silent CPU run.
+    /// The execution providers in order of preference. One that was asked for and cannot start is an error: networks
+    /// never run on the CPU instead without anybody noticing.
     fn providers(self) -> Vec<ExecutionProviderDispatch> {
         let cuda = |number: u32| ep::CUDA::default().with_device_id(number as i32).build().error_on_failure();
         match self {
@@ -55,100 +62,128 @@ impl Slot {
     }
 }
 
-/// A model ready to run.
+/// A loaded model.
 struct Loaded {
     model: ModelId,
-    half: bool,
+    weights: Weights,
     session: Session,
 }
 
+/// The floating-point type of a session's weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weights {
+    Float16,
+    Float32,
+}
+
+/// The sessions of one device.
 pub struct Sessions {
     environment: Environment,
     slot: Slot,
     precision: Precision,
-    /// Most recently used last.
+    /// In order of use, the most recently used last.
     loaded: Vec<Loaded>,
-    /// Models that are not run in float16, though others are.
-    single: HashSet<ModelId>,
+    /// Detectors, which run in float32 even where the setting is float16.
+    float32_only: HashSet<ModelId>,
 }
 
-/// Where a model is, and what it is.
-pub type Find<'a> = &'a dyn Fn() -> Result<Installed, EngineError>;
+/// Looks the model up in the library.
+pub type Lookup<'a> = &'a dyn Fn() -> Result<Installed, EngineError>;
+
+/// Why a session could not be made.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    #[error("in float16: {0}; PRECISION=fp32 takes it")]
+    Convert(#[from] HalfError),
+    #[error(transparent)]
+    Session(#[from] ort::Error),
+}
 
 impl Sessions {
+    /// No session yet; each is made when its model is first run.
     pub fn new(environment: Environment, slot: Slot, precision: Precision) -> Self {
-        Self { environment, slot, precision, loaded: Vec::new(), single: HashSet::new() }
+        Self { environment, slot, precision, loaded: Vec::new(), float32_only: HashSet::new() }
     }
 
-    /// Runs `model`, loading it from where `find` says when it is not. What overflows float16 is run again in float32.
+    /// Runs `model` and returns all its outputs. A model that is not loaded is loaded from where `find` says. A run in
+    /// float16 whose output is not finite is repeated in float32.
+    ///
+    /// # Errors
+    /// Those of `find`, a model that cannot be loaded, a run that fails.
     pub fn run(
         &mut self,
         model: &ModelId,
-        find: Find<'_>,
+        find: Lookup<'_>,
         input: Tensor,
         options: &RunOptions<NoSelectedOutputs>,
     ) -> Result<Vec<Output>, EngineError> {
-        if self.is_half(model, find)? {
-            let outputs = run(self.session(model, true, find)?, input.clone(), options)?;
+        if self.weights(model, find)? == Weights::Float16 {
+            let outputs = run(self.session(model, Weights::Float16, find)?, input.clone(), options)?;
             if outputs.iter().all(|output| output.values.iter().all(|value| value.is_finite())) {
                 return Ok(outputs);
             }
             tracing::warn!(%model, "a run overflowed float16; it is done again in float32");
         }
-        run(self.session(model, false, find)?, input, options)
+        run(self.session(model, Weights::Float32, find)?, input, options)
     }
 
-    /// Drops the model's sessions; it is loaded anew when asked for.
-    pub fn forget(&mut self, model: &ModelId) {
+    /// Drops the sessions of `model`; its next run loads it anew.
+    pub fn unload(&mut self, model: &ModelId) {
         self.loaded.retain(|loaded| loaded.model != *model);
-        self.single.remove(model);
+        self.float32_only.remove(model);
     }
 
-    fn is_half(&mut self, model: &ModelId, find: Find<'_>) -> Result<bool, EngineError> {
-        if self.precision != Precision::Half || self.single.contains(model) {
-            return Ok(false);
+    /// The type in which `model` is run first.
+    fn weights(&mut self, model: &ModelId, find: Lookup<'_>) -> Result<Weights, EngineError> {
+        if self.precision != Precision::Half || self.float32_only.contains(model) {
+            return Ok(Weights::Float32);
         }
-        if !self.loaded.iter().any(|loaded| loaded.half && loaded.model == *model) && find()?.kind == Kind::Detector {
-            self.single.insert(model.clone());
-            return Ok(false);
+        // A model with a float16 session is no detector; it need not be looked up again.
+        if self.position(model, Weights::Float16).is_none() && find()?.kind == Kind::Detector {
+            self.float32_only.insert(model.clone());
+            return Ok(Weights::Float32);
         }
-        Ok(true)
+        Ok(Weights::Float16)
     }
 
-    fn session(&mut self, model: &ModelId, half: bool, find: Find<'_>) -> Result<&mut Session, EngineError> {
-        let entry = match self.loaded.iter().position(|loaded| loaded.model == *model && loaded.half == half) {
+    fn position(&self, model: &ModelId, weights: Weights) -> Option<usize> {
+        self.loaded.iter().position(|loaded| loaded.model == *model && loaded.weights == weights)
+    }
+
+    fn session(&mut self, model: &ModelId, weights: Weights, find: Lookup<'_>) -> Result<&mut Session, EngineError> {
+        let entry = match self.position(model, weights) {
             Some(index) => self.loaded.remove(index),
             None => {
-                if self.loaded.len() == LOADED {
+                if self.loaded.len() == MAX_SESSIONS {
                     self.loaded.remove(0);
                 }
-                let session = self.load(&find()?.path, half);
-                let failed = |reason| EngineError::Load(model.clone(), reason);
-                Loaded { model: model.clone(), half, session: session.map_err(failed)? }
+                let session = self.load(&find()?.path, weights);
+                let failed = |error: LoadError| EngineError::Load(model.clone(), error.into());
+                Loaded { model: model.clone(), weights, session: session.map_err(failed)? }
             }
         };
         self.loaded.push(entry);
-        let loaded = self.loaded.last_mut().ok_or(EngineError::Stopped)?;
-        Ok(&mut loaded.session)
+        let last = self.loaded.len() - 1;
+        Ok(&mut self.loaded[last].session)
     }
 
-    fn load(&self, path: &Path, half: bool) -> Result<Session, String> {
-        let text = |error: ort::Error| error.to_string();
-        let mut builder = self.builder().map_err(text)?;
-        if !half {
-            return builder.commit_from_file(path).map_err(text);
+    fn load(&self, path: &Path, weights: Weights) -> Result<Session, LoadError> {
+        let mut builder = self.builder()?;
+        match weights {
+            Weights::Float32 => Ok(builder.commit_from_file(path)?),
+            Weights::Float16 => Ok(builder.commit_from_memory(&half_precision(&std::fs::read(path)?)?)?),
         }
-        let single = std::fs::read(path).map_err(|error| error.to_string())?;
-        let model = half_precision(&single).map_err(|error| format!("in float16: {error}; PRECISION=fp32 takes it"))?;
-        builder.commit_from_memory(&model).map_err(text)
     }
 
     fn builder(&self) -> Result<SessionBuilder, ort::Error> {
         let mut builder = Session::builder(&self.environment)?
-            // Below the highest level the CPU loses its blocked convolution kernels and 40 % of its speed.
+            // Below the highest level, ONNX Runtime does not use its blocked convolution kernels; the CPU is 40 %
+            // slower.
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_execution_providers(self.slot.providers())?
-            // Tiles differ in size; a memory pattern for each would only be kept, never used again.
+            // A memory pattern is kept per input size and rarely used again, because tiles differ in size.
             .with_memory_pattern(false)?;
         if let Slot::Cpu { threads } = self.slot {
             builder = builder.with_intra_threads(threads)?;
@@ -164,21 +199,23 @@ fn run(
 ) -> Result<Vec<Output>, EngineError> {
     let input = OrtTensor::from_array(input).map_err(run_error)?;
     let outputs = session.run_with_options(ort::inputs![input], options).map_err(run_error)?;
-    let own = |(name, value): (&str, ort::value::ValueRef<'_>)| {
+    let owned = |(name, value): (&str, ort::value::ValueRef<'_>)| {
         let values = value.try_extract_array::<f32>().map_err(run_error)?.to_owned();
         Ok(Output { name: name.to_owned(), values })
     };
-    outputs.iter().map(own).collect()
+    outputs.iter().map(owned).collect()
 }
 
+/// Tells an exhausted memory from other failures. ONNX Runtime has no error code for it, so the messages of its
+/// allocators decide.
 fn run_error(error: ort::Error) -> EngineError {
-    let text = error.to_string();
-    // The runtime has no code of its own for this; its allocators say it in words.
-    let lower = text.to_lowercase();
-    let memory = ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
-    if memory.iter().any(|words| lower.contains(words)) {
-        EngineError::OutOfMemory(text)
+    const MESSAGES: [&str; 5] =
+        ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
+    let text = error.to_string().to_lowercase();
+    let cause: Cause = error.into();
+    if MESSAGES.iter().any(|message| text.contains(message)) {
+        EngineError::OutOfMemory(cause)
     } else {
-        EngineError::Run(text)
+        EngineError::Run(cause)
     }
 }

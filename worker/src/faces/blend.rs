@@ -2,58 +2,59 @@
 
 use ndarray::ArrayView3;
 
-use super::align::SIDE;
-use super::mask::Masks;
-use crate::picture::{Over, Picture};
-
-/// What the parser says belongs to the face, 0..=1, `SIDE` x `SIDE`.
-pub(super) type Parsed = ndarray::Array2<f32>;
+use super::align::FACE_SIZE;
+use super::mask::BlendMasks;
+use super::segmentation::SegmentationMask;
+use crate::picture::{Overlay, Picture};
 
 /// A restored face on its way into the picture.
-pub(super) struct Restored<'a> {
-    /// Which of the masks' faces it is.
+pub(super) struct RestoredFace<'a> {
+    /// The index of the face in the masks.
     pub index: usize,
-    /// `[3, 512, 512]`, 0..=1.
-    pub face: ArrayView3<'a, f32>,
-    /// Limits the mask, where a parser is installed.
-    pub parsed: Option<&'a Parsed>,
+    /// `[3, 512, 512]`, red, green, blue, 0..=1.
+    pub pixels: ArrayView3<'a, f32>,
+    /// Limits the mask to the face itself, where a parser is installed.
+    pub segmentation: Option<&'a SegmentationMask>,
 }
 
-/// Lays `restored` over `picture`, bilinear, as its mask says. Faces are to come in the order of their index.
-pub(super) fn blend(picture: &mut Picture, masks: &Masks, restored: &Restored<'_>) {
-    let align = masks.align(restored.index);
-    picture.mix(masks.window(restored.index), |x, y| {
-        let cover = masks.cover(restored.index, x, y);
-        if cover <= 0.0 {
+/// Composites `face` over `picture` with bilinear interpolation, at the opacity that `masks` gives. The faces of a
+/// picture have to come in the order of their index.
+pub(super) fn blend(picture: &mut Picture, masks: &BlendMasks, face: &RestoredFace<'_>) {
+    let align = masks.align(face.index);
+    picture.composite(masks.window(face.index), |x, y| {
+        let opacity = masks.opacity(face.index, x, y);
+        if opacity <= 0.0 {
             return None;
         }
-        let taps = Taps::at(align.apply([x as f64, y as f64]));
-        let color = std::array::from_fn(|channel| taps.of(|v, u| restored.face[(channel, v, u)]));
-        let limit = restored.parsed.map_or(1.0, |parsed| taps.of(|v, u| parsed[(v, u)]));
-        Some(Over { color, weight: (cover as f32).min(limit) })
+        let sampler = Bilinear::at(align.apply([x as f64, y as f64]));
+        let rgb = std::array::from_fn(|channel| sampler.sample(|v, u| face.pixels[(channel, v, u)]));
+        let limit = face.segmentation.map_or(1.0, |mask| sampler.sample(|v, u| mask[(v, u)]));
+        Some(Overlay { rgb, opacity: (opacity as f32).min(limit) })
     });
 }
 
-/// The four pixels of the aligned face around a point, and how much each weighs.
-struct Taps {
+/// Bilinear interpolation between four pixels of the aligned face.
+struct Bilinear {
+    /// The column and row of the upper left pixel.
     u: usize,
     v: usize,
+    /// The weight of the right column and of the lower row.
     du: f32,
     dv: f32,
 }
 
-impl Taps {
-    /// Where a mask is not 0, the point lies inside the face.
+impl Bilinear {
+    /// Around a point inside the face; where a mask is not 0, every point is.
     fn at([u, v]: [f64; 2]) -> Self {
-        let last = (SIDE - 2) as f64;
+        let last = (FACE_SIZE - 2) as f64;
         let (left, top) = (u.floor().clamp(0.0, last), v.floor().clamp(0.0, last));
         Self { u: left as usize, v: top as usize, du: (u - left) as f32, dv: (v - top) as f32 }
     }
 
-    fn of(&self, pixel: impl Fn(usize, usize) -> f32) -> f32 {
+    fn sample(&self, pixel: impl Fn(usize, usize) -> f32) -> f32 {
         let Self { u, v, du, dv } = *self;
-        let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
-        let upper = mix(pixel(v, u), pixel(v, u + 1), du);
-        mix(upper, mix(pixel(v + 1, u), pixel(v + 1, u + 1), du), dv)
+        let lerp = |from: f32, to: f32, weight: f32| from + (to - from) * weight;
+        let upper = lerp(pixel(v, u), pixel(v, u + 1), du);
+        lerp(upper, lerp(pixel(v + 1, u), pixel(v + 1, u + 1), du), dv)
     }
 }

@@ -1,47 +1,51 @@
-//! How much of a picture's pixel comes from which face.
+//! The blend masks of a picture's faces: how much of each pixel comes from which restored face.
 //!
-//! A face's mask is its aligned square, feathered: 0 at the square's edge, 1 a tenth of its side further in. So the
-//! feather grows with the face, and there is no step anywhere. Where squares overlap, each pixel goes to the face whose
-//! middle is nearer, measured by the faces' own sizes, with a soft border between them; together they cover what the
-//! strongest mask covers, so no hole opens and no order shows.
+//! A face's mask is its aligned square, feathered: 0 at the edge of the square, 1 a tenth of its side further in. The
+//! feather grows with the face, so that no step is visible at any size. Where squares overlap, pixels are divided among
+//! the faces by their distance to each face's centre in units of that face's size, with a soft border. Together the
+//! faces cover what the strongest of their masks covers, so no gap opens between them, and the result does not depend
+//! on their order.
 
-use super::align::{SIDE, Similarity, TEMPLATE};
+use super::align::{FACE_SIZE, LANDMARK_TEMPLATE, Similarity};
 use crate::picture::{Picture, Window};
 
-/// In pixels of the aligned face. facexlib erodes by half of it and blurs by the other half.
-const FEATHER: f64 = SIDE as f64 / 10.0;
+/// The width of the feather in pixels of the aligned face. facexlib erodes by half of it and blurs by the other half.
+const FEATHER: f64 = FACE_SIZE as f64 / 10.0;
 
-/// How far a face's own ground reaches, in pixels of the aligned face.
-const REACH: f64 = SIDE as f64 / 8.0;
+/// The distance to a face's centre, in pixels of the aligned face, at which its weight against other faces falls to
+/// 1/e.
+const WEIGHT_RADIUS: f64 = FACE_SIZE as f64 / 8.0;
 
 /// The masks of all faces of one picture.
-pub(super) struct Masks {
-    faces: Vec<Placed>,
-    /// 1: the restored face alone.
+pub(super) struct BlendMasks {
+    faces: Vec<FaceRegion>,
+    /// 0 keeps the picture as it is, 1 replaces faces by the restored ones.
     strength: f64,
 }
 
-struct Placed {
+/// A face's square in the picture, and the other faces that it meets there.
+struct FaceRegion {
     /// From the picture to the aligned face.
     align: Similarity,
-    /// What of the picture the square covers.
+    /// The part of the picture that the square covers.
     window: Window,
-    /// Later faces whose squares meet this one's, and all of them.
-    later: Vec<usize>,
-    others: Vec<usize>,
+    /// The faces whose windows intersect this one's.
+    neighbours: Vec<usize>,
+    /// Those of them with a higher index.
+    later_neighbours: Vec<usize>,
 }
 
-impl Masks {
-    /// For faces whose `aligns` lead from `picture` to the aligned face.
+impl BlendMasks {
+    /// The masks of faces whose `aligns` lead from `picture` to the aligned face.
     pub(super) fn new(aligns: &[Similarity], picture: &Picture, strength: f64) -> Self {
         let windows: Vec<Window> = aligns.iter().map(|align| covered(align, picture)).collect();
-        let place = |index: usize| {
-            let meets = |other: &usize| *other != index && windows[*other].meets(windows[index]);
-            let others: Vec<usize> = (0..aligns.len()).filter(meets).collect();
-            let later = others.iter().copied().filter(|other| *other > index).collect();
-            Placed { align: aligns[index], window: windows[index], later, others }
+        let region = |index: usize| {
+            let meets = |other: &usize| *other != index && windows[*other].intersects(windows[index]);
+            let neighbours: Vec<usize> = (0..aligns.len()).filter(meets).collect();
+            let later_neighbours = neighbours.iter().copied().filter(|other| *other > index).collect();
+            FaceRegion { align: aligns[index], window: windows[index], neighbours, later_neighbours }
         };
-        Self { faces: (0..aligns.len()).map(place).collect(), strength }
+        Self { faces: (0..aligns.len()).map(region).collect(), strength }
     }
 
     /// The part of the picture that the face may change.
@@ -49,72 +53,76 @@ impl Masks {
         self.faces[face].window
     }
 
-    /// From the picture to the aligned face.
+    /// The transform from the picture to the aligned face.
     pub(super) fn align(&self, face: usize) -> Similarity {
         self.faces[face].align
     }
 
-    /// How much the face covers of what faces of lower index have left at (`x`, `y`) of the picture, 0..=1.
-    ///
-    /// Laid over one another in the order of their index, the faces have the shares that [`Masks::share`] tells.
-    pub(super) fn cover(&self, face: usize, x: usize, y: usize) -> f64 {
+    /// The opacity of the face at (`x`, `y`) of the picture, 0..=1, when the faces are laid over the picture one after
+    /// the other in the order of their index. Each face then has the share of the pixel that [`BlendMasks::share`]
+    /// gives.
+    pub(super) fn opacity(&self, face: usize, x: usize, y: usize) -> f64 {
         let own = self.share(face, x, y);
-        if own <= 0.0 || self.faces[face].later.is_empty() {
+        if own <= 0.0 || self.faces[face].later_neighbours.is_empty() {
             return own;
         }
-        let later: f64 = self.faces[face].later.iter().map(|later| self.share(*later, x, y)).sum();
-        // What later faces cover of this one is made up for; 1 where they leave nothing but this one's share.
+        let later: f64 = self.faces[face].later_neighbours.iter().map(|later| self.share(*later, x, y)).sum();
+        // Later faces will cover a part of this one, which is made up for here. The opacity is 1 where they leave
+        // nothing but this face's share.
         (own / (1.0 - later).max(own)).min(1.0)
     }
 
-    /// The face's share of the pixel in the end; all shares together are at most the strength.
+    /// The share of the finished pixel that comes from the face, 0..=1. The shares of all faces together are at most
+    /// the strength.
     fn share(&self, face: usize, x: usize, y: usize) -> f64 {
-        let Ground { mask, claim } = self.ground(face, x, y);
-        if mask == 0.0 || self.faces[face].others.is_empty() {
+        let Contribution { mask, weight } = self.contribution(face, x, y);
+        if mask == 0.0 || self.faces[face].neighbours.is_empty() {
             return mask * self.strength;
         }
-        let (mut strongest, mut claims) = (mask, claim);
-        for other in &self.faces[face].others {
-            let other = self.ground(*other, x, y);
-            strongest = strongest.max(other.mask);
-            claims += other.claim;
+        let (mut strongest, mut total_weight) = (mask, weight);
+        for neighbour in &self.faces[face].neighbours {
+            let neighbour = self.contribution(*neighbour, x, y);
+            strongest = strongest.max(neighbour.mask);
+            total_weight += neighbour.weight;
         }
-        strongest * self.strength * claim / claims
+        strongest * self.strength * weight / total_weight
     }
 
-    fn ground(&self, face: usize, x: usize, y: usize) -> Ground {
+    fn contribution(&self, face: usize, x: usize, y: usize) -> Contribution {
         let [u, v] = self.faces[face].align.apply([x as f64, y as f64]);
         let mask = feather(u) * feather(v);
         if mask == 0.0 {
-            return Ground { mask, claim: 0.0 };
+            return Contribution { mask, weight: 0.0 };
         }
-        let [middle_u, middle_v] = middle();
-        let distance = (u - middle_u).hypot(v - middle_v) / REACH;
-        Ground { mask, claim: mask * (-distance * distance).exp() }
+        let [centre_u, centre_v] = landmark_centroid();
+        let distance = (u - centre_u).hypot(v - centre_v) / WEIGHT_RADIUS;
+        Contribution { mask, weight: mask * (-distance * distance).exp() }
     }
 }
 
-struct Ground {
-    /// Of this face alone.
+/// A face at one pixel.
+struct Contribution {
+    /// The face's own mask, 0..=1.
     mask: f64,
-    /// What it weighs against other faces.
-    claim: f64,
+    /// Its weight against other faces, at most `mask`.
+    weight: f64,
 }
 
-/// The middle of the landmarks.
-fn middle() -> [f64; 2] {
-    [0, 1].map(|axis| TEMPLATE.iter().map(|point| point[axis]).sum::<f64>() / TEMPLATE.len() as f64)
+/// The mean of the landmarks of an aligned face.
+fn landmark_centroid() -> [f64; 2] {
+    let count = LANDMARK_TEMPLATE.len() as f64;
+    [0, 1].map(|axis| LANDMARK_TEMPLATE.iter().map(|point| point[axis]).sum::<f64>() / count)
 }
 
-/// 0 at both ends of the aligned face, smoothly to 1 at `FEATHER` from them.
+/// 0 at both ends of the aligned face, and 1 from [`FEATHER`] pixels further in; a smoothstep between the two.
 fn feather(at: f64) -> f64 {
-    let inside = (at.min((SIDE - 1) as f64 - at) / FEATHER).clamp(0.0, 1.0);
+    let inside = (at.min((FACE_SIZE - 1) as f64 - at) / FEATHER).clamp(0.0, 1.0);
     inside * inside * (3.0 - 2.0 * inside)
 }
 
-/// The part of `picture` that the aligned square covers; empty when that is none.
+/// The part of `picture` that the aligned square covers; empty when the square is outside.
 fn covered(align: &Similarity, picture: &Picture) -> Window {
-    let last = (SIDE - 1) as f64;
+    let last = (FACE_SIZE - 1) as f64;
     let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]].map(|corner| align.inverse().apply(corner));
     let span = |axis: usize, length: usize| {
         let ends = corners.iter().map(|corner| corner[axis]);

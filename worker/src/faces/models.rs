@@ -1,26 +1,28 @@
-//! Which of the installed models do the faces.
+//! The choice among the installed models that find and restore faces.
 
+use remaster_engine::{Available, Kind, SharedEngine};
 use remaster_shared::job::ModelId;
 
 use super::detector::Detector;
-use remaster_engine::{Available, Kind, SharedEngine};
 
 /// In order of preference; others of the kind come after them.
 const DETECTORS: &[&str] = &["yunet-2026may", "retinaface-r50"];
 const RESTORERS: &[&str] = &["gfpgan-1.4", "gfpgan-1.3", "gfpgan-1.2"];
 const PARSERS: &[&str] = &["parsenet"];
 
-/// What one picture's faces are done with.
+/// The models that find and restore the faces of one picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaceModels {
+    /// Finds faces and their landmarks.
     pub detector: Detector,
+    /// Restores aligned faces: `[n, 3, 512, 512]`, red, green, blue, -1..=1, to the same.
     pub restorer: ModelId,
-    /// Tells hair and background from the face, for a closer mask.
+    /// Tells the face from hair and background, so that the mask follows the face. Faces are restored without it too.
     pub parser: Option<ModelId>,
 }
 
 impl FaceModels {
-    /// What is installed now; `None` without a detector or without a restorer.
+    /// The preferred ones of the models that are installed now; `None` without a known detector or without a restorer.
     pub async fn installed(engine: &SharedEngine) -> Option<Self> {
         let restorer = preferred(engine.installed(Kind::FaceRestorer).await, RESTORERS).next()?.id;
         let detector = preferred(engine.installed(Kind::Detector).await, DETECTORS).find_map(Detector::new)?;

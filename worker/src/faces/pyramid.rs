@@ -1,53 +1,54 @@
-//! The scales at which a picture is searched, and the tiles of each.
+//! The image pyramid in which faces are searched, and the tiles of each level.
 //!
-//! The detector knows faces of about 10 to 300 pixels. The picture is searched at its own size, at every half of the
-//! size before down to [`SMALLEST`], and, unless it is large, at double size for the smallest faces. At each scale only
-//! faces up to [`TRUSTED`] are taken, since half of it shows larger ones better; at the last one all are. Tiles overlap
-//! by more than such a face, so each is whole in one of them, and memory is bounded by the tile.
+//! The detector finds faces of about 10 to 300 pixels. The picture is searched at its own size, at every half of the
+//! size before until its longer side is at most [`LAST_LEVEL`], and at double size unless it is large. A level leaves
+//! faces larger than [`MAX_FACE_SIDE`] to the next one, which shows them at half the size; the last one takes all.
+//! Tiles overlap by more than such a face, so each face is whole in one of them, and memory is bounded by the tile.
 
 use crate::picture::Window;
 
-/// The longer side of the last scale is at most this.
-const SMALLEST: usize = 320;
+/// The longer side of the last level is at most this, in pixels.
+const LAST_LEVEL: usize = 320;
 
-/// Pictures up to this many pixels are also searched at double size. Faces of less than 20 pixels gain most: on the
-/// 25-pixel faces of scikit-image's LFW subset the share found rises from 1 % to 89 %.
-const DOUBLED_UP_TO: usize = 4_000_000;
+/// Pictures of up to so many pixels are also searched at double size. Faces of less than 20 pixels gain most: of the
+/// faces of 25 pixels in scikit-image's subset of LFW, 89 % are found instead of 1 %.
+const MAX_DOUBLED_PIXELS: usize = 4_000_000;
 
-/// Largest side of what the detector is given at once. A multiple of [`STEP`].
+/// The largest side in pixels of a tile. A multiple of [`SIDE_MULTIPLE`].
 const TILE: usize = 1024;
 
-/// Largest face, in pixels of its scale, that is taken from a scale other than the last.
-pub(super) const TRUSTED: f64 = 224.0;
+/// The larger side in pixels of the largest face that is taken from a level other than the last.
+pub(super) const MAX_FACE_SIDE: f64 = 224.0;
 
-/// What tiles share; more than `TRUSTED`.
+/// The least overlap of neighbouring tiles in pixels. More than [`MAX_FACE_SIDE`].
 const OVERLAP: usize = 256;
 
-/// The detector's coarsest grid: sides are padded to a multiple of it.
-pub(super) const STEP: usize = 32;
+/// Inputs are padded to a multiple of so many pixels, the largest stride of the detectors.
+pub(super) const SIDE_MULTIPLE: usize = 32;
 
-/// The sizes of the scales, largest first.
-pub(super) fn scales(width: usize, height: usize) -> Vec<(usize, usize)> {
-    let mut scales = Vec::new();
-    if width * height <= DOUBLED_UP_TO {
-        scales.push((2 * width, 2 * height));
+/// The width and height of each level in pixels, the largest level first.
+pub(super) fn levels(width: usize, height: usize) -> Vec<(usize, usize)> {
+    let mut levels = Vec::new();
+    if width * height <= MAX_DOUBLED_PIXELS {
+        levels.push((2 * width, 2 * height));
     }
     let (mut width, mut height) = (width, height);
-    scales.push((width, height));
-    while width.max(height) > SMALLEST {
+    levels.push((width, height));
+    while width.max(height) > LAST_LEVEL {
         (width, height) = (width.div_ceil(2), height.div_ceil(2));
-        scales.push((width, height));
+        levels.push((width, height));
     }
-    scales
+    levels
 }
 
-/// Tiles that cover a scale.
+/// Tiles that cover a level of `width` x `height` pixels.
 pub(super) fn tiles(width: usize, height: usize) -> Vec<Window> {
     let columns = starts(width);
     let tile = |x, y| Window { x: x as isize, y: y as isize, width: width.min(TILE), height: height.min(TILE) };
     starts(height).into_iter().flat_map(|y| columns.iter().map(move |x| tile(*x, y))).collect()
 }
 
+/// Where tiles start along a side of `length` pixels.
 fn starts(length: usize) -> Vec<usize> {
     if length <= TILE {
         return vec![0];
@@ -58,26 +59,29 @@ fn starts(length: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_trusted_face_is_whole_in_a_tile() {
-        for length in [1, 320, 1024, 1025, 1500, 1792, 1793, 7300] {
+    proptest! {
+        #[test]
+        fn a_face_up_to_the_limit_is_whole_in_a_tile(length in 1_usize..8000) {
             let starts = starts(length);
-            for at in 0..length.saturating_sub(TRUSTED as usize) {
-                let end = at + TRUSTED as usize;
-                assert!(starts.iter().any(|start| *start <= at && end <= start + length.min(TILE)), "{at} of {length}");
+            for at in 0..length.saturating_sub(MAX_FACE_SIDE as usize) {
+                let end = at + MAX_FACE_SIDE as usize;
+                let whole = starts.iter().any(|start| *start <= at && end <= start + length.min(TILE));
+                prop_assert!(whole, "{at} of {length}");
             }
-            assert!(starts.last().unwrap() + length.min(TILE) == length);
+            prop_assert_eq!(starts[starts.len() - 1] + length.min(TILE), length);
         }
     }
 
     #[test]
-    fn scales_reach_from_double_size_to_the_smallest() {
-        assert_eq!(scales(300, 200), [(600, 400), (300, 200)]);
-        assert_eq!(scales(1001, 500), [(2002, 1000), (1001, 500), (501, 250), (251, 125)]);
-        assert_eq!(scales(1, 1), [(2, 2), (1, 1)]);
-        let large = scales(7300, 5500);
+    fn levels_reach_from_double_size_to_the_last() {
+        assert_eq!(levels(300, 200), [(600, 400), (300, 200)]);
+        assert_eq!(levels(1001, 500), [(2002, 1000), (1001, 500), (501, 250), (251, 125)]);
+        assert_eq!(levels(1, 1), [(2, 2), (1, 1)]);
+        let large = levels(7300, 5500);
         assert_eq!((large[0], *large.last().unwrap()), ((7300, 5500), (229, 172)));
         assert!(tiles(7300, 5500).len() <= 80);
     }

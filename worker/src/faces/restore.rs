@@ -3,88 +3,98 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use ndarray::{Axis, concatenate};
+use ndarray::{Axis, ShapeError, concatenate};
+use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
 use super::align::Similarity;
-use super::blend::{Restored, blend};
-use super::mask::Masks;
+use super::blend::{RestoredFace, blend};
+use super::crop::crop;
+use super::error::FacesError;
+use super::face::Face;
+use super::mask::BlendMasks;
 use super::models::FaceModels;
-use super::parse::parse;
-use super::{Face, crop};
-use crate::enhance::EnhanceError;
+use super::segmentation::segment;
+use crate::blocking::blocking;
+use crate::output::{expect_finite, expect_shape};
 use crate::picture::Picture;
-use crate::upscale::blocking;
-use remaster_engine::{EngineError, SharedEngine, Tensor};
+use crate::progress::Progress;
 
-/// Faces restored in one picture, the surest ones: bounds what a collage of thousands costs.
-const MOST: usize = 64;
+/// The most faces that are restored in one picture, those with the highest scores: bounds what a collage of thousands
+/// of faces costs.
+const MAX_FACES: usize = 64;
+
 /// Faces per run of the network.
-const BATCH: usize = 4;
+const BATCH_SIZE: usize = 4;
 
-/// What is to be restored, and how.
+/// The faces to restore, and how.
 pub struct Restoration<'a> {
+    /// Runs the networks.
     pub engine: &'a SharedEngine,
+    /// The networks.
     pub models: &'a FaceModels,
     /// The picture that the faces were found in.
     pub source: Arc<Picture>,
+    /// The faces in pixels of `source`, by falling score.
     pub faces: &'a [Face],
-    /// How much larger than that the picture is into which they go.
-    pub factor: usize,
-    /// 0 keeps the face as it was enlarged, 1 takes the restored one whole.
+    /// The scale of the enlarged picture relative to `source`.
+    pub scale: usize,
+    /// 0 keeps each face as it was enlarged, 1 replaces it by the restored one.
     pub strength: f64,
 }
 
-/// Restores the faces that are large enough and blends them into `picture`; returns it and how many they were.
-/// `progress` hears the fraction done.
+/// Restores the faces that are large enough and blends them into `enlarged`. Returns the picture and the number of
+/// faces restored. `progress` hears the fraction of faces that are done.
 ///
 /// # Errors
-/// The engine's, or a face that came back broken: nothing is ever put in its place.
+/// A network cannot be run, or a restored face cannot be used. Nothing is ever put in the place of such a face.
 pub async fn restore(
-    work: Restoration<'_>,
-    mut picture: Picture,
-    progress: &(dyn Fn(f64) + Send + Sync),
-) -> Result<(Picture, usize), EnhanceError> {
-    let Restoration { engine, models, source, faces, factor, strength } = work;
-    let aligns = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::of);
-    let aligns: Vec<Similarity> = aligns.take(MOST).collect();
-    let enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(factor)).collect();
-    let masks = Arc::new(Masks::new(&enlarged, &picture, strength));
-    for (number, batch) in aligns.chunks(BATCH).enumerate() {
+    restoration: Restoration<'_>,
+    enlarged: Picture,
+    progress: Progress<'_>,
+) -> Result<(Picture, usize), FacesError> {
+    let Restoration { engine, models, source, faces, scale, strength } = restoration;
+    let aligns = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::aligning);
+    let aligns: Vec<Similarity> = aligns.take(MAX_FACES).collect();
+    let in_enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(scale)).collect();
+    let masks = Arc::new(BlendMasks::new(&in_enlarged, &enlarged, strength));
+    let mut picture = enlarged;
+    for (number, batch) in aligns.chunks(BATCH_SIZE).enumerate() {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());
-        let input = blocking(move || gather(&from, &batch)).await??;
+        let input = blocking(move || crop_batch(&from, &batch)).await??;
         let restored = run(engine, &models.restorer, input).await?;
-        let parsed = match &models.parser {
-            Some(parser) => parse(engine, parser, restored.clone()).await?,
+        let segmentations = match &models.parser {
+            Some(parser) => segment(engine, parser, restored.clone()).await?,
             None => Vec::new(),
         };
         let masks = Arc::clone(&masks);
         picture = blocking(move || {
             let restored = restored.mapv_into(|value| (value + 1.0) / 2.0);
-            for (at, face) in restored.outer_iter().enumerate() {
-                blend(&mut picture, &masks, &Restored { index: number * BATCH + at, face, parsed: parsed.get(at) });
+            for (at, pixels) in restored.outer_iter().enumerate() {
+                let index = number * BATCH_SIZE + at;
+                blend(&mut picture, &masks, &RestoredFace { index, pixels, segmentation: segmentations.get(at) });
             }
             picture
         })
         .await?;
-        progress(((number + 1) * BATCH).min(aligns.len()) as f64 / aligns.len() as f64);
+        progress(((number + 1) * BATCH_SIZE).min(aligns.len()) as f64 / aligns.len() as f64);
     }
     Ok((picture, aligns.len()))
 }
 
-/// The aligned faces as `[n, 3, 512, 512]`, -1..=1.
-fn gather(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, EngineError> {
+/// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, -1..=1.
+fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, ShapeError> {
     let faces: Vec<Tensor> = aligns.iter().map(|align| crop(source, align)).collect();
     let views: Vec<_> = faces.iter().map(|face| face.view()).collect();
-    let faces = concatenate(Axis(0), &views).map_err(|error| EngineError::Run(error.to_string()))?;
-    Ok(faces.mapv_into(|value| value * 2.0 - 1.0))
+    Ok(concatenate(Axis(0), &views)?.mapv_into(|value| value * 2.0 - 1.0))
 }
 
-/// The restored faces, -1..=1; in halves when they do not fit into memory together.
-fn run<'a>(engine: &'a SharedEngine, model: &'a ModelId, faces: Tensor) -> BoxFuture<'a, Result<Tensor, EngineError>> {
+/// The restored faces, `[n, 3, 512, 512]`, -1..=1. Faces that do not fit into the device's memory together are run in
+/// two halves.
+fn run<'a>(engine: &'a SharedEngine, model: &'a ModelId, faces: Tensor) -> BoxFuture<'a, Result<Tensor, FacesError>> {
     Box::pin(async move {
-        let (count, expected) = (faces.dim().0, faces.dim());
-        // Kept for a second try only where there can be one.
+        let (count, channels, height, width) = faces.dim();
+        // A copy for a second try, which a single face cannot have.
         let again = (count > 1).then(|| faces.clone());
         let restored = match (engine.run(model, faces).await, again) {
             (Err(EngineError::OutOfMemory(cause)), Some(faces)) => {
@@ -92,18 +102,12 @@ fn run<'a>(engine: &'a SharedEngine, model: &'a ModelId, faces: Tensor) -> BoxFu
                 let (first, second) = faces.view().split_at(Axis(0), count / 2);
                 let first = run(engine, model, first.to_owned()).await?;
                 let second = run(engine, model, second.to_owned()).await?;
-                let joined = concatenate(Axis(0), &[first.view(), second.view()]);
-                return joined.map_err(|error| EngineError::Run(error.to_string()));
+                return Ok(concatenate(Axis(0), &[first.view(), second.view()])?);
             }
             (restored, _) => restored?,
         };
-        if restored.dim() != expected {
-            let got = restored.dim();
-            return Err(EngineError::Run(format!("the restored faces are {got:?}, not {expected:?}")));
-        }
-        if !restored.iter().all(|value| value.is_finite()) {
-            return Err(EngineError::Run("a restored face has values that are not numbers".into()));
-        }
+        expect_shape("the restorer's output", &restored, &[count, channels, height, width])?;
+        expect_finite("the restorer's output", &restored)?;
         Ok(restored.mapv_into(|value| value.clamp(-1.0, 1.0)))
     })
 }

@@ -1,21 +1,31 @@
-//! YuNet's twelve outputs.
+//! The twelve outputs of YuNet: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023,
+//! [as published by OpenCV](https://github.com/opencv/opencv_zoo).
 //!
-//! It takes raw blue, green, red. At each stride (8, 16, 32 pixels) every cell of the grid gives `cls` and `obj` (how
-//! sure it is), `bbox` (centre, and the logarithm of the size) and `kps` (five landmarks), relative to its corner.
+//! The input is blue, green, red in 0..=255. At each stride every cell of the grid has a row in `cls` and `obj` (two
+//! confidences, 0..=1), `bbox` (centre, and the logarithm of the size) and `kps` (five landmarks). Positions are
+//! relative to the cell's upper left corner, all in units of the stride.
 
-use super::detector::rows;
-use super::{Area, Face};
-use remaster_engine::{EngineError, Output};
+use remaster_engine::Output;
 
-pub(super) const MEAN: [f32; 3] = [0.0; 3];
+use super::face::{BoundingBox, Face};
+use super::rows::rows;
+use crate::output::OutputError;
 
+/// What is subtracted from blue, green and red.
+pub(super) const MEAN_BGR: [f32; 3] = [0.0; 3];
+
+/// The sides of the grids' cells, in pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
 
-/// Least score. 97 % of small faces (LFW, 40 to 50 pixels) score more. Textures without a face score less, but for some
-/// in photos that were blown up eightfold, and for things that look like one.
-const SURE: f64 = 0.75;
+/// The least score of a detection. Of small faces (40 to 50 pixels, from LFW), 97 % score more. Textures without a face
+/// score less, except for some in photos that were enlarged eightfold, and for things that look like a face.
+const SCORE_THRESHOLD: f64 = 0.75;
 
-pub(super) fn faces(outputs: &[Output], width: usize, height: usize) -> Result<Vec<Face>, EngineError> {
+/// The detections for an input of `width` x `height` pixels, both multiples of 32.
+///
+/// # Errors
+/// An output is missing, has another shape, or has values that are not finite.
+pub(super) fn faces(outputs: &[Output], width: usize, height: usize) -> Result<Vec<Face>, OutputError> {
     let mut faces = Vec::new();
     for stride in STRIDES {
         let (columns, cells) = (width / stride, (width / stride) * (height / stride));
@@ -23,9 +33,9 @@ pub(super) fn faces(outputs: &[Output], width: usize, height: usize) -> Result<V
         let (cls, obj) = (named("cls", 1)?, named("obj", 1)?);
         let (boxes, points) = (named("bbox", 4)?, named("kps", 10)?);
         for cell in 0..cells {
-            let sure = |value: f32| f64::from(value).clamp(0.0, 1.0);
-            let score = (sure(cls[(cell, 0)]) * sure(obj[(cell, 0)])).sqrt();
-            if score < SURE {
+            let confidence = |value: f32| f64::from(value).clamp(0.0, 1.0);
+            let score = (confidence(cls[(cell, 0)]) * confidence(obj[(cell, 0)])).sqrt();
+            if score < SCORE_THRESHOLD {
                 continue;
             }
             let (column, row, stride) = ((cell % columns) as f64, (cell / columns) as f64, stride as f64);
@@ -36,8 +46,8 @@ pub(super) fn faces(outputs: &[Output], width: usize, height: usize) -> Result<V
                 let [x, y] = [2 * at, 2 * at + 1].map(|at| f64::from(points[(cell, at)]));
                 [(column + x) * stride, (row + y) * stride]
             };
-            let area = Area { left, top, width, height };
-            faces.push(Face { score, area, landmarks: std::array::from_fn(landmark) });
+            let bbox = BoundingBox { left, top, width, height };
+            faces.push(Face { score, bbox, landmarks: std::array::from_fn(landmark) });
         }
     }
     Ok(faces)

@@ -1,4 +1,4 @@
-//! Bytes to pixels: bounded, upright, in the file's own depth.
+//! Bytes to pixels: bounded in memory, then upright, in the depth of the file.
 
 use std::io::Cursor;
 
@@ -7,18 +7,28 @@ use remaster_pictures::header::image_format;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, MetadataPolicy};
 
-use super::{Layout, Metadata, Picture, Samples};
+use super::layout::Layout;
+use super::raster::{Metadata, Picture, Samples};
 
-/// What a decoder may allocate per pixel: the widest samples (RGBA, 16 bits) twice over, for its own copy.
+/// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
-/// And besides: metadata, tables.
+/// What a decoder may allocate besides, in bytes, for metadata and tables.
 const ALLOWANCE: u64 = 64 << 20;
 
-/// Decodes `bytes`, whose header said `info`, and turns the picture upright.
+/// A decoded picture as the file stores it, before its EXIF orientation is applied.
+#[derive(Debug)]
+pub struct Decoded {
+    image: DynamicImage,
+    orientation: Orientation,
+    metadata: Metadata,
+}
+
+/// Decodes `bytes`, whose header said `info`.
 ///
 /// # Errors
-/// `image_corrupt` when the pixels cannot be decoded, or are not what the header said.
-pub fn decode(bytes: &[u8], info: &InputInfo, policy: MetadataPolicy) -> Result<Picture, JobError> {
+/// `unsupported_format` when `info` names no format; `image_corrupt` when the pixels cannot be decoded, or the file is
+/// not of the size that its header said.
+pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
     let format = info.format.map(image_format).ok_or_else(unknown)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -29,18 +39,27 @@ pub fn decode(bytes: &[u8], info: &InputInfo, policy: MetadataPolicy) -> Result<
     if decoder.dimensions() != (info.width, info.height) {
         return Err(JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said."));
     }
-    // Metadata that cannot be read is no reason to refuse the picture.
+    // A picture whose metadata cannot be read is decoded without it.
     let icc = decoder.icc_profile().ok().flatten();
     let exif = decoder.exif_metadata().ok().flatten();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
-    image.apply_orientation(orientation);
-    let exif = exif.filter(|_| policy == MetadataPolicy::Keep).map(|mut exif| {
-        // Applied above; left in, viewers would turn the picture again.
-        let _ = Orientation::remove_from_exif_chunk(&mut exif);
-        exif
-    });
-    Ok(from_image(image, Metadata { icc, exif }))
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
+    Ok(Decoded { image, orientation, metadata: Metadata { icc, exif } })
+}
+
+impl Decoded {
+    /// The picture with its EXIF orientation applied. `policy` decides whether the rest of its EXIF block is kept; the
+    /// ICC profile always is, because colours are wrong without it.
+    pub fn upright(self, policy: MetadataPolicy) -> Picture {
+        let Self { mut image, orientation, metadata: Metadata { icc, exif } } = self;
+        image.apply_orientation(orientation);
+        let exif = exif.filter(|_| policy == MetadataPolicy::Keep).map(|mut exif| {
+            // Viewers would turn the picture a second time.
+            let _ = Orientation::remove_from_exif_chunk(&mut exif);
+            exif
+        });
+        from_image(image, Metadata { icc, exif })
+    }
 }
 
 fn corrupt(error: &ImageError) -> JobError {
@@ -58,7 +77,7 @@ fn from_image(image: DynamicImage, metadata: Metadata) -> Picture {
         DynamicImage::ImageLumaA16(image) => (Layout::GrayAlpha, Samples::U16(image.into_raw())),
         DynamicImage::ImageRgb16(image) => (Layout::Rgb, Samples::U16(image.into_raw())),
         DynamicImage::ImageRgba16(image) => (Layout::Rgba, Samples::U16(image.into_raw())),
-        // Floating point (TIFF): 16 bits keep more of it than 8.
+        // A TIFF may hold floating-point samples, of which 16 bits keep more than 8.
         other if other.color().has_alpha() => (Layout::Rgba, Samples::U16(other.into_rgba16().into_raw())),
         other => (Layout::Rgb, Samples::U16(other.into_rgb16().into_raw())),
     };

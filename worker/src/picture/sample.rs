@@ -1,9 +1,14 @@
-//! The two sample types, 8 and 16 bits, as one.
+//! The two sample types, 8 and 16 bits, behind one trait.
 
-/// A sample type: `MAX` is white.
+/// A sample type.
 pub(super) trait Sample: Copy {
+    /// The value of white, and of full opacity.
     const MAX: f32;
+
+    /// The sample as a number in 0..=[`MAX`](Sample::MAX).
     fn to_f32(self) -> f32;
+
+    /// The integer part of `value`, saturating at both ends of the type. Callers add 0.5 to round.
     fn from_f32(value: f32) -> Self;
 }
 
@@ -14,7 +19,7 @@ impl Sample for u8 {
         f32::from(self)
     }
 
-    // The cast saturates; it also keeps the loop free of a call, so that it vectorises.
+    // A cast saturates, and unlike `f32::round` it is no function call, so loops over it vectorise.
     fn from_f32(value: f32) -> Self {
         value as u8
     }

@@ -1,43 +1,57 @@
 //! How a picture is cut into tiles.
 //!
-//! Cells split the picture evenly and without gaps. Each is run through the network with `overlap` pixels around it,
-//! which are then cropped: where cells meet, the network has seen enough of the other side to give the same answer.
-//! Past the picture's edge it sees the picture mirrored, `EDGE` pixels of it.
+//! Tiles split the picture evenly and without gaps. The network is given each tile with `overlap` pixels of context
+//! around it, which are cropped from its output: where two tiles meet, the network has seen enough of the other tile to
+//! give the same answer as for the whole picture. Past the edge of the picture it sees [`EDGE_PADDING`] pixels of its
+//! reflection.
 
 use crate::picture::Window;
 
-/// Mirrored pixels around the picture; a multiple of [`GRID`].
-const EDGE: usize = 12;
+/// Reflected pixels around the picture. A multiple of [`ALIGNMENT`].
+const EDGE_PADDING: usize = 12;
 
-/// Where cells may start.
-const GRID: usize = 4;
+/// Tiles start at multiples of so many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus,
+/// then sees the same blocks in a tile as in the whole picture.
+const ALIGNMENT: usize = 4;
 
-/// Cells are not quartered below this side.
-const SMALLEST: usize = 32;
+/// The smallest side in pixels of a quarter that is tried after running out of memory.
+const MIN_QUARTER: usize = 32;
 
-/// The default of `TILE`.
+/// The default of the setting `TILE`, in pixels.
 const DEFAULT_TILE: usize = 640;
 
-/// The least value of `TILE`: below, overlaps would be most of the work.
-const LEAST_TILE: usize = 192;
+/// The smallest value of the setting `TILE`, in pixels. With smaller tiles most of the work would be overlap.
+const MIN_TILE: usize = 192;
 
+/// The largest value of the setting `TILE`, in pixels.
+const MAX_TILE: usize = 4096;
+
+/// The setting `TILE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TileSettings {
-    /// Largest side of what the network is given, in pixels.
+    /// The largest side in pixels of what a network is given, overlap included.
     side: usize,
 }
 
-/// The settings for one network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
-    side: usize,
-    /// Context on each side of a cell, in input pixels.
-    overlap: usize,
-}
-
+/// The value of `TILE` is no number or out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a whole number of pixels from {LEAST_TILE} to 4096")]
-pub struct SettingsError;
+#[error("a whole number of pixels from {MIN_TILE} to {MAX_TILE}")]
+pub struct TileSettingsError;
+
+impl TileSettings {
+    /// Tiles whose sides, overlap included, are at most `side` pixels.
+    ///
+    /// # Errors
+    /// `side` is not in 192..=4096.
+    pub fn new(side: usize) -> Result<Self, TileSettingsError> {
+        if (MIN_TILE..=MAX_TILE).contains(&side) { Ok(Self { side }) } else { Err(TileSettingsError) }
+    }
+
+    /// The tiling for a network that needs `overlap` pixels of context on each side of a tile.
+    pub fn tiling(self, overlap: usize) -> Tiling {
+        Tiling { side: self.side.max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
+    }
+}
 
 impl Default for TileSettings {
     fn default() -> Self {
@@ -46,10 +60,10 @@ impl Default for TileSettings {
 }
 
 impl std::str::FromStr for TileSettings {
-    type Err = SettingsError;
+    type Err = TileSettingsError;
 
-    fn from_str(text: &str) -> Result<Self, SettingsError> {
-        text.parse().map_err(|_| SettingsError).and_then(Self::new)
+    fn from_str(text: &str) -> Result<Self, TileSettingsError> {
+        text.parse().map_err(|_| TileSettingsError).and_then(Self::new)
     }
 }
 
@@ -59,23 +73,36 @@ impl std::fmt::Display for TileSettings {
     }
 }
 
-/// A part of the picture that one run produces, in input pixels.
+/// How pictures are cut into tiles for one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
+pub struct Tiling {
+    /// The largest side in pixels of what the network is given.
+    side: usize,
+    /// Pixels of context on each side of a tile.
+    overlap: usize,
+}
+
+/// The part of a picture that one run of the network produces, in input pixels and without its overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tile {
+    /// The leftmost column.
     pub x: usize,
+    /// The topmost row.
     pub y: usize,
+    /// The number of columns.
     pub width: usize,
+    /// The number of rows.
     pub height: usize,
 }
 
-impl Cell {
-    /// The cell in four, or `None` when it is small already.
-    pub fn quarters(self) -> Option<[Cell; 4]> {
-        if self.width.min(self.height) < 2 * SMALLEST {
+impl Tile {
+    /// The tile in four parts, or `None` when they would be too small.
+    pub fn quarters(self) -> Option<[Tile; 4]> {
+        if self.width.min(self.height) < 2 * MIN_QUARTER {
             return None;
         }
-        let (left, top) = (self.width / 2 / GRID * GRID, self.height / 2 / GRID * GRID);
-        let part = |x, y, width, height| Cell { x: self.x + x, y: self.y + y, width, height };
+        let (left, top) = (self.width / 2 / ALIGNMENT * ALIGNMENT, self.height / 2 / ALIGNMENT * ALIGNMENT);
+        let part = |x, y, width, height| Tile { x: self.x + x, y: self.y + y, width, height };
         Some([
             part(0, 0, left, top),
             part(left, 0, self.width - left, top),
@@ -85,89 +112,94 @@ impl Cell {
     }
 }
 
-impl TileSettings {
-    pub fn new(side: usize) -> Result<Self, SettingsError> {
-        if (LEAST_TILE..=4096).contains(&side) { Ok(Self { side }) } else { Err(SettingsError) }
-    }
-
-    /// For a network that needs `overlap` pixels around each tile.
-    pub fn grid(self, overlap: usize) -> Grid {
-        Grid { side: self.side.max(2 * overlap + SMALLEST + GRID), overlap }
-    }
-}
-
-impl Grid {
-    /// The cells of a picture, row by row.
-    pub fn cells(self, width: usize, height: usize) -> Vec<Cell> {
+impl Tiling {
+    /// The tiles of a picture of `width` x `height` pixels, row by row.
+    pub fn tiles(self, width: usize, height: usize) -> Vec<Tile> {
         let columns = self.split(width);
         let rows = self.split(height);
         rows.iter()
-            .flat_map(|&(y, height)| columns.iter().map(move |&(x, width)| Cell { x, y, width, height }))
+            .flat_map(|&(y, height)| columns.iter().map(move |&(x, width)| Tile { x, y, width, height }))
             .collect()
     }
 
-    /// `length` in as few even parts as fit, as (start, length). Parts start at multiples of [`GRID`], as the whole does:
-    /// a network that looks at blocks of pixels (x2plus) then sees the same blocks in a tile as in the whole.
+    /// `length` in as few even parts as fit, each as its start and its length.
     fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts = if length + 2 * EDGE <= self.side {
+        let parts = if length + 2 * EDGE_PADDING <= self.side {
             1
         } else {
-            length.div_ceil(self.side - 2 * self.overlap - GRID).max(1)
+            length.div_ceil(self.side - 2 * self.overlap - ALIGNMENT).max(1)
         };
-        let start = |part: usize| if part == parts { length } else { part * length / parts / GRID * GRID };
+        let start = |part: usize| if part == parts { length } else { part * length / parts / ALIGNMENT * ALIGNMENT };
         (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
     }
 
-    /// What the network is given for `cell`: the cell with its overlap, up to the mirrored edge.
-    pub fn window(self, cell: Cell, width: usize, height: usize) -> Window {
-        let (x, right) = self.span(cell.x, cell.width, width);
-        let (y, bottom) = self.span(cell.y, cell.height, height);
+    /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, which
+    /// ends [`EDGE_PADDING`] pixels past the edge of the picture.
+    pub fn window(self, tile: Tile, width: usize, height: usize) -> Window {
+        let (x, right) = self.span(tile.x, tile.width, width);
+        let (y, bottom) = self.span(tile.y, tile.height, height);
         Window { x, y, width: (right - x) as usize, height: (bottom - y) as usize }
     }
 
     fn span(self, start: usize, length: usize, whole: usize) -> (isize, isize) {
-        let (edge, overlap) = (EDGE as isize, self.overlap as isize);
-        let from = (start as isize - overlap).max(-edge);
-        let to = ((start + length) as isize + overlap).min(whole as isize + edge);
+        let (padding, overlap) = (EDGE_PADDING as isize, self.overlap as isize);
+        let from = (start as isize - overlap).max(-padding);
+        let to = ((start + length) as isize + overlap).min(whole as isize + padding);
         (from, to)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn cells_cover_every_pixel_once_and_windows_fit() {
-        for (width, height) in [(1, 1), (256, 256), (237, 300), (1000, 37), (513, 2049)] {
-            for (side, overlap) in [(192, 8), (192, 72), (256, 72), (1024, 24)] {
-                let settings = TileSettings::new(side).unwrap().grid(overlap);
-                let mut seen = vec![0_u8; width * height];
-                for cell in settings.cells(width, height) {
-                    for y in cell.y..cell.y + cell.height {
-                        seen[y * width + cell.x..][..cell.width].iter_mut().for_each(|count| *count += 1);
-                    }
-                    let window = settings.window(cell, width, height);
-                    assert!(window.width <= side && window.height <= side, "{cell:?} {window:?}");
-                    assert!(cell.x % GRID == 0 && cell.y % GRID == 0, "{cell:?}");
-                }
-                assert!(seen.iter().all(|count| *count == 1), "{width}x{height} at {side}");
+    /// How often each pixel of a picture is in one of `tiles`.
+    fn coverage(tiles: &[Tile], width: usize, height: usize) -> Vec<u8> {
+        let mut seen = vec![0_u8; width * height];
+        for tile in tiles {
+            for y in tile.y..tile.y + tile.height {
+                seen[y * width + tile.x..][..tile.width].iter_mut().for_each(|count| *count += 1);
             }
+        }
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn tiles_cover_every_pixel_once_and_windows_fit(
+            (width, height) in (1_usize..2100, 1_usize..300),
+            side in 192_usize..1100,
+            overlap in prop_oneof![Just(8_usize), Just(24), Just(72)],
+        ) {
+            let tiling = TileSettings::new(side).unwrap().tiling(overlap);
+            let tiles = tiling.tiles(width, height);
+            prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
+            for tile in tiles {
+                let window = tiling.window(tile, width, height);
+                prop_assert!(window.width <= side && window.height <= side, "{tile:?} {window:?}");
+                prop_assert!(tile.x % ALIGNMENT == 0 && tile.y % ALIGNMENT == 0, "{tile:?}");
+            }
+        }
+
+        #[test]
+        fn quarters_cover_the_tile_once(width in 64_usize..300, height in 64_usize..300) {
+            let quarters = Tile { x: 0, y: 0, width, height }.quarters().unwrap();
+            prop_assert!(coverage(&quarters, width, height).iter().all(|count| *count == 1));
+            prop_assert!(quarters.iter().all(|part| part.width >= MIN_QUARTER && part.height >= MIN_QUARTER));
         }
     }
 
     #[test]
-    fn quarters_are_the_cell() {
-        let cell = Cell { x: 5, y: 7, width: 65, height: 90 };
-        let area: usize = cell.quarters().unwrap().iter().map(|part| part.width * part.height).sum();
-        assert_eq!(area, 65 * 90);
-        assert!(Cell { width: 63, ..cell }.quarters().is_none());
+    fn a_small_tile_is_not_quartered() {
+        assert!(Tile { x: 4, y: 8, width: 63, height: 90 }.quarters().is_none());
     }
 
     #[test]
-    fn a_tile_too_small_for_its_overlap_is_refused() {
-        assert!("191".parse::<TileSettings>().is_err());
-        assert!("192".parse::<TileSettings>().is_ok());
+    fn the_setting_has_a_range() {
+        assert!("191".parse::<TileSettings>().is_err() && "4097".parse::<TileSettings>().is_err());
+        assert!("192".parse::<TileSettings>().is_ok() && "4096".parse::<TileSettings>().is_ok());
         assert!("big".parse::<TileSettings>().unwrap_err().to_string().contains("192 to 4096"));
     }
 }

@@ -1,7 +1,6 @@
-//! Pictures with faces through the whole pipeline, with the real detector and a network of a restorer's shape
-//! (`models/reference/faces.py`: 0.8 x + a tint).
+//! Pictures with faces through the whole pipeline, with the real detector and a small network in the place of the
+//! restorer (`models/reference/faces.py`: 0.8 x + a tint).
 
-use std::io::Cursor;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,16 +9,17 @@ use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
 use remaster_engine::{
     Absent, Available, Engine, EngineError, Kind, Network, Output, SharedEngine, Tensor, fake::FakeEngine,
 };
-use remaster_pictures::header::inspect;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, ModelId, Scale};
-use remaster_worker::enhance::{EnhanceError, Enhancer};
+use remaster_worker::OutputError;
+use remaster_worker::enhance::EnhanceError;
+use remaster_worker::faces::FacesError;
 use remaster_worker::upscale::TileSettings;
 
-use crate::faces_found::face;
-use crate::real::{encoded, engine, params};
+use crate::fixtures::{Made, encoded, enhance, face, params, photo};
+use crate::real::engine;
 
-/// The engine, as if models of some kinds were not installed.
+/// An engine in which models of some kinds are not installed.
 struct Without(SharedEngine, Vec<Kind>);
 
 #[async_trait]
@@ -45,43 +45,30 @@ fn without(kinds: &[Kind]) -> SharedEngine {
     Arc::new(Without(engine(), kinds.to_vec()))
 }
 
-/// Detector and restorer, no parser.
+/// With a detector and a restorer, but without a parser.
 fn plain() -> SharedEngine {
     without(&[Kind::FaceParser])
 }
 
-/// Faces as they are found, everything else by Lanczos.
+/// The background by Lanczos.
 fn lanczos(faces: FaceMode) -> EnhanceParams {
     EnhanceParams { faces, background: false, ..params("not-installed", Scale::X2) }
 }
 
-struct Made {
-    image: DynamicImage,
-    png: Vec<u8>,
-    faces: FaceReport,
-}
-
 async fn made(engine: &SharedEngine, input: &DynamicImage, params: &EnhanceParams) -> Result<Made, EnhanceError> {
-    let input = encoded(input, ImageFormat::Png);
-    let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
-    let enhancer = Enhancer { engine: engine.clone(), tiles: TileSettings::default(), spool: std::env::temp_dir() };
-    let heard = std::sync::Mutex::new(vec![0.0]);
-    let made = enhancer.enhance(input.into(), &info, params, &|at| heard.lock().unwrap().push(at)).await?;
-    let heard = heard.into_inner().unwrap();
-    assert!(heard.is_sorted() && heard.iter().all(|at| *at <= 1.0), "{heard:?}");
-    let png = std::fs::read(made.png.file.path()).unwrap();
-    Ok(Made { image: image::load_from_memory(&png).unwrap(), png, faces: made.faces })
+    enhance(engine, TileSettings::default(), encoded(input, ImageFormat::Png), params).await
 }
 
-fn photo() -> DynamicImage {
-    DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(80, 0, 300, 260)
+/// The part of the test photo with its face; the centre of the face is at (143, 120).
+fn portrait() -> DynamicImage {
+    photo(80, 0, 300, 260)
 }
 
 fn report(found: u32, restored: u32, status: FaceStatus) -> FaceReport {
     FaceReport { found, restored, status }
 }
 
-/// The mean of red less blue in a square of 40 pixels about (`x`, `y`).
+/// The mean of red less blue in a square of 40 x 40 pixels about (`x`, `y`).
 fn warmth(image: &DynamicImage, x: u32, y: u32) -> f64 {
     let square = image.crop_imm(x - 20, y - 20, 40, 40).into_rgb8();
     square.pixels().map(|pixel| f64::from(pixel.0[0]) - f64::from(pixel.0[2])).sum::<f64>() / 1600.0
@@ -90,22 +77,22 @@ fn warmth(image: &DynamicImage, x: u32, y: u32) -> f64 {
 #[tokio::test]
 async fn a_face_is_restored_where_it_is_and_the_rest_stays() {
     let (with, off) = (lanczos(FaceMode::Auto), lanczos(FaceMode::Off));
-    let restored = made(&plain(), &photo(), &with).await.unwrap();
-    let plain_picture = made(&plain(), &photo(), &off).await.unwrap();
+    let restored = made(&plain(), &portrait(), &with).await.unwrap();
+    let plain_picture = made(&plain(), &portrait(), &off).await.unwrap();
     assert_eq!(restored.faces, report(1, 1, FaceStatus::Restored));
     assert_eq!(plain_picture.faces, report(0, 0, FaceStatus::Off));
-    // The face's middle is at (143, 120) of the crop: a tint of 0.2 between red and blue there, in -1..1.
+    // The restorer's tint is 0.2 between red and blue, in a range of -1..=1.
     let cheek = |image: &DynamicImage| warmth(image, 286, 240);
-    let expected = 0.8 * cheek(&plain_picture.image) + 0.1 * 255.0;
-    assert!((cheek(&restored.image) - expected).abs() < 4.0, "{} {expected}", cheek(&restored.image));
-    let (restored, plain_picture) = (restored.image.into_rgb8(), plain_picture.image.into_rgb8());
+    let expected = 0.8 * cheek(&plain_picture.image()) + 0.1 * 255.0;
+    assert!((cheek(&restored.image()) - expected).abs() < 4.0, "{} {expected}", cheek(&restored.image()));
+    let (restored, plain_picture) = (restored.image().into_rgb8(), plain_picture.image().into_rgb8());
     for (x, y) in [(2, 2), (590, 10), (5, 515), (595, 515), (560, 300)] {
         assert_eq!(restored.get_pixel(x, y), plain_picture.get_pixel(x, y));
     }
 }
 
 #[tokio::test]
-async fn behind_a_network_too_and_twice_the_same() {
+async fn a_face_is_restored_over_a_network_s_background_and_reproducibly() {
     let picture = DynamicImage::ImageRgb8(face(48.0, 10.0));
     let params = EnhanceParams { background: true, ..lanczos(FaceMode::Require) };
     for scale in [Scale::X2, Scale::X4] {
@@ -113,14 +100,14 @@ async fn behind_a_network_too_and_twice_the_same() {
             EnhanceParams { scale, model: ModelId::parse(remaster_testkit::SMALL_MODEL).unwrap(), ..params.clone() };
         let first = made(&plain(), &picture, &params).await.unwrap();
         assert_eq!(first.faces, report(1, 1, FaceStatus::Restored));
-        assert_eq!(first.image.width(), picture.width() * scale.factor());
-        assert!(first.png == made(&plain(), &picture, &params).await.unwrap().png);
+        assert_eq!(first.image().width(), picture.width() * scale.factor());
+        assert!(first.png == made(&plain(), &picture, &params).await.unwrap().png, "the two files differ");
     }
 }
 
 #[tokio::test]
-async fn what_is_missing_is_said_and_the_picture_made_all_the_same() {
-    let picture = photo();
+async fn a_missing_model_is_reported_and_the_picture_is_made_without_it() {
+    let picture = portrait();
     let missing = report(0, 0, FaceStatus::ModelNotInstalled);
     let absent: SharedEngine = Arc::new(Absent);
     for engine in [without(&[Kind::Detector]), without(&[Kind::FaceRestorer]), absent] {
@@ -138,12 +125,12 @@ async fn what_is_missing_is_said_and_the_picture_made_all_the_same() {
 }
 
 #[tokio::test]
-async fn every_depth_and_layout() {
-    let rgb = photo().into_rgb8();
+async fn faces_are_restored_in_every_depth_and_layout() {
+    let rgb = portrait().into_rgb8();
     let mut rgba = DynamicImage::ImageRgb8(rgb.clone()).into_rgba8();
     rgba.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel.0[3] = (x / 2) as u8 + 60);
     let mut wide = DynamicImage::ImageRgb8(rgb.clone()).into_rgb16();
-    // The lower quarter of the range, with every step of 16 bits in it.
+    // A dark picture that uses steps finer than those of 8 bits.
     wide.iter_mut().for_each(|sample| *sample = *sample / 4 + 3);
     let gray = DynamicImage::ImageRgb8(rgb).into_luma8();
     let cases = [
@@ -154,11 +141,11 @@ async fn every_depth_and_layout() {
     ];
     for (picture, color) in cases {
         let restored = made(&plain(), &picture, &lanczos(FaceMode::Auto)).await.unwrap();
-        assert_eq!((restored.image.color(), restored.faces.restored), (color, 1));
-        let plain = made(&plain(), &picture, &lanczos(FaceMode::Off)).await.unwrap().image;
+        assert_eq!((restored.image().color(), restored.faces.restored), (color, 1));
+        let plain = made(&plain(), &picture, &lanczos(FaceMode::Off)).await.unwrap().image();
         let at = |image: &DynamicImage| image.crop_imm(266, 220, 40, 40).into_rgb16();
-        // 0.8 x + a tint, with x in -1..1 and the middle gray at 0.
-        for (got, own) in at(&restored.image).pixels().zip(at(&plain).pixels()) {
+        // The restorer computes 0.8 x + a tint, with x in -1..=1.
+        for (got, own) in at(&restored.image()).pixels().zip(at(&plain).pixels()) {
             let change = |value: u16, tint: f64| {
                 let x = f64::from(value) / 32767.5 - 1.0;
                 ((0.8 * x + tint).clamp(-1.0, 1.0) + 1.0) * 32767.5
@@ -166,24 +153,24 @@ async fn every_depth_and_layout() {
             let tinted = [change(own.0[0], 0.1), change(own.0[1], 0.0), change(own.0[2], -0.1)];
             let luma = 0.299 * tinted[0] + 0.587 * tinted[1] + 0.114 * tinted[2];
             let expected = if color.has_color() { tinted } else { [luma; 3] };
-            // Bilinear is softer than Lanczos; that takes less than an eighth.
+            // Bilinear interpolation is softer than Lanczos, by less than an eighth of the range.
             let near = (0..3).all(|channel| (f64::from(got.0[channel]) - expected[channel]).abs() < 8000.0);
             assert!(near, "{color:?}: {got:?} {expected:?}");
         }
         if color == ColorType::Rgba8 {
-            let (got, own) = (restored.image.into_rgba8(), plain.into_rgba8());
+            let (got, own) = (restored.image().into_rgba8(), plain.into_rgba8());
             assert!(got.pixels().zip(own.pixels()).all(|(got, own)| got.0[3] == own.0[3]));
         }
     }
 }
 
 #[tokio::test]
-async fn a_parser_keeps_the_restored_face_to_the_face() {
-    let off = made(&plain(), &photo(), &lanczos(FaceMode::Off)).await.unwrap().image.into_rgb8();
+async fn a_parser_limits_the_change_to_the_face() {
+    let off = made(&plain(), &portrait(), &lanczos(FaceMode::Off)).await.unwrap().image().into_rgb8();
     let mut changed = Vec::new();
     for engine in [plain(), engine()] {
-        let restored = made(&engine, &photo(), &lanczos(FaceMode::Auto)).await.unwrap().image.into_rgb8();
-        // The middle of the face is whole in both.
+        let restored = made(&engine, &portrait(), &lanczos(FaceMode::Auto)).await.unwrap().image().into_rgb8();
+        // The centre of the face is restored with and without a parser.
         assert_ne!(restored.get_pixel(286, 240), off.get_pixel(286, 240));
         changed.push(restored.pixels().zip(off.pixels()).filter(|(a, b)| a != b).count());
     }
@@ -215,13 +202,14 @@ async fn a_broken_restorer_fails_the_job() {
 
     let engine: SharedEngine =
         Arc::new(Broken(plain(), FakeEngine { scale: 1, broken: true, ..FakeEngine::default() }));
-    let error = made(&engine, &photo(), &lanczos(FaceMode::Auto)).await.err().unwrap();
-    assert!(matches!(error, EnhanceError::Engine(EngineError::Run(_))), "{error}");
+    let error = made(&engine, &portrait(), &lanczos(FaceMode::Auto)).await.err().unwrap();
+    assert!(matches!(error, EnhanceError::Faces(FacesError::Output(OutputError::NotFinite(_)))), "{error}");
 }
 
-/// Each job's face has a colour and a place of its own; what it comes to alone, it has to come to in the crowd.
+/// Each job's face has a colour and a place of its own. Its result has to be the same whether the job runs alone or
+/// beside others.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_jobs_at_once_keep_their_faces_apart() {
+async fn a_hundred_jobs_at_once_do_not_mix_their_faces() {
     let face = face(44.0, 0.0);
     let picture = |job: u32| {
         let share = |at: u32| f64::from(job * at % 17) / 16.0 * 0.5 + 0.5;

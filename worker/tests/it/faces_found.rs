@@ -1,6 +1,6 @@
-//! Detection with the real network: against OpenCV's own, at every size and tilt, and nothing where there is nothing.
+//! Detection with the real network: landmarks against those of OpenCV, faces of every size and rotation, and pictures
+//! without a face.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use image::imageops::{self, FilterType};
@@ -10,13 +10,10 @@ use remaster_worker::faces::{Detector, Face, detect};
 use remaster_worker::picture::{Layout, Metadata, Picture, Samples};
 use serde_json::Value;
 
+use crate::fixtures::{face, reference};
 use crate::real::engine;
 
-/// The photo's only face: the middle and the width of OpenCV's box.
-const MIDDLE: [f64; 2] = [223.0, 119.5];
-const WIDTH: f64 = 90.0;
-
-pub async fn found(image: &RgbImage) -> Vec<Face> {
+async fn found(image: &RgbImage) -> Vec<Face> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let samples = Samples::U8(image.as_raw().clone());
     let picture = Picture { width, height, layout: Layout::Rgb, samples, metadata: Metadata::default() };
@@ -24,21 +21,21 @@ pub async fn found(image: &RgbImage) -> Vec<Face> {
     detect(&engine(), &detector, &Arc::new(picture)).await.unwrap()
 }
 
-fn middle(face: &Face) -> [f64; 2] {
-    [face.area.left + face.area.width / 2.0, face.area.top + face.area.height / 2.0]
+fn centre(face: &Face) -> [f64; 2] {
+    [face.bbox.left + face.bbox.width / 2.0, face.bbox.top + face.bbox.height / 2.0]
 }
 
 #[tokio::test]
-async fn landmarks_are_opencv_s() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/yunet.json");
-    let expected: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(fixture).unwrap()).unwrap();
+async fn landmarks_are_near_those_of_opencv() {
+    let expected = std::fs::read_to_string(reference("faces/yunet.json")).unwrap();
+    let expected: Vec<Value> = serde_json::from_str(&expected).unwrap();
     for expected in expected {
         let size = expected["size"].as_u64().unwrap() as u32;
         let filter = if size < 512 { FilterType::Triangle } else { FilterType::CatmullRom };
         let faces = found(&imageops::resize(&remaster_testkit::photo(), size, size, filter)).await;
         assert_eq!(faces.len(), 1, "{size}: {faces:?}");
         assert!(faces[0].score > 0.9);
-        // Three pixels of the photo as it is.
+        // Three pixels of the photo in its own size.
         let near = 3.0 * f64::from(size) / 512.0;
         for (at, [x, y]) in faces[0].landmarks.into_iter().enumerate() {
             let landmark = |axis: usize| expected["landmarks"][at][axis].as_f64().unwrap();
@@ -48,30 +45,13 @@ async fn landmarks_are_opencv_s() {
     }
 }
 
-/// The face of the photo, turned about its middle by `angle` degrees, in a square; it is `width` pixels wide.
-pub fn face(width: f64, angle: f64) -> RgbImage {
-    let photo = remaster_testkit::photo();
-    // First to size, so that turning it does not alias.
-    let size = (512.0 * width / WIDTH).round() as u32;
-    let scaled = imageops::resize(&photo, size, size, FilterType::Triangle);
-    let scale = f64::from(size) / 512.0;
-    let (sin, cos) = angle.to_radians().sin_cos();
-    let side = (2.2 * width) as u32;
-    let last = f64::from(size - 1);
-    RgbImage::from_fn(side, side, |x, y| {
-        let (x, y) = (f64::from(x) - f64::from(side) / 2.0, f64::from(y) - f64::from(side) / 2.0);
-        let (x, y) = (MIDDLE[0] * scale + cos * x + sin * y, MIDDLE[1] * scale - sin * x + cos * y);
-        imageops::interpolate_bilinear(&scaled, x.clamp(0.0, last) as f32, y.clamp(0.0, last) as f32).unwrap()
-    })
-}
-
 #[tokio::test]
 async fn every_face_of_a_montage_is_found_and_none_besides() {
     let mut canvas = RgbImage::from_fn(2100, 1500, |x, y| Rgb([(x / 12) as u8, (y / 8) as u8, 90]));
     let mut expected = Vec::new();
     let (mut left, mut top) = (10, 10);
     for angle in [0.0, 30.0, -30.0] {
-        // The faces of an angle in one row, by size; the largest only once.
+        // The faces of one angle are in one row, by size. The largest one fits into the canvas only once.
         let widths: &[f64] = if angle == 0.0 { &[400.0, 200.0, 96.0, 48.0, 24.0] } else { &[200.0, 96.0, 48.0, 24.0] };
         let row = widths[0];
         for width in widths {
@@ -86,10 +66,10 @@ async fn every_face_of_a_montage_is_found_and_none_besides() {
     }
     let faces = found(&canvas).await;
     for ([x, y], width) in &expected {
-        let near = |face: &&Face| (middle(face)[0] - x).hypot(middle(face)[1] - y) < 0.3 * width;
+        let near = |face: &&Face| (centre(face)[0] - x).hypot(centre(face)[1] - y) < 0.3 * width;
         let found: Vec<_> = faces.iter().filter(near).collect();
         assert_eq!(found.len(), 1, "{width} at {x},{y}: {faces:?}");
-        assert!((0.7..1.5).contains(&(found[0].area.width / width)), "{found:?}");
+        assert!((0.7..1.5).contains(&(found[0].bbox.width / width)), "{found:?}");
     }
     assert_eq!(faces.len(), expected.len(), "{faces:?}");
 }
@@ -100,7 +80,7 @@ async fn from_sixteen_pixels_to_the_whole_picture() {
         let picture = face(width, 0.0);
         assert_eq!(found(&picture).await.len(), 1, "{width}");
     }
-    // Nothing around it but what belongs to the box.
+    // The face's box alone, so that it fills the picture.
     for width in [120, 600, 1200] {
         let box_only = imageops::crop_imm(&remaster_testkit::photo(), 174, 60, 98, 120).to_image();
         let filled = imageops::resize(&box_only, width, width * 120 / 98, FilterType::CatmullRom);

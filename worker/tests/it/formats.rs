@@ -1,4 +1,4 @@
-//! What a result has in common with its input: size, depth, channels, orientation, profile, metadata.
+//! What a result keeps of its input: depth, channels, orientation, colour profile, metadata.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use remaster_testkit::SMALL_MODEL;
 use remaster_worker::enhance::EnhanceError;
 use remaster_worker::upscale::TileSettings;
 
-use crate::real::{difference, encoded, engine, enhanced, params};
+use crate::fixtures::{difference, encoded, enhance, params, photo};
+use crate::real::engine;
 
 fn fake() -> SharedEngine {
     Arc::new(FakeEngine::default())
 }
 
 async fn x4(input: Vec<u8>) -> DynamicImage {
-    let png = enhanced(&fake(), TileSettings::default(), input, &params("fake", Scale::X4)).await.unwrap();
-    image::load_from_memory(&png).unwrap()
+    enhance(&fake(), TileSettings::default(), input, &params("fake", Scale::X4)).await.unwrap().image()
 }
 
 #[tokio::test]
@@ -56,15 +56,15 @@ async fn a_dark_16_bit_picture_stays_16_bit() {
     assert_eq!(made.into_luma16().get_pixel(31, 0).0, [7]);
 }
 
-/// A little-endian EXIF block with only an orientation.
+/// A little-endian EXIF block that holds nothing but an orientation.
 fn exif(orientation: u8) -> Vec<u8> {
     let mut block = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     block.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0, 0]);
     block
 }
 
+/// A JPEG with metadata; its left half is dark, its right half light.
 fn with_metadata(orientation: u8, icc: &[u8]) -> Vec<u8> {
-    // Left half dark, right half light.
     let picture = ImageBuffer::from_fn(40, 20, |x, _| Rgb(if x < 20 { [10_u8, 10, 10] } else { [240, 240, 240] }));
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
@@ -80,9 +80,9 @@ async fn orientation_is_applied_once_and_the_profile_stays() {
     for policy in [MetadataPolicy::Strip, MetadataPolicy::Keep] {
         let mut params = params("fake", Scale::X2);
         params.metadata = policy;
-        // 6: to be turned clockwise, so the left side becomes the top.
-        let png = enhanced(&fake(), TileSettings::default(), with_metadata(6, &icc), &params).await.unwrap();
-        let mut decoder = ImageReader::with_format(Cursor::new(&png), ImageFormat::Png).into_decoder().unwrap();
+        // Orientation 6 is rotated clockwise to be upright, so the left side becomes the top.
+        let made = enhance(&fake(), TileSettings::default(), with_metadata(6, &icc), &params).await.unwrap();
+        let mut decoder = ImageReader::with_format(Cursor::new(&made.png), ImageFormat::Png).into_decoder().unwrap();
         assert_eq!(decoder.icc_profile().unwrap(), Some(icc.clone()));
         let exif = decoder.exif_metadata().unwrap();
         assert_eq!(exif.is_some(), policy == MetadataPolicy::Keep);
@@ -94,56 +94,55 @@ async fn orientation_is_applied_once_and_the_profile_stays() {
 }
 
 #[tokio::test]
-async fn damage_past_the_header_is_the_picture_s_own_fault() {
+async fn damage_past_the_header_is_the_fault_of_the_picture() {
     let picture: DynamicImage =
         ImageBuffer::from_fn(60, 60, |x, y| Rgb([x as u8 * 4, y as u8 * 4, (x * y) as u8])).into();
     let mut png = encoded(&picture, ImageFormat::Png);
     let middle = png.len() / 2;
     png[middle] ^= 0x55;
-    let error = enhanced(&fake(), TileSettings::default(), png, &params("fake", Scale::X4)).await.unwrap_err();
+    let made = enhance(&fake(), TileSettings::default(), png, &params("fake", Scale::X4)).await;
+    let error = made.err().unwrap();
     assert!(matches!(&error, EnhanceError::Picture(error) if error.code == ErrorCode::ImageCorrupt), "{error}");
 }
 
 #[tokio::test]
 async fn without_the_network_lanczos_enlarges() {
-    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(150, 50, 60, 40);
+    let photo = photo(150, 50, 60, 40);
     let mut params = params("not-installed", Scale::X4);
     params.background = false;
     let engine: SharedEngine = Arc::new(FakeEngine { broken: true, ..FakeEngine::default() });
-    let png = enhanced(&engine, TileSettings::default(), encoded(&photo, ImageFormat::Png), &params).await.unwrap();
-    let made = image::load_from_memory(&png).unwrap();
+    let made = enhance(&engine, TileSettings::default(), encoded(&photo, ImageFormat::Png), &params).await.unwrap();
     let reference = photo.resize_exact(240, 160, image::imageops::FilterType::Lanczos3);
-    assert!(difference(&made, &reference) <= 3);
+    assert!(difference(&made.image(), &reference) <= 3);
 }
 
 #[tokio::test]
 async fn the_network_adds_detail_that_lanczos_does_not() {
-    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(150, 50, 96, 96);
-    let input = encoded(&photo, ImageFormat::Png);
+    let input = encoded(&photo(150, 50, 96, 96), ImageFormat::Png);
     let network = params(SMALL_MODEL, Scale::X4);
     let mut lanczos = network.clone();
     lanczos.background = false;
     let mut sharpness = Vec::new();
     let mut means = Vec::new();
     for params in [network, lanczos] {
-        let png = enhanced(&engine(), TileSettings::default(), input.clone(), &params).await.unwrap();
-        let made = image::load_from_memory(&png).unwrap().into_luma8();
+        let made = enhance(&engine(), TileSettings::default(), input.clone(), &params).await.unwrap();
+        let made = made.image().into_luma8();
         let step = |x: u32, y: u32| f64::from(made.get_pixel(x + 1, y).0[0].abs_diff(made.get_pixel(x, y).0[0]));
         sharpness
             .push((0..384).flat_map(|y| (0..383).map(move |x| (x, y))).map(|(x, y)| step(x, y).powi(2)).sum::<f64>());
         means.push(made.pixels().map(|pixel| f64::from(pixel.0[0])).sum::<f64>() / f64::from(384 * 384));
     }
     assert!(sharpness[0] > 1.2 * sharpness[1], "{sharpness:?}");
-    // The same picture all the same.
+    // More detail, but neither lighter nor darker.
     assert!((means[0] - means[1]).abs() < 3.0, "{means:?}");
 }
 
 #[tokio::test]
 async fn the_same_input_gives_the_same_bytes() {
-    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(150, 50, 250, 100);
-    let input = encoded(&photo, ImageFormat::Png);
+    let input = encoded(&photo(150, 50, 250, 100), ImageFormat::Png);
     let tiles = TileSettings::new(192).unwrap();
     let params = params(SMALL_MODEL, Scale::X2);
-    let first = enhanced(&engine(), tiles, input.clone(), &params).await.unwrap();
-    assert!(first == enhanced(&engine(), tiles, input, &params).await.unwrap());
+    let first = enhance(&engine(), tiles, input.clone(), &params).await.unwrap();
+    let second = enhance(&engine(), tiles, input, &params).await.unwrap();
+    assert!(first.png == second.png, "the two files differ");
 }

@@ -1,6 +1,7 @@
-//! The engine in float16, on the CPU: near to float32, detectors unchanged, no overflow comes out.
+//! The engine in float16, on the CPU: its output is near to that of float32, detectors stay in float32, and a run that
+//! overflows is repeated in float32.
 //!
-//! The runtime has one environment per process, so the float32 half of the test is this test run once more.
+//! The runtime has one environment per process, so the test runs itself in a second process for the float32 values.
 
 use std::process::Command;
 
@@ -10,9 +11,11 @@ use remaster_shared::job::ModelId;
 
 use crate::real::library;
 
+/// Names the file into which the second process writes its values.
 const WRITE_TO: &str = "REMASTER_TEST_SINGLE_PRECISION";
 
-/// What a network makes of a picture, and of one that float16 cannot hold; then what the detector makes of a plain one.
+/// The upscaler's output for a picture, its output for values beyond the range of float16, and the detector's outputs
+/// for a gray picture.
 async fn outputs(precision: Precision) -> [Vec<f32>; 3] {
     let settings =
         EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, precision, threads: None };
@@ -47,7 +50,8 @@ async fn float16_is_near_and_never_overflows() {
     let [plain, overflowing, found] = outputs(Precision::Half).await;
     let off = plain.iter().map(|value| (value - single.next().unwrap()).abs()).fold(0.0, f32::max);
     assert!(off > 0.0 && off < 2.0 / 255.0, "{off}");
-    // Whether the runtime's own arithmetic overflowed, so that it was done again, or not: what comes out is right.
+    // A runtime that computes in float32 between float16 values may not overflow at all; the output has to be right in
+    // either case.
     let near = |value: &f32| (value - single.next().unwrap()).abs() < 0.01 * 1e6;
     assert!(overflowing.iter().all(near), "an overflow came out");
     assert!(found.iter().all(|value| Some(*value) == single.next()), "detectors compute in float32");

@@ -4,6 +4,7 @@
 
 mod faces;
 mod faces_found;
+mod fixtures;
 mod formats;
 mod half;
 mod ncnn;

@@ -1,17 +1,15 @@
-//! The imported graphs against the ncnn package's own output, kept as fixtures (`models/reference/`).
-
-use std::path::Path;
+//! The imported graphs against the output of the ncnn package, which is kept as fixtures (`models/reference/`).
 
 use remaster_engine::Tensor;
 use remaster_shared::job::ModelId;
 
+use crate::fixtures::reference;
 use crate::real::engine;
 
 async fn matches(model: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference");
-    let read = |name: &str| image::open(folder.join(name)).unwrap().into_rgb8();
+    let read = |name: &str| image::open(reference(name)).unwrap().into_rgb8();
     let (crop, expected) = (read("crop96.png"), read(&format!("ncnn_{model}.png")));
-    // The crop just as it is: ncnn pads with zeros at its edge, as the graph does.
+    // Without reflected edges, because ncnn pads the crop with zeros, as the graph does.
     let input = Tensor::from_shape_fn((1, 3, 96, 96), |(_, c, y, x)| {
         f32::from(crop.get_pixel(x as u32, y as u32).0[c]) / 255.0
     });

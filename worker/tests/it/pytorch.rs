@@ -1,17 +1,19 @@
-//! The graphs of PyTorch weights against PyTorch's own output, kept as fixtures (`models/reference/pytorch.py`).
+//! The graphs of PyTorch weights against PyTorch's own output, which is kept as fixtures
+//! (`models/reference/pytorch.py`).
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use remaster_engine::Tensor;
 use remaster_models::{ImportOptions, half_precision, import};
 use remaster_shared::job::ModelId;
 
+use crate::fixtures::reference;
 use crate::real::{engine, library};
 
-/// The shapes that the script writes, one behind the other; odd sides too.
+/// The shapes of the inputs whose outputs the script writes, one behind the other. Some sides are odd.
 const SHAPES: [(usize, usize, usize, usize); 2] = [(1, 3, 16, 20), (3, 3, 9, 13)];
 
-/// The script's formula for an input in 0..1.
+/// An input in 0..=1 by the formula that the script has too.
 fn picture(shape: (usize, usize, usize, usize)) -> Tensor {
     let mut at = 0_u32;
     Tensor::from_shape_simple_fn(shape, || {
@@ -21,22 +23,21 @@ fn picture(shape: (usize, usize, usize, usize)) -> Tensor {
     })
 }
 
-/// In which precision, and how near that has to be to PyTorch's float32.
+/// The precision of the imported weights, with the largest difference that any value may have from PyTorch's float32.
 #[derive(Clone, Copy)]
 enum Precision {
     Single(f32),
     Half(f32),
 }
 
-/// Imports the fixture under an id of its own; returns it, the scale and the bound.
+/// Imports the fixture under an id of its own. Returns the id, the network's scale and the largest difference.
 fn installed(file: &str, precision: Precision) -> (ModelId, usize, f32) {
     let stem = file.split('.').next().unwrap();
     let (id, bound) = match precision {
         Precision::Single(bound) => (format!("pytorch-{stem}"), bound),
         Precision::Half(bound) => (format!("pytorch-{stem}-half"), bound),
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    let made = import(&folder.join(file), &id, &library(), &ImportOptions::default()).unwrap();
+    let made = import(&fixture(file), &id, &library(), &ImportOptions::default()).unwrap();
     if matches!(precision, Precision::Half(_)) {
         let half = half_precision(&std::fs::read(&made.path).unwrap()).unwrap();
         std::fs::write(&made.path, half).unwrap();
@@ -44,10 +45,13 @@ fn installed(file: &str, precision: Precision) -> (ModelId, usize, f32) {
     (ModelId::parse(&id).unwrap(), made.scale as usize, bound)
 }
 
-/// The script's outputs for that fixture.
+fn fixture(file: &str) -> PathBuf {
+    reference("pytorch").join(file)
+}
+
+/// The values that PyTorch computed for the fixture.
 fn expected(file: &str) -> impl Iterator<Item = f32> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    let bytes = std::fs::read(folder.join(file).with_extension("f32")).unwrap();
+    let bytes = std::fs::read(fixture(file).with_extension("f32")).unwrap();
     let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
     values.into_iter()
 }
@@ -71,7 +75,7 @@ async fn imported_weights_equal_pytorch() {
     }
 }
 
-/// On the CPU, which computes in float32 between values that are rounded to float16.
+/// The CPU rounds values to float16 and computes with them in float32.
 #[tokio::test]
 async fn half_precision_is_near() {
     for file in ["rrdbnet-x4.pth", "rrdbnet-x2.pth", "srvgg-x4.pth", "srvgg-x2.safetensors"] {
@@ -80,7 +84,7 @@ async fn half_precision_is_near() {
     gfpgan(Precision::Half(5e-2)).await;
 }
 
-/// The script's faces in -1..1, each darker than the one before.
+/// Faces by the script's formula, -1..=1, each darker than the one before.
 fn faces(batch: usize, side: usize) -> Tensor {
     let mut faces = picture((batch, 3, side, side));
     for (number, mut face) in faces.outer_iter_mut().enumerate() {
@@ -123,7 +127,8 @@ async fn imported_parsenet_equals_pytorch() {
     assert_eq!(expected.next(), None);
 }
 
-/// RetinaFace takes BGR minus its means; every output of the script's two shapes lies one behind the other.
+/// RetinaFace takes blue, green, red less their means. The fixture holds the outputs for the script's two shapes, one
+/// behind the other.
 #[tokio::test]
 async fn imported_retinaface_equals_pytorch() {
     const MEANS: [f32; 3] = [104.0, 117.0, 123.0];
@@ -144,11 +149,10 @@ async fn imported_retinaface_equals_pytorch() {
     assert_eq!(expected.next(), None);
 }
 
-/// Networks behind a pixel unshuffle pad for themselves, down to a single pixel.
+/// Networks that begin with a pixel unshuffle pad their input to even sides, down to an input of a single pixel.
 #[tokio::test]
-async fn no_size_is_too_odd() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
-    import(&folder.join("rrdbnet-x2.pth"), "x2", &library(), &ImportOptions::default()).unwrap();
+async fn an_x2_network_takes_odd_sizes() {
+    import(&fixture("rrdbnet-x2.pth"), "x2", &library(), &ImportOptions::default()).unwrap();
     for (batch, height, width) in [(1, 1, 1), (2, 1, 5), (1, 7, 2), (1, 3, 3)] {
         let output = engine().run(&ModelId::parse("x2").unwrap(), picture((batch, 3, height, width))).await.unwrap();
         assert_eq!(output.dim(), (batch, 3, 2 * height, 2 * width));

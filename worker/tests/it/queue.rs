@@ -22,7 +22,7 @@ use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::real::{encoded, params};
+use crate::fixtures::{encoded, params};
 
 const CLIENT: ClientKey = ClientKey([1; 16]);
 

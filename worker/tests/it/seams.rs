@@ -1,18 +1,17 @@
-//! Tiled equals untiled on a photo, for both architectures, at the overlap that is in use.
+//! Tiled equals untiled on a photo, for both architectures of upscalers, at the overlap that the engine asks for.
 
-use image::{DynamicImage, ImageFormat};
+use image::ImageFormat;
 use remaster_shared::job::Scale;
 use remaster_worker::upscale::TileSettings;
 
-use crate::real::{difference, encoded, engine, enhanced, params};
+use crate::fixtures::{difference, encoded, enhance, params, photo};
+use crate::real::engine;
 
 async fn no_seam(model: &str, scale: Scale, tile: usize) {
-    let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(120, 40, 300, 200);
-    let input = encoded(&photo, ImageFormat::Png);
+    let input = encoded(&photo(120, 40, 300, 200), ImageFormat::Png);
     let params = params(model, scale);
     let run = async |tile: usize| {
-        let png = enhanced(&engine(), TileSettings::new(tile).unwrap(), input.clone(), &params).await.unwrap();
-        image::load_from_memory(&png).unwrap()
+        enhance(&engine(), TileSettings::new(tile).unwrap(), input.clone(), &params).await.unwrap().image()
     };
     let (whole, tiled) = (run(512).await, run(tile).await);
     assert_eq!((whole.width(), whole.height()), (300 * scale.factor(), 200 * scale.factor()));

@@ -1,19 +1,19 @@
-//! The way of a face through restoration back into the picture, with restorers that do arithmetic.
+//! The way of a face through restoration back into the picture, with restorers that do plain arithmetic.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use remaster_engine::{Engine, EngineError, Network, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
-use super::{face, samples, smooth};
-use crate::enhance::EnhanceError;
-use crate::faces::mask::Masks;
-use crate::faces::{Detector, Face, FaceModels, Restoration, Similarity, restore};
-use crate::picture::{Layout, Picture, Samples};
-use crate::upscale::enlarge;
-use remaster_engine::{Engine, EngineError, Network, SharedEngine, Tensor};
+use super::fixtures::{face, smooth};
+use crate::faces::mask::BlendMasks;
+use crate::faces::{Detector, Face, FaceModels, FacesError, Restoration, Similarity, restore};
+use crate::output::OutputError;
+use crate::picture::fixtures::eight_bit;
+use crate::picture::{Layout, Picture, Samples, enlarge};
 
-/// Gives each face changed by a function of its sample's value.
+/// A network that applies a function to each value of a face, -1..=1.
 struct Restorer(fn(f32) -> f32);
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl Engine for Restorer {
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
-        // Two faces fit.
+        // Two faces fit into memory.
         if input.dim().0 > 2 { Err(EngineError::OutOfMemory("three".into())) } else { Ok(input.mapv_into(self.0)) }
     }
 }
@@ -31,40 +31,42 @@ impl Engine for Restorer {
 struct Case {
     source: Picture,
     faces: Vec<Face>,
-    factor: usize,
+    scale: usize,
     strength: f64,
 }
 
 impl Case {
-    fn new(faces: &[Face], factor: usize) -> Self {
-        Self { source: smooth(300, 240, Layout::Rgb), faces: faces.to_vec(), factor, strength: 1.0 }
+    fn new(faces: &[Face], scale: usize) -> Self {
+        Self { source: smooth(300, 240, Layout::Rgb), faces: faces.to_vec(), scale, strength: 1.0 }
     }
 
+    /// The picture that faces are blended into.
     fn plain(&self) -> Picture {
-        enlarge(&self.source, self.factor).unwrap()
+        enlarge(&self.source, self.scale).unwrap()
     }
 
-    async fn run(&self, change: fn(f32) -> f32) -> Result<(Picture, usize), EnhanceError> {
+    async fn run(&self, change: fn(f32) -> f32) -> Result<(Picture, usize), FacesError> {
         let engine: SharedEngine = Arc::new(Restorer(change));
         let id = |id: &str| ModelId::parse(id).unwrap();
         let models = FaceModels { detector: Detector::Yunet(id("yunet")), restorer: id("restorer"), parser: None };
-        let work = Restoration {
+        let restoration = Restoration {
             engine: &engine,
             models: &models,
             source: Arc::new(self.source.clone()),
             faces: &self.faces,
-            factor: self.factor,
+            scale: self.scale,
             strength: self.strength,
         };
-        restore(work, self.plain(), &|_| ()).await
+        restore(restoration, self.plain(), &|_| ()).await
     }
 }
 
-fn apart(a: &Picture, b: &Picture) -> Vec<i32> {
-    samples(a).iter().zip(samples(b)).map(|(a, b)| i32::from(*a) - i32::from(*b)).collect()
+/// The difference of each sample.
+fn difference(a: &Picture, b: &Picture) -> Vec<i32> {
+    eight_bit(a).iter().zip(eight_bit(b)).map(|(a, b)| i32::from(*a) - i32::from(*b)).collect()
 }
 
-/// In the middle and turned; cut by the picture's edges; two, and five, that overlap.
+/// One rotated face; two that the edges of the picture cut; two that overlap; five that overlap.
 fn arrangements() -> Vec<Vec<Face>> {
     let many = (0..5).map(|at| face(90.0, 0.2 * at as f64, [100.0 + 25.0 * at as f64, 110.0])).collect();
     vec![
@@ -77,35 +79,36 @@ fn arrangements() -> Vec<Vec<Face>> {
 
 #[tokio::test]
 async fn an_unchanged_face_leaves_the_picture_as_it_was() {
-    for factor in [2, 4] {
+    for scale in [2, 4] {
         for faces in arrangements() {
-            let case = Case::new(&faces, factor);
+            let case = Case::new(&faces, scale);
             let (made, restored) = case.run(|value| value).await.unwrap();
             assert_eq!(restored, faces.len());
-            let difference = apart(&made, &case.plain());
-            // One for each rounding on the way.
-            assert!(difference.iter().all(|by| by.abs() <= 2), "{factor}: {:?}", difference.iter().max());
+            let differences = difference(&made, &case.plain());
+            // The picture is rounded when it is enlarged, and once more when the face is blended in.
+            assert!(differences.iter().all(|by| by.abs() <= 2), "{scale}: {:?}", differences.iter().max());
         }
     }
 }
 
 #[tokio::test]
-async fn outside_of_faces_nothing_changes_and_no_step_shows() {
-    for factor in [2, 4] {
+async fn outside_of_faces_nothing_changes_and_there_is_no_visible_step() {
+    for scale in [2, 4] {
         for faces in arrangements() {
-            let smallest = 90.0 * factor as f64;
-            let case = Case::new(&faces, factor);
-            // As far from the picture as can be.
+            let smallest = 90.0 * scale as f64;
+            let case = Case::new(&faces, scale);
+            // White is the largest change that a restorer can make.
             let (made, _) = case.run(|_| 1.0).await.unwrap();
             let plain = case.plain();
-            let aligns: Vec<_> = faces.iter().map(|face| Similarity::of(face).unwrap().from_enlarged(factor)).collect();
+            let aligns: Vec<_> =
+                faces.iter().map(|face| Similarity::aligning(face).unwrap().from_enlarged(scale)).collect();
             let change = |x: usize, y: usize| {
                 let at = (y * plain.width + x) * 3;
-                let room = 255.0 - f64::from(samples(&plain)[at]);
-                (f64::from(samples(&made)[at]) - f64::from(samples(&plain)[at])) / room
+                let room = 255.0 - f64::from(eight_bit(&plain)[at]);
+                (f64::from(eight_bit(&made)[at]) - f64::from(eight_bit(&plain)[at])) / room
             };
-            // The steepest that a feather of a tenth of the smallest square may be, with some for rounding and for the
-            // border between two faces.
+            // The steepest slope of a feather of a tenth of the smallest square, twice that for the border between two
+            // faces, and an allowance for rounding.
             let steepest = 2.0 * 1.5 / (smallest / 10.0) + 0.02;
             for y in 0..plain.height - 1 {
                 for x in 0..plain.width - 1 {
@@ -114,9 +117,9 @@ async fn outside_of_faces_nothing_changes_and_no_step_shows() {
                         let point = align.apply([x as f64, y as f64]);
                         point.iter().all(|at| (0.0..=511.0).contains(at))
                     });
-                    assert!(inside || here == 0.0, "{factor} at {x},{y}");
+                    assert!(inside || here == 0.0, "{scale} at {x},{y}");
                     let step = (change(x + 1, y) - here).abs().max((change(x, y + 1) - here).abs());
-                    assert!(step < steepest, "{factor} at {x},{y}: {step} over {steepest}");
+                    assert!(step < steepest, "{scale} at {x},{y}: {step} over {steepest}");
                 }
             }
         }
@@ -124,22 +127,22 @@ async fn outside_of_faces_nothing_changes_and_no_step_shows() {
 }
 
 #[test]
-fn overlapping_faces_leave_no_hole_and_each_keeps_its_own() {
+fn overlapping_faces_leave_no_gap_and_each_dominates_at_its_centre() {
     let picture = smooth(400, 300, Layout::Rgb);
     let faces = [face(150.0, 0.1, [150.0, 150.0]), face(150.0, 0.0, [220.0, 150.0]), face(60.0, 0.3, [185.0, 170.0])];
-    let aligns: Vec<_> = faces.iter().map(|face| Similarity::of(face).unwrap()).collect();
-    let masks = Masks::new(&aligns, &picture, 1.0);
-    let alone: Vec<_> = aligns.iter().map(|align| Masks::new(&[*align], &picture, 1.0)).collect();
+    let aligns: Vec<_> = faces.iter().map(|face| Similarity::aligning(face).unwrap()).collect();
+    let masks = BlendMasks::new(&aligns, &picture, 1.0);
+    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &picture, 1.0)).collect();
     for y in 0..300 {
         for x in 0..400 {
-            let left = (0..3).fold(1.0, |left, face| left * (1.0 - masks.cover(face, x, y)));
-            let strongest = alone.iter().map(|mask| mask.cover(0, x, y)).fold(0.0, f64::max);
+            let left = (0..3).fold(1.0, |left, face| left * (1.0 - masks.opacity(face, x, y)));
+            let strongest = alone.iter().map(|mask| mask.opacity(0, x, y)).fold(0.0, f64::max);
             assert!((1.0 - left - strongest).abs() < 1e-9, "{x},{y}: {left} {strongest}");
         }
     }
-    // The last face is laid over the others; in its own middle it is all there is, in theirs it is next to nothing.
-    assert!(masks.cover(2, 185, 170) > 0.85);
-    assert!(masks.cover(1, 160, 165) < 0.15 && masks.cover(1, 215, 165) > 0.85);
+    // Each face dominates at its own centre.
+    assert!(masks.opacity(2, 185, 170) > 0.85);
+    assert!(masks.opacity(1, 160, 165) < 0.15 && masks.opacity(1, 215, 165) > 0.85);
 }
 
 #[tokio::test]
@@ -148,7 +151,7 @@ async fn strength_mixes_with_the_enlarged_face() {
     let (whole, _) = case.run(|_| 1.0).await.unwrap();
     case.strength = 0.5;
     let (half, _) = case.run(|_| 1.0).await.unwrap();
-    for ((plain, half), whole) in samples(&case.plain()).iter().zip(samples(&half)).zip(samples(&whole)) {
+    for ((plain, half), whole) in eight_bit(&case.plain()).iter().zip(eight_bit(&half)).zip(eight_bit(&whole)) {
         let middle = (f64::from(*plain) + f64::from(*whole)) / 2.0;
         assert!((f64::from(*half) - middle).abs() <= 1.0);
     }
@@ -160,8 +163,8 @@ async fn strength_mixes_with_the_enlarged_face() {
 async fn a_broken_face_fails_the_picture_and_a_tiny_one_is_left_alone() {
     let case = Case::new(&[face(130.0, 0.5, [150.0, 120.0])], 2);
     let error = case.run(|_| f32::NAN).await.unwrap_err();
-    assert!(matches!(error, EnhanceError::Engine(EngineError::Run(_))), "{error}");
-    // Eyes are a quarter of the square apart.
+    assert!(matches!(error, FacesError::Output(OutputError::NotFinite(_))), "{error}");
+    // The eyes are a quarter of the square apart.
     let tiny = Case::new(&[face(19.0, 0.0, [150.0, 120.0]), face(22.0, 0.0, [50.0, 120.0])], 2);
     assert_eq!(tiny.run(|_| 1.0).await.unwrap().1, 1);
 }
@@ -173,26 +176,26 @@ async fn gray_and_alpha_stay_what_they_are() {
         case.source = smooth(300, 240, layout);
         let plain = case.plain();
         let (same, _) = case.run(|value| value).await.unwrap();
-        // Lanczos weighs colours by alpha, in 8 bits.
-        assert!(apart(&same, &plain).iter().all(|by| by.abs() <= 8), "{layout:?}");
+        // Lanczos weights colours by alpha and rounds the result to 8 bits.
+        assert!(difference(&same, &plain).iter().all(|by| by.abs() <= 8), "{layout:?}");
         let (white, _) = case.run(|_| 1.0).await.unwrap();
         let channels = layout.channels();
-        for (index, by) in apart(&white, &plain).into_iter().enumerate() {
-            assert!(index % channels < layout.colors() || by == 0);
+        for (index, by) in difference(&white, &plain).into_iter().enumerate() {
+            assert!(index % channels < layout.color_channels() || by == 0);
         }
         assert_eq!(white.layout, layout);
-        assert_eq!(samples(&white)[(240 * 600 + 300) * channels], 255);
+        assert_eq!(eight_bit(&white)[(240 * 600 + 300) * channels], 255);
     }
 }
 
 #[tokio::test]
 async fn sixteen_bits_are_kept() {
     let mut case = Case::new(&[face(130.0, 0.5, [150.0, 120.0])], 2);
-    let wide: Vec<u16> = samples(&case.source).iter().map(|sample| u16::from(*sample) * 7).collect();
+    let wide: Vec<u16> = eight_bit(&case.source).iter().map(|sample| u16::from(*sample) * 7).collect();
     case.source.samples = Samples::U16(wide);
     let (same, _) = case.run(|value| value).await.unwrap();
     let (Samples::U16(got), Samples::U16(plain)) = (same.samples, case.plain().samples) else { panic!() };
-    // A dark picture: an 8-bit way would show steps of 257.
+    // A detour over 8 bits would leave steps of 257.
     let worst = got.iter().zip(&plain).map(|(a, b)| a.abs_diff(*b)).max();
     assert!(worst.unwrap() <= 12, "{worst:?}");
     let (white, _) = case.run(|_| 1.0).await.unwrap();

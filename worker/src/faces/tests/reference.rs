@@ -1,7 +1,10 @@
-//! Alignment and crop against plain implementations written down here.
+//! Alignment and crop against plain implementations that are written down here.
 
-use super::{Seeded, samples, similarity, smooth};
-use crate::faces::{Point, Similarity, TEMPLATE, crop};
+use proptest::prelude::*;
+
+use super::fixtures::{similarity, smooth};
+use crate::faces::{LANDMARK_TEMPLATE, Point, Similarity, crop};
+use crate::picture::fixtures::eight_bit;
 use crate::picture::{Layout, Picture};
 
 /// The normal equations of u = a x - b y + c, v = b x + a y + d, solved by elimination.
@@ -26,40 +29,51 @@ fn by_elimination(from: &[Point; 5], to: &[Point; 5]) -> [f64; 4] {
     std::array::from_fn(|i| system[i][4] / system[i][i])
 }
 
-#[test]
-fn alignment_is_the_least_squares_solution() {
-    let mut seeded = Seeded(1);
-    for _ in 0..200 {
-        let place =
-            similarity(seeded.between(0.05, 8.0), seeded.between(-3.1, 3.1), [seeded.between(-900.0, 900.0), 7.0]);
-        let noise = seeded.between(0.0, 20.0);
-        let from = TEMPLATE.map(|point| place.apply(point).map(|at| at + seeded.between(-noise, noise)));
-        let fitted = Similarity::fit(&from, &TEMPLATE).unwrap();
-        let [a, b, c, d] = by_elimination(&from, &TEMPLATE);
-        let got = [fitted.cos, fitted.sin, fitted.right / 1000.0, fitted.down / 1000.0];
+proptest! {
+    #[test]
+    fn alignment_is_the_least_squares_solution(
+        scale in 0.05..8.0,
+        angle in -3.1..3.1,
+        [tx, ty] in [-900.0..900.0, -900.0..900.0],
+        noise in prop::array::uniform5([-30.0..30.0, -30.0..30.0]),
+        there in [-50.0..50.0, -50.0..50.0],
+    ) {
+        let place = similarity(scale, angle, [tx, ty]);
+        let noisy = |at: usize| [0, 1].map(|axis| LANDMARK_TEMPLATE[at][axis] + noise[at][axis]);
+        let from = [0, 1, 2, 3, 4].map(|at| place.apply(noisy(at)));
+        let fitted = Similarity::fit(&from, &LANDMARK_TEMPLATE).unwrap();
+        let [a, b, c, d] = by_elimination(&from, &LANDMARK_TEMPLATE);
+        let got = [fitted.a, fitted.b, fitted.tx / 1000.0, fitted.ty / 1000.0];
         for (got, expected) in got.into_iter().zip([a, b, c / 1000.0, d / 1000.0]) {
-            assert!((got - expected).abs() < 1e-8, "{got} {expected}");
+            prop_assert!((got - expected).abs() < 1e-8, "{got} {expected}");
         }
-        let there = [seeded.between(-50.0, 50.0), seeded.between(-50.0, 50.0)];
         let back = fitted.inverse().apply(fitted.apply(there));
-        assert!((0..2).all(|axis| (back[axis] - there[axis]).abs() < 1e-8));
+        prop_assert!((0..2).all(|axis| (back[axis] - there[axis]).abs() < 1e-8));
     }
-    assert_eq!(Similarity::fit(&[[3.0, 4.0]; 5], &TEMPLATE), None);
-    assert_eq!(Similarity::fit(&[[f64::NAN, 4.0]; 5], &TEMPLATE), None);
+
+    #[test]
+    fn pixel_edges_stay_where_they_are_when_a_picture_is_enlarged(
+        align_scale in 0.1..8.0,
+        angle in -3.1..3.1,
+        pixel in [0_usize..500, 0_usize..500],
+        scale in 1_usize..=4,
+    ) {
+        let align = similarity(align_scale, angle, [20.0, -30.0]);
+        // The left edge of a pixel is half a pixel before its centre, at every size.
+        let small = pixel.map(|at| at as f64 - 0.5);
+        let large = pixel.map(|at| (at * scale) as f64 - 0.5);
+        let (expected, got) = (align.apply(small), align.from_enlarged(scale).apply(large));
+        prop_assert!((0..2).all(|axis| (expected[axis] - got[axis]).abs() < 1e-9), "{expected:?} {got:?}");
+    }
 }
 
 #[test]
-fn pixel_edges_stay_where_they_are_when_a_picture_is_enlarged() {
-    let align = similarity(1.7, 0.4, [20.0, -30.0]);
-    for factor in [1, 2, 4] {
-        // The left edge of a pixel is half a pixel before its centre, at every size.
-        let (small, large) = ([10.0 - 0.5, 20.0 - 0.5], [(10 * factor) as f64 - 0.5, (20 * factor) as f64 - 0.5]);
-        let (expected, got) = (align.apply(small), align.from_enlarged(factor).apply(large));
-        assert!((0..2).all(|axis| (expected[axis] - got[axis]).abs() < 1e-9), "{factor}: {expected:?} {got:?}");
-    }
+fn landmarks_without_extent_or_value_have_no_alignment() {
+    assert_eq!(Similarity::fit(&[[3.0, 4.0]; 5], &LANDMARK_TEMPLATE), None);
+    assert_eq!(Similarity::fit(&[[f64::NAN, 4.0]; 5], &LANDMARK_TEMPLATE), None);
 }
 
-/// One channel at (x, y), by the textbook; gray outside.
+/// One channel at (x, y), 0..=1, as the sum of four weighted pixels; gray outside.
 fn bilinear(picture: &Picture, channel: usize, x: f64, y: f64) -> f64 {
     let mut sum = 0.0;
     for (ix, iy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
@@ -67,37 +81,41 @@ fn bilinear(picture: &Picture, channel: usize, x: f64, y: f64) -> f64 {
         let weight = (1.0 - (x - px as f64).abs()) * (1.0 - (y - py as f64).abs());
         let inside = px >= 0 && py >= 0 && px < picture.width as isize && py < picture.height as isize;
         let at = (py * picture.width as isize + px) as usize * 3 + channel;
-        sum += weight * if inside { f64::from(samples(picture)[at]) } else { [132.0, 133.0, 135.0][channel] };
+        sum += weight * if inside { f64::from(eight_bit(picture)[at]) } else { [132.0, 133.0, 135.0][channel] };
     }
     sum / 255.0
 }
 
-#[test]
-fn a_crop_is_the_bilinear_warp() {
-    let picture = smooth(90, 70, Layout::Rgb);
-    let mut seeded = Seeded(2);
-    for scale in [0.2, 0.45, 0.7, 1.0, 3.0, 9.0] {
-        let [x, y] = [seeded.between(20.0, 70.0), seeded.between(20.0, 50.0)];
-        let align = similarity(scale, seeded.between(-3.0, 3.0), [0.0, 0.0]);
+proptest! {
+    // Each case crops a whole face.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_crop_is_the_bilinear_warp(
+        scale in prop_oneof![0.15..1.0, 1.0..9.0],
+        angle in -3.1..3.1,
+        [x, y] in [20.0..70.0, 20.0..50.0],
+        pixels in prop::collection::vec((0_usize..512, 0_usize..512, 0_usize..3), 1000),
+    ) {
+        let picture = smooth(90, 70, Layout::Rgb);
+        let align = similarity(scale, angle, [0.0, 0.0]);
         let [u, v] = align.apply([x, y]);
-        let align = Similarity { right: 256.0 - u, down: 256.0 - v, ..align };
-        let (got, back) = (crop(&picture, &align), align.inverse());
-        let parts = ((1.0 / scale) as usize).max(1);
-        for _ in 0..3000 {
-            let (u, v) = ((seeded.next() * 511.99) as usize, (seeded.next() * 511.99) as usize);
-            let channel = u % 3;
+        let align = Similarity { tx: 256.0 - u, ty: 256.0 - v, ..align };
+        let (face, back) = (crop(&picture, &align), align.inverse());
+        let parts = ((1.0 / align.scale()) as usize).max(1);
+        for (u, v, channel) in pixels {
             let (mut expected, mut near_edge) = (0.0, false);
             for part in 0..parts * parts {
                 let shift = |part: usize| (part as f64 + 0.5) / parts as f64 - 0.5;
                 let [x, y] = back.apply([u as f64 + shift(part % parts), v as f64 + shift(part / parts)]);
                 expected += bilinear(&picture, channel, x, y) / (parts * parts) as f64;
-                // The rim, where the edge's pixels go on, is tested by the unchanged face.
-                let rim = 3.0 + 2.0 / scale;
-                near_edge |= (x < 0.0 && x > -rim) || (x > 89.0 && x < 89.0 + rim);
-                near_edge |= (y < 0.0 && y > -rim) || (y > 69.0 && y < 69.0 + rim);
+                // Where edge pixels are repeated is tested by an unchanged face at the edge of a picture.
+                let repeat = 3.0 + 2.0 / scale;
+                near_edge |= (x < 0.0 && x > -repeat) || (x > 89.0 && x < 89.0 + repeat);
+                near_edge |= (y < 0.0 && y > -repeat) || (y > 69.0 && y < 69.0 + repeat);
             }
-            let got = f64::from(got[(0, channel, v, u)]);
-            assert!(near_edge || (got - expected).abs() < 1e-4, "{scale} at {u},{v}: {got} {expected}");
+            let got = f64::from(face[(0, channel, v, u)]);
+            prop_assert!(near_edge || (got - expected).abs() < 1e-4, "at {u},{v}: {got} {expected}");
         }
     }
 }

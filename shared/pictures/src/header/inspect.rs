@@ -1,0 +1,68 @@
+//! The header of a picture file.
+
+use std::io::{BufRead, Seek};
+
+use image::{ImageFormat, ImageReader};
+use remaster_shared::error::{ErrorCode, JobError};
+use remaster_shared::job::{InputInfo, PictureFormat};
+
+use super::whole::is_whole;
+
+/// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
+///
+/// # Errors
+/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF; `image_corrupt` when the header cannot be
+/// read or the file ends before its picture does.
+pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<String>) -> Result<InputInfo, JobError> {
+    let format = sniff(&mut file)?;
+    if !is_whole(&mut file, format, bytes).map_err(|_| corrupt(format))? {
+        return Err(JobError::new(ErrorCode::ImageCorrupt, "The file ends before its picture does; it is truncated."));
+    }
+    file.rewind().map_err(|_| corrupt(format))?;
+    let (width, height) =
+        ImageReader::with_format(&mut file, image_format(format)).into_dimensions().map_err(|_| corrupt(format))?;
+    if width == 0 || height == 0 {
+        return Err(corrupt(format));
+    }
+    Ok(InputInfo { filename, format: Some(format), width, height, bytes })
+}
+
+/// The format by the name that the `image` crate has for it.
+pub fn image_format(format: PictureFormat) -> ImageFormat {
+    match format {
+        PictureFormat::Jpeg => ImageFormat::Jpeg,
+        PictureFormat::Png => ImageFormat::Png,
+        PictureFormat::Webp => ImageFormat::WebP,
+        PictureFormat::Tiff => ImageFormat::Tiff,
+    }
+}
+
+fn corrupt(format: PictureFormat) -> JobError {
+    JobError::new(ErrorCode::ImageCorrupt, format!("The file begins like a {format:?} but its header cannot be read."))
+}
+
+/// The format that the first bytes of the file are the signature of.
+fn sniff(file: &mut (impl BufRead + Seek)) -> Result<PictureFormat, JobError> {
+    let unsupported = || {
+        JobError::new(
+            ErrorCode::UnsupportedFormat,
+            "The bytes are not an image this service reads; it accepts JPEG, PNG, WebP and TIFF.",
+        )
+    };
+    let mut head = [0; 16];
+    let mut filled = 0;
+    while filled < head.len() {
+        match file.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(_) => return Err(unsupported()),
+        }
+    }
+    match image::guess_format(&head[..filled]) {
+        Ok(ImageFormat::Jpeg) => Ok(PictureFormat::Jpeg),
+        Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
+        Ok(ImageFormat::WebP) => Ok(PictureFormat::Webp),
+        Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+        _ => Err(unsupported()),
+    }
+}

@@ -1,0 +1,11 @@
+//! What can be known of an upload without decoding it: its format from its first bytes, its size from its header, and
+//! whether the file is whole. No pixel is allocated.
+
+mod inspect;
+mod limits;
+#[cfg(test)]
+mod tests;
+mod whole;
+
+pub use inspect::{image_format, inspect};
+pub use limits::PixelLimits;

@@ -1,0 +1,109 @@
+//! Uploads that are whole, damaged, crafted or too large.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use proptest::prelude::*;
+use remaster_shared::error::ErrorCode;
+use remaster_shared::job::{InputInfo, PictureFormat, Scale};
+
+use super::inspect::inspect;
+use super::limits::PixelLimits;
+
+const FORMATS: [ImageFormat; 4] = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff];
+
+fn encoded(format: ImageFormat) -> Vec<u8> {
+    let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8]));
+    let mut out = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(picture).write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+/// What the header tells, or the code of the error.
+fn inspected(bytes: &[u8]) -> Result<InputInfo, ErrorCode> {
+    inspect(Cursor::new(bytes), bytes.len() as u64, None).map_err(|error| error.code)
+}
+
+#[test]
+fn the_bytes_decide_the_format() {
+    for (format, expected) in [
+        (ImageFormat::Jpeg, PictureFormat::Jpeg),
+        (ImageFormat::Png, PictureFormat::Png),
+        (ImageFormat::WebP, PictureFormat::Webp),
+        (ImageFormat::Tiff, PictureFormat::Tiff),
+    ] {
+        let info = inspected(&encoded(format)).unwrap();
+        assert_eq!((info.format, info.width, info.height), (Some(expected), 40, 30));
+    }
+    for bytes in [&b"just some text"[..], b"", b"GIF89a\x01\x00\x01\x00\x80\x00\x00", b"\xFF"] {
+        assert_eq!(inspected(bytes), Err(ErrorCode::UnsupportedFormat));
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_corrupt_or_unknown() {
+    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+        let whole = encoded(format);
+        // The last four bytes of a PNG are the checksum of its empty end chunk, which nobody needs.
+        for cut in 0..whole.len() - 4 {
+            assert!(inspected(&whole[..cut]).is_err(), "{format:?} cut to {cut} of {}", whole.len());
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_picture_do_not_matter() {
+    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+        let mut bytes = encoded(format);
+        bytes.extend_from_slice(&[0; 100]);
+        assert!(inspected(&bytes).is_ok());
+    }
+}
+
+#[test]
+fn a_thumbnail_does_not_make_a_jpeg_whole() {
+    let whole = encoded(ImageFormat::Jpeg);
+    let mut bytes = whole[..2].to_vec();
+    bytes.extend_from_slice(&[0xFF, 0xE1, 0, 6, 0xFF, 0xD8, 0xFF, 0xD9]);
+    bytes.extend_from_slice(&whole[2..]);
+    assert!(inspected(&bytes).is_ok());
+    bytes.truncate(bytes.len() - 2);
+    assert_eq!(inspected(&bytes), Err(ErrorCode::ImageCorrupt));
+}
+
+#[test]
+fn a_file_of_nothing_but_markers_is_corrupt() {
+    for filler in [&[0xFF_u8, 0xD0][..], &[0xFF]] {
+        let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 2];
+        bytes.extend(filler.iter().cycle().take(2_000_000));
+        assert_eq!(inspected(&bytes), Err(ErrorCode::ImageCorrupt));
+    }
+}
+
+#[test]
+fn limits_name_the_setting() {
+    let limits = PixelLimits { input: 1000, output: 4000 };
+    assert!(limits.check(10, 100, Scale::X2).is_ok());
+    let error = limits.check(10, 101, Scale::X2).unwrap_err();
+    assert_eq!(error.code, ErrorCode::ImageTooLarge);
+    assert!(error.message.contains("MAX_INPUT_PIXELS"));
+    assert!(limits.check(10, 100, Scale::X4).unwrap_err().message.contains("MAX_OUTPUT_PIXELS"));
+    assert!(limits.check(u32::MAX, u32::MAX, Scale::X4).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_behind_a_signature_are_answered(
+        format in prop::sample::select(FORMATS.as_slice()),
+        kept in 0_usize..64,
+        bytes in prop::collection::vec(any::<u8>(), 0..512),
+    ) {
+        let mut file = encoded(format);
+        file.truncate(kept);
+        file.extend(bytes);
+        match inspected(&file) {
+            Ok(info) => prop_assert!(info.width > 0 && info.height > 0),
+            Err(code) => prop_assert!(matches!(code, ErrorCode::ImageCorrupt | ErrorCode::UnsupportedFormat)),
+        }
+    }
+}

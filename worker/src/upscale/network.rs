@@ -1,0 +1,145 @@
+//! A picture's way through a network: its tiles are read, run, brought to the scale that was asked for, and pasted.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use remaster_engine::{EngineError, SharedEngine, Tensor};
+use remaster_shared::job::{ModelId, Scale};
+
+use super::error::UpscaleError;
+use super::tiles::{Tile, TileSettings, Tiling};
+use crate::blocking::blocking;
+use crate::output::{expect_finite, expect_shape};
+use crate::picture::{Patch, Picture, Plane, Window, resize_tensor};
+use crate::progress::Progress;
+
+/// Tiles in preparation per picture: one that the engine runs and one that is ready when the engine has finished.
+const TILES_IN_FLIGHT: usize = 2;
+
+/// Enlarges pictures with one network.
+pub struct Upscaler {
+    /// Runs the network.
+    pub engine: SharedEngine,
+    /// How pictures are cut into tiles.
+    pub tiles: TileSettings,
+    /// The network.
+    pub model: ModelId,
+    /// The scale of the result. Where the network's own scale is another one, its output is resized with Lanczos.
+    pub scale: Scale,
+}
+
+impl Upscaler {
+    /// The picture with `scale` times its width and height, in its own layout and depth. `progress` hears the fraction
+    /// of tiles that are done.
+    ///
+    /// Alpha passes through the network as a picture of its own, unless it is the same everywhere.
+    ///
+    /// # Errors
+    /// A tile cannot be run, or its output cannot be used. Nothing is ever put in the place of such a tile.
+    pub async fn upscale(&self, picture: Arc<Picture>, progress: Progress<'_>) -> Result<Picture, UpscaleError> {
+        let network = self.engine.network(&self.model).await?;
+        let tiling = self.tiles.tiling(network.overlap);
+        let scale = self.scale.factor() as usize;
+        let pass = Arc::new(Pass {
+            engine: Arc::clone(&self.engine),
+            model: self.model.clone(),
+            network_scale: network.scale as usize,
+            scale,
+            tiling,
+            picture: Arc::clone(&picture),
+        });
+        let constant_alpha = picture.constant_alpha();
+        let planes: &[Plane] = match constant_alpha {
+            None if picture.layout.has_alpha() => &[Plane::Color, Plane::Alpha],
+            _ => &[Plane::Color],
+        };
+        let tiles = tiling.tiles(picture.width, picture.height);
+        let runs: Vec<(Plane, Tile)> =
+            planes.iter().flat_map(|plane| tiles.iter().map(|tile| (*plane, *tile))).collect();
+        let total = runs.len() as f64;
+        let mut finished = stream::iter(runs)
+            .map(|(plane, tile)| {
+                let pass = Arc::clone(&pass);
+                async move { Ok::<_, UpscaleError>((plane, pass.tile(plane, tile).await?)) }
+            })
+            .buffered(TILES_IN_FLIGHT);
+
+        let mut canvas = picture.canvas(scale);
+        let mut done = 0.0;
+        while let Some((plane, patches)) = finished.try_next().await? {
+            canvas = blocking(move || {
+                patches.iter().for_each(|patch| canvas.paste(plane, patch));
+                canvas
+            })
+            .await?;
+            done += 1.0;
+            progress(done / total);
+        }
+        if let Some(alpha) = constant_alpha {
+            canvas.fill_alpha(alpha);
+        }
+        Ok(canvas)
+    }
+}
+
+/// One picture and the network that it passes through.
+struct Pass {
+    engine: SharedEngine,
+    model: ModelId,
+    /// Output pixels per input pixel along one side, of the network.
+    network_scale: usize,
+    /// The same of the result.
+    scale: usize,
+    tiling: Tiling,
+    picture: Arc<Picture>,
+}
+
+impl Pass {
+    /// The patch that a tile becomes, or those of its quarters when it does not fit into the device's memory.
+    fn tile(self: Arc<Self>, plane: Plane, tile: Tile) -> BoxFuture<'static, Result<Vec<Patch>, UpscaleError>> {
+        Box::pin(async move {
+            match self.patch(plane, tile).await {
+                Err(UpscaleError::Engine(EngineError::OutOfMemory(cause))) => {
+                    let Some(quarters) = tile.quarters() else {
+                        return Err(EngineError::OutOfMemory(cause).into());
+                    };
+                    tracing::warn!(?tile, %cause, "a tile did not fit; trying its quarters");
+                    let mut patches = Vec::new();
+                    for quarter in quarters {
+                        patches.extend(Arc::clone(&self).tile(plane, quarter).await?);
+                    }
+                    Ok(patches)
+                }
+                patch => Ok(vec![patch?]),
+            }
+        })
+    }
+
+    async fn patch(&self, plane: Plane, tile: Tile) -> Result<Patch, UpscaleError> {
+        let window = self.tiling.window(tile, self.picture.width, self.picture.height);
+        let picture = Arc::clone(&self.picture);
+        let input = blocking(move || picture.to_tensor(plane, window)).await?;
+        let output = self.engine.run(&self.model, input).await?;
+        let expected = [1, 3, window.height * self.network_scale, window.width * self.network_scale];
+        expect_shape("a tile's output", &output, &expected)?;
+        let scale = self.scale;
+        let (width, height) = (window.width * scale, window.height * scale);
+        let tensor = blocking(move || finish(output, width, height)).await??;
+        let target = Window {
+            x: (tile.x * scale) as isize,
+            y: (tile.y * scale) as isize,
+            width: tile.width * scale,
+            height: tile.height * scale,
+        };
+        let left = (tile.x as isize - window.x) as usize * scale;
+        let top = (tile.y as isize - window.y) as usize * scale;
+        Ok(Patch { target, tensor, left, top })
+    }
+}
+
+/// A network's output, checked, clamped to 0..=1 and resized to `width` x `height`.
+fn finish(mut output: Tensor, width: usize, height: usize) -> Result<Tensor, UpscaleError> {
+    expect_finite("a tile's output", &output)?;
+    output.mapv_inplace(|value| value.clamp(0.0, 1.0));
+    if output.dim() == (1, 3, height, width) { Ok(output) } else { Ok(resize_tensor(&output, width, height)?) }
+}
