@@ -1,18 +1,20 @@
-//! Where pictures lie.
+//! The keys under which pictures are stored.
 
 use std::{fmt, str::FromStr};
 
-use crate::job::JobId;
+use crate::ids::JobId;
 
-/// Where one of a job's pictures lies.
+/// The key of one of a job's pictures. Its text is the object's path in the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlobKey {
+    /// The uploaded picture: `inputs/{job}`.
     Input(JobId),
-    /// The PNG that attempt `.1` made.
+    /// The PNG that an attempt made: `outputs/{job}/{attempt}.png`. Attempts are counted from 1.
     Output(JobId, u32),
 }
 
 impl BlobKey {
+    /// The job that the picture belongs to.
     pub fn job(self) -> JobId {
         match self {
             BlobKey::Input(job) | BlobKey::Output(job, _) => job,
@@ -29,6 +31,7 @@ impl fmt::Display for BlobKey {
     }
 }
 
+/// Parses what [`Display`](fmt::Display) writes. The error is empty: a path of another form is simply not one of ours.
 impl FromStr for BlobKey {
     type Err = ();
 

@@ -65,7 +65,7 @@ pub async fn submit_batch(
     let accepted = intake.batch(query, request).await;
     let answer = accepted.map(|Accepted { what, replayed }| {
         let view = what.view(&base);
-        marked(accepted_at(&view.urls.itself, &view), replayed)
+        marked(accepted_at(&view.urls.self_url, &view), replayed)
     });
     quota::with_headers(&api, client, answer).await
 }

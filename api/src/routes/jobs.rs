@@ -101,7 +101,7 @@ fn preferred_wait(headers: &HeaderMap) -> Answer<Option<Duration>> {
 /// 202 with the job and where to find it.
 pub fn accepted(job: &JobRecord, base: &UrlBase) -> Response {
     let view = job.view(base);
-    accepted_at(&view.urls.itself, &view)
+    accepted_at(&view.urls.self_url, &view)
 }
 
 /// 202 with `view` and where to find it again.

@@ -70,7 +70,7 @@ impl Harness {
 
     /// By a clock of the test's own.
     pub async fn at(clock: SharedClock, change: impl FnOnce(&mut ApiSettings)) -> Self {
-        remaster_shared::tls::choose();
+        remaster_shared::tls::install_default_provider();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
         std::fs::create_dir(&spool).unwrap();

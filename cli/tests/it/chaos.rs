@@ -104,7 +104,7 @@ impl Caller {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_job_ends_once_whatever_dies() {
-    remaster_shared::tls::choose();
+    remaster_shared::tls::install_default_provider();
     let jobs: usize = std::env::var("CHAOS_JOBS").map_or(1500, |jobs| jobs.parse().unwrap());
     let (folder, mut redis) = (tempfile::tempdir().unwrap(), RedisServer::start());
     let storage = format!("file://{}/shared", folder.path().display());

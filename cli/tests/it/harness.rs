@@ -98,7 +98,7 @@ impl Server {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        remaster_shared::tls::choose();
+        remaster_shared::tls::install_default_provider();
         let http = Client::new();
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();

@@ -1,9 +1,17 @@
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
 use jiff::Timestamp;
+use object_store::ObjectStoreExt;
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::clock::from_millis;
+use remaster_shared::job::JobId;
 use remaster_testkit::S3Server;
 
-use super::folder::STAGED;
+use super::blobs::{PART_SIZE, path};
+use super::folder::MAX_STAGED_AGE;
 use super::*;
-use remaster_shared::job::JobId;
 
 fn open(url: &str) -> Result<Blobs, StorageError> {
     Blobs::open(&Storage::at(url), [])
@@ -65,7 +73,7 @@ async fn a_large_object_goes_in_parts_and_comes_back_whole() {
     let server = S3Server::start();
     let blobs = open_s3(&server, Storage::at(server.url()));
     let source = tempfile::NamedTempFile::new().unwrap();
-    let content: Vec<u8> = (0..2 * PART as u32 + 4321).map(|i| (i % 253) as u8).collect();
+    let content: Vec<u8> = (0..2 * PART_SIZE as u32 + 4321).map(|i| (i % 253) as u8).collect();
     std::fs::write(source.path(), &content).unwrap();
     let key = BlobKey::Output(JobId::random(), 1);
     blobs.put_file(key, source.path()).await.unwrap();
@@ -160,7 +168,7 @@ fn staged_writes_of_a_crash_are_removed_once_they_are_old() {
     for name in ["1.png", "1.png#1", "2.png#1"] {
         let file = std::fs::File::create(place.join(name)).unwrap();
         if name != "2.png#1" {
-            file.set_modified(std::time::SystemTime::now() - 2 * STAGED).unwrap();
+            file.set_modified(std::time::SystemTime::now() - 2 * MAX_STAGED_AGE).unwrap();
         }
     }
     Blobs::in_folder(folder.path()).unwrap();

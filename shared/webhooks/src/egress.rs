@@ -148,7 +148,7 @@ impl Egress {
 
 /// The client behind [`Egress`]. It guards names only: literal addresses do not pass the resolver.
 pub fn client(policy: EgressPolicy, lookup: Arc<dyn Lookup>) -> Result<reqwest::Client, reqwest::Error> {
-    remaster_shared::tls::choose();
+    remaster_shared::tls::install_default_provider();
     let resolver = Arc::new(GuardedResolver::new(policy, lookup));
     let guarded = || {
         reqwest::Client::builder()
