@@ -1,5 +1,5 @@
-//! Commands and settings. Every setting is a flag and an environment variable of the same name; help texts here are
-//! what `docs/configuration.md` is made of.
+//! The commands and settings. Every setting is a flag and an environment variable of the same name. `docs/configuration.md`
+//! is generated from the help texts here.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,11 +10,11 @@ use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
 use remaster_webhooks::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::upscale::TileSettings;
 
-use crate::parse::{self, LogFormat, Maybe};
+use crate::parse::{self, LogFormat, OptionalSetting};
 
-/// Restores and enlarges photos: a service with a queue, and a command line.
+/// Restores and enlarges photos, as a service with a queue and on the command line.
 ///
-/// Without a command: serve.
+/// Without a command it runs `serve`.
 #[derive(Parser)]
 #[command(name = "remaster", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -24,27 +24,29 @@ pub struct Cli {
     pub serve: Box<ServeArgs>,
 }
 
+/// The commands.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Run everything in one process: API, worker, embedded store
+    /// Run everything in one process: the API, a worker and the embedded store
     Serve(Box<ServeArgs>),
-    /// Run an API node: no models, no worker; needs REDIS_URL and STORAGE_URL
+    /// Run an API node, which has no models and no worker; it needs REDIS_URL and STORAGE_URL
     Api(Box<ApiNodeArgs>),
-    /// Run a worker node: no HTTP but health and metrics; needs REDIS_URL and STORAGE_URL
+    /// Run a worker node, which serves only health and metrics over HTTP; it needs REDIS_URL and STORAGE_URL
     Worker(Box<WorkerNodeArgs>),
-    /// Enhance files here, without a server
+    /// Enhance local files without a server
     Enhance(Box<EnhanceArgs>),
-    /// List, fetch, import and check models
+    /// List, fetch, import and verify models
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Ask a running node whether it lives; exits with 0 if it does
+    /// Check the health of a running node; the exit code is 0 if it is healthy
     Healthcheck(HealthcheckArgs),
-    /// Print every setting with its default and what it does
+    /// Print every setting with its default and its description
     Config,
     /// Print the OpenAPI document
     Openapi,
 }
 
+/// The settings of `remaster serve`.
 #[derive(Args)]
 pub struct ServeArgs {
     #[command(flatten)]
@@ -69,6 +71,7 @@ pub struct ServeArgs {
     pub log: LogArgs,
 }
 
+/// The settings of `remaster api`.
 #[derive(Args)]
 pub struct ApiNodeArgs {
     #[command(flatten)]
@@ -85,6 +88,7 @@ pub struct ApiNodeArgs {
     pub log: LogArgs,
 }
 
+/// The settings of `remaster worker`.
 #[derive(Args)]
 pub struct WorkerNodeArgs {
     #[command(flatten)]
@@ -105,187 +109,200 @@ pub struct WorkerNodeArgs {
     pub log: LogArgs,
 }
 
+/// The settings of the HTTP API.
 #[derive(Args)]
 #[command(next_help_heading = "API")]
 pub struct ApiArgs {
     /// Address and port that the API listens on
     #[arg(long, env = "BIND", default_value = "127.0.0.1:8000", value_parser = parse::address)]
     pub bind: SocketAddr,
-    /// Prefix of every link in answers; by default the host that the request named
-    #[arg(long, env = "PUBLIC_URL", default_value = "", value_parser = parse::maybe_url, hide_default_value = true)]
-    pub public_url: Maybe<String>,
-    /// Reverse proxies whose Forwarded or X-Forwarded-For is believed: networks, addresses, loopback, private
-    #[arg(long, env = "TRUSTED_PROXIES", default_value = "", value_parser = parse::typed::<TrustedProxies>, hide_default_value = true)]
+    /// Prefix of every link in responses and webhooks; by default the host that the request names
+    #[arg(long, env = "PUBLIC_URL", default_value = "", value_parser = parse::optional_url, hide_default_value = true)]
+    pub public_url: OptionalSetting<String>,
+    /// Reverse proxies whose Forwarded or X-Forwarded-For header is trusted: networks, addresses, and the words loopback and
+    /// private, separated by commas
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "", hide_default_value = true)]
     pub trusted_proxies: TrustedProxies,
-    /// Images per client and UTC day
+    /// Number of images that a client may submit per UTC day
     #[arg(long, env = "FREE_DAILY_LIMIT", default_value = "10000", value_parser = parse::count)]
     pub free_daily_limit: u64,
-    /// Largest accepted upload, in bytes
+    /// Size of the largest accepted upload, in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
     pub max_upload_bytes: u64,
-    /// Most pixels of an accepted image
+    /// Largest number of pixels of an accepted image
     #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "40000000", value_parser = parse::count)]
     pub max_input_pixels: u64,
-    /// Most pixels of a result
+    /// Largest number of pixels of a result
     #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "200000000", value_parser = parse::count)]
     pub max_output_pixels: u64,
-    /// How long POST /enhance holds its caller before it answers 202
+    /// How long POST /enhance waits for the result before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
     pub sync_timeout: Duration,
-    /// Most files in one batch
+    /// Largest number of files in a batch
     #[arg(long, env = "MAX_BATCH_FILES", default_value = "100", value_parser = parse::small_count)]
     pub max_batch_files: u32,
 }
 
+/// The settings of webhooks.
 #[derive(Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct WebhookArgs {
-    /// ed25519 keys that sign webhooks, each whsk_ and base64 of 32 bytes, newest first: while one is being replaced both
-    /// sign; by default one that the store keeps
-    #[arg(long, env = "WEBHOOK_SIGNING_KEY", default_value = "", value_parser = parse::maybe_signer, hide_default_value = true, hide_env_values = true)]
-    pub webhook_signing_key: Maybe<Signer>,
-    /// Networks and addresses that are not public and where webhooks may go all the same, such as 10.1.0.0/16
-    #[arg(long, env = "WEBHOOK_ALLOW", default_value = "", value_parser = parse::typed::<EgressPolicy>, hide_default_value = true)]
+    /// ed25519 keys that sign webhooks, newest first, separated by commas, each whsk_ and the base64 of 32 bytes; while a key
+    /// is being replaced the old and the new key both sign; by default one key that is derived from a secret of the store
+    #[arg(long, env = "WEBHOOK_SIGNING_KEY", default_value = "", value_parser = parse::optional_signer, hide_default_value = true, hide_env_values = true)]
+    pub webhook_signing_key: OptionalSetting<Signer>,
+    /// Networks and addresses that webhooks may be sent to although they are not public, such as 10.1.0.0/16
+    #[arg(long, env = "WEBHOOK_ALLOW", default_value = "", hide_default_value = true)]
     pub webhook_allow: EgressPolicy,
 }
 
+/// The settings of the administration port.
 #[derive(Args)]
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs {
-    /// Address and port for health and metrics, apart from the public port; a worker node has no other
-    #[arg(long, env = "ADMIN_BIND", default_value = "", value_parser = parse::maybe_address, hide_default_value = true)]
-    pub admin_bind: Maybe<SocketAddr>,
+    /// Address and port for health and metrics, separate from the public port; a worker node serves no other port
+    #[arg(long, env = "ADMIN_BIND", default_value = "", value_parser = parse::optional_address, hide_default_value = true)]
+    pub admin_bind: OptionalSetting<SocketAddr>,
 }
 
+/// The arguments of `remaster healthcheck`.
 #[derive(Args)]
 pub struct HealthcheckArgs {
-    /// What to ask
+    /// The URL to request
     #[arg(long, default_value = "http://127.0.0.1:8000/health", value_parser = parse::public_url)]
     pub url: String,
 }
 
+/// The settings of the job store and the object storage.
 #[derive(Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreArgs {
-    /// Keep jobs in this Redis (7 or newer) or Valkey instead of the embedded store: redis://, rediss://, redis-cluster://,
-    /// redis-sentinel://
+    /// Redis (7 or newer) or Valkey that keeps the jobs instead of the embedded store: a URL that begins with redis://,
+    /// rediss://, redis-cluster:// or redis-sentinel://
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
-    /// Folder of the embedded store, and of results by default
+    /// Folder of the embedded store, and of inputs and results unless STORAGE_URL is set
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
-    /// Where inputs and results lie: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or
-    /// memory:///; by default the folder blobs in DATA_DIR. Credentials and endpoints are those of the cloud's own
-    /// variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL
+    /// Where inputs and results are stored: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix,
+    /// az://container/prefix or memory:///; by default the folder blobs in DATA_DIR. Credentials and endpoints are read from
+    /// the cloud provider's own variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL
     #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
     pub storage_url: Option<String>,
-    /// Address under which callers reach an S3 endpoint, when it is another than this process uses
-    #[arg(long, env = "STORAGE_PUBLIC_ENDPOINT", default_value = "", value_parser = parse::maybe_url, hide_default_value = true)]
-    pub storage_public_endpoint: Maybe<String>,
-    /// 0: results go through the API even where the storage could hand them out by signed URLs
+    /// URL under which callers reach an S3 endpoint, if it differs from the one that this process uses
+    #[arg(long, env = "STORAGE_PUBLIC_ENDPOINT", default_value = "", value_parser = parse::optional_url, hide_default_value = true)]
+    pub storage_public_endpoint: OptionalSetting<String>,
+    /// 1: callers download results from the storage by signed URLs, if it can sign; 0: all results go through the API
     #[arg(long, env = "SIGNED_URLS", default_value = "1", value_parser = parse::switch)]
     pub signed_urls: bool,
-    /// Jobs waiting, over all clients, past which submits are refused
+    /// Number of queued jobs over all clients from which on submissions are refused
     #[arg(long, env = "MAX_QUEUE", default_value = "100000", value_parser = parse::count)]
     pub max_queue: u64,
     /// How long a result is kept
     #[arg(long, env = "RESULT_TTL", default_value = "24h", value_parser = parse::duration)]
     pub result_ttl: Duration,
-    /// How long a worker may be silent before its job goes to another
+    /// How long a worker may send no heartbeat before its job goes to another worker
     #[arg(long, env = "LEASE", default_value = "30s", value_parser = parse::lease)]
     pub lease: Duration,
-    /// Attempts at a job that fails through no fault of its own
+    /// Number of attempts at a job that fails through the service's fault
     #[arg(long, env = "MAX_ATTEMPTS", default_value = "3", value_parser = parse::small_count)]
     pub max_attempts: u32,
 }
 
+/// The settings of a worker.
 #[derive(Args)]
 #[command(next_help_heading = "Worker")]
 pub struct WorkerArgs {
-    /// Jobs at once: while one is decoded or encoded, another has the device
+    /// Number of jobs that a worker processes at once; while one is decoded or encoded, another uses the device
     #[arg(long, env = "WORKER_JOBS", default_value = "2", value_parser = parse::small_count)]
     pub worker_jobs: u32,
 }
 
+/// Whether networks are used at all.
 #[derive(Args)]
 #[command(next_help_heading = "Engine")]
 pub struct NetworkArgs {
-    /// 0: enlarge by Lanczos only, without networks
+    /// 1: enlarge with networks; 0: enlarge with a Lanczos filter only
     #[arg(long, env = "USE_REALESRGAN", default_value = "1", value_parser = parse::switch)]
     pub use_realesrgan: bool,
 }
 
+/// The settings of the inference engine.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
-    /// Where networks run: auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0
-    #[arg(long, env = "DEVICE", default_value = "auto", value_parser = parse::typed::<Device>)]
+    /// Device that the networks run on: auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0
+    #[arg(long, env = "DEVICE", default_value = "auto")]
     pub device: Device,
-    /// In what numbers networks compute: auto, fp32 or fp16; auto is fp32, until fp16 has been measured on GPUs
-    #[arg(long, env = "PRECISION", default_value = "auto", value_parser = parse::typed::<Precision>)]
+    /// Numeric precision of the networks: auto, fp32 or fp16; auto means fp32 until fp16 has been measured on GPUs
+    #[arg(long, env = "PRECISION", default_value = "auto")]
     pub precision: Precision,
-    /// Largest side of what a network is given at once, in pixels; memory grows with its square
-    #[arg(long, env = "TILE", default_value_t, value_parser = parse::typed::<TileSettings>)]
+    /// Largest side of a tile, in pixels; the memory that a network needs grows with its square
+    #[arg(long, env = "TILE", default_value_t)]
     pub tile: TileSettings,
-    /// ONNX Runtime library to load instead of the pulled one
+    /// ONNX Runtime library to load instead of the fetched one
     #[arg(long, env = "ORT_DYLIB_PATH")]
     pub ort_dylib_path: Option<PathBuf>,
 }
 
+/// Where models are, and where they are fetched from.
 #[derive(Args)]
 #[command(next_help_heading = "Models")]
 pub struct ModelsArgs {
-    /// Folder of models and the inference runtime; by default in the user's cache
+    /// Folder of the models and the inference runtime; by default a folder in the user's cache
     #[arg(long, env = "MODELS_DIR")]
     pub models_dir: Option<PathBuf>,
-    /// Folder or URL prefix tried first for every asset
+    /// Folder or URL prefix that is tried first for every file to fetch
     #[arg(long, env = "ASSET_MIRROR")]
     pub asset_mirror: Option<String>,
 }
 
+/// Whether missing models are fetched.
 #[derive(Args)]
 #[command(next_help_heading = "Models")]
 pub struct PullArgs {
-    /// 0: fetch nothing unasked; only `remaster models pull` does
+    /// 1: missing default models are fetched at start; 0: only `remaster models pull` fetches models
     #[arg(long, env = "PULL_MODELS", default_value = "1", value_parser = parse::switch)]
     pub pull_models: bool,
 }
 
+/// The settings of the log.
 #[derive(Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogArgs {
-    /// error, warn, info, debug, trace, or a filter such as info,remaster_worker=debug
+    /// Log level: error, warn, info, debug or trace; or a filter such as info,remaster_worker=debug
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = parse::filter)]
     pub log_level: String,
-    /// text or json
-    #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = parse::log_format)]
+    /// Log format: text or json
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
+/// The arguments of `remaster enhance`.
 #[derive(Args)]
 pub struct EnhanceArgs {
-    /// Images: files, folders (searched recursively) or glob patterns
+    /// Images: files, folders (which are searched recursively) or glob patterns
     #[arg(required = true)]
     pub inputs: Vec<String>,
-    /// A file ending in .png for one image, else a folder
+    /// For one image a file that ends in .png, otherwise a folder
     #[arg(short, long)]
     pub output: PathBuf,
-    /// How much larger, per side: 2 or 4
+    /// How much larger the result is, per side: 2 or 4
     #[arg(long, default_value = "2", value_parser = parse::option::<Scale>)]
     pub scale: Scale,
-    /// An installed upscaler's id, or auto
+    /// Id of an installed upscaler, or auto
     #[arg(long, default_value = "auto", value_parser = parse::model)]
     pub model: ModelId,
-    /// auto, off or require
+    /// Whether faces are restored: auto, off or require
     #[arg(long, default_value = "auto", value_parser = parse::option::<FaceMode>)]
     pub faces: FaceMode,
-    /// From 0 (face as enlarged) to 1 (restored face)
+    /// How much of the restored face is blended in, from 0 (the enlarged face) to 1 (the restored face)
     #[arg(long, default_value = "1", value_parser = parse::fraction)]
     pub face_strength: f64,
-    /// false: Lanczos instead of the network for everything but faces
+    /// Whether the network enlarges the background; with false a Lanczos filter enlarges everything but faces
     #[arg(long, default_value = "true", action = clap::ArgAction::Set, value_parser = parse::boolean)]
     pub background: bool,
-    /// strip or keep EXIF
+    /// Whether EXIF data are removed or copied: strip or keep
     #[arg(long, default_value = "strip", value_parser = parse::option::<MetadataPolicy>)]
     pub metadata: MetadataPolicy,
     #[command(flatten)]
@@ -298,34 +315,38 @@ pub struct EnhanceArgs {
     pub log: LogArgs,
 }
 
+/// The commands below `remaster models`.
 #[derive(Subcommand)]
 pub enum ModelsCommand {
-    /// What is installed and what is missing
+    /// List the models that are installed and those that are missing
     List {
         #[command(flatten)]
         models: ModelsArgs,
     },
-    /// Fetch, verify and install: the defaults, the given ids, or everything
+    /// Fetch, verify and install models
     Pull {
+        /// Ids of the models; without any, the default models
         ids: Vec<String>,
+        /// Every known model
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         #[command(flatten)]
         models: ModelsArgs,
     },
-    /// Install a weight file that is already here (.onnx, or ncnn .param with its .bin beside it)
+    /// Install a local weight file
     Import {
+        /// The file: .onnx, .pth, .safetensors, or an ncnn .param with its .bin beside it
         file: PathBuf,
-        /// The id under which it is installed
+        /// The id under which the model is installed
         #[arg(long = "as", value_name = "ID")]
         id: String,
-        /// How much it enlarges, for a file that does not say
+        /// How much the network enlarges, per side, if the file does not say so
         #[arg(long)]
         scale: Option<u32>,
         #[command(flatten)]
         models: ModelsArgs,
     },
-    /// Hash what is installed and compare
+    /// Compare the hashes of the installed files with the recorded ones
     Verify {
         #[command(flatten)]
         models: ModelsArgs,

@@ -1,4 +1,5 @@
-//! `remaster config`: every setting, from the arguments themselves. Its output is `docs/configuration.md`.
+//! `remaster config`: a page with every setting, generated from the definitions of the arguments. `docs/configuration.md` is
+//! its output.
 
 use std::fmt::Write as _;
 
@@ -9,9 +10,10 @@ use crate::args::Cli;
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every setting is an environment variable and a flag of the same name (`FREE_DAILY_LIMIT=100` is `--free-daily-limit
-100`); a file `.env` in the working folder is read too. A flag wins over the environment, and the environment over
-`.env`. A bad value stops the start with one line that names the setting, what it got and what it takes.
+Every setting is an environment variable and a flag of the same name: `FREE_DAILY_LIMIT=100` is the same as
+`--free-daily-limit 100`. A file `.env` in the working folder is read as well. A flag takes precedence over the environment,
+and the environment over `.env`. A bad value prevents the start, with one line that names the setting, its value and what it
+accepts.
 
 This page is the output of `remaster config`.
 ";
@@ -27,7 +29,7 @@ pub fn page() -> String {
         if argument.get_help_heading() != heading {
             heading = argument.get_help_heading();
             let title = heading.unwrap_or("Other");
-            let _ = write!(page, "\n## {title}\n\n| variable | default | what it does |\n|---|---|---|\n");
+            let _ = write!(page, "\n## {title}\n\n| variable | default | description |\n|---|---|---|\n");
         }
         let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         let default = if default.iter().all(|value| value.is_empty()) {

@@ -1,4 +1,4 @@
-//! `remaster enhance`: files here, without a server, through the same pipeline.
+//! `remaster enhance`: enhances local files without a server, with the pipeline that workers use.
 
 use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 
@@ -12,22 +12,25 @@ use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId};
 use remaster_worker::enhance::Enhancer;
 
-use crate::FAILED;
 use crate::args::EnhanceArgs;
 use crate::catalogue::Folder;
 use crate::files::{Pair, pair};
 use crate::models::Models;
-use crate::{log, provision};
+use crate::{engine, exit, log};
 
 /// What `auto` fetches when nothing is installed.
 const FIRST_MODEL: &str = "realesrgan-x4plus";
 
-/// Steps of a progress bar.
-const STEPS: u64 = 1000;
+/// The number of steps of a progress bar.
+const PROGRESS_STEPS: u64 = 1000;
 
+/// Enhances every image, and goes on after a failure.
+///
+/// # Errors
+/// The arguments do not fit together, or a needed model is missing.
 pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     if args.log.log_level == "info" {
-        // A person watches: the bar says what the log would.
+        // The progress bars show what the log would say at this level.
         args.log.log_level = "warn".into();
     }
     log::to_stderr(&args.log);
@@ -42,11 +45,11 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     }
     let engine: SharedEngine = if args.background || faces {
         fetch_missing(&models, args.background.then_some(&args.model), args.engine.ort_dylib_path.is_none())?;
-        provision::engine(&models, &args.engine)?
+        engine::open(&models, &args.engine)?
     } else {
         Arc::new(Absent)
     };
-    let catalogue = Folder::new(models.manifest, models.library, provision::named_runtime(&args.engine)).models();
+    let catalogue = Folder::new(models.manifest, models.library, engine::configured_runtime(&args.engine)).models();
     let model = match resolve(&catalogue, &args.model, args.scale) {
         Some(model) => model,
         None if !args.background => args.model,
@@ -64,7 +67,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir() };
     let mut failures = Vec::new();
     for Pair { input, output } in &pairs {
-        if let Err(error) = one(&enhancer, &params, input, output).await {
+        if let Err(error) = enhance_file(&enhancer, &params, input, output).await {
             eprintln!("error: {}: {error:#}", input.display());
             failures.push(input);
         }
@@ -74,19 +77,19 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     }
     eprintln!("{} of {} failed:", failures.len(), pairs.len());
     failures.iter().for_each(|input| eprintln!("  {}", input.display()));
-    Ok(FAILED.into())
+    Ok(exit::failure())
 }
 
-/// What finds and restores faces, where it is missing. A picture without it is better than none, so what cannot be had is
-/// said and no more.
+/// Fetches the default face detector and face restorer if they are missing. If they cannot be fetched, this is reported, and
+/// the images are enlarged without restored faces.
 fn fetch_face_models(models: &Models) -> anyhow::Result<()> {
-    let of_faces = |kind| matches!(kind, Kind::Detector | Kind::FaceRestorer) && !models.has(kind);
-    let missing = models.missing_defaults().into_iter().filter(|asset| of_faces(asset.kind));
+    let is_face_model = |kind| matches!(kind, Kind::Detector | Kind::FaceRestorer) && !models.has(kind);
+    let missing = models.missing_defaults().into_iter().filter(|asset| is_face_model(asset.kind));
     let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
     models.pull(&ids).map(drop)
 }
 
-/// Fetches the runtime and the model that was asked for, if they are missing.
+/// Fetches the runtime and the requested model if they are missing.
 fn fetch_missing(models: &Models, model: Option<&ModelId>, runtime: bool) -> anyhow::Result<()> {
     let mut wanted = Vec::new();
     if runtime {
@@ -108,24 +111,26 @@ fn fetch_missing(models: &Models, model: Option<&ModelId>, runtime: bool) -> any
     }
 }
 
-async fn one(enhancer: &Enhancer, params: &EnhanceParams, input: &Path, output: &Path) -> anyhow::Result<()> {
+/// Enhances one image.
+async fn enhance_file(enhancer: &Enhancer, params: &EnhanceParams, input: &Path, output: &Path) -> anyhow::Result<()> {
     let bytes = Bytes::from(fs::read(input)?);
     let info =
         inspect(io::Cursor::new(&bytes), bytes.len() as u64, None).map_err(|error| anyhow::anyhow!(error.message))?;
-    let bar = ProgressBar::new(STEPS).with_message(input.display().to_string());
+    let bar = ProgressBar::new(PROGRESS_STEPS).with_message(input.display().to_string());
     bar.set_style(ProgressStyle::with_template("{msg} {bar:40} {percent:>3} % {eta}")?);
     bar.tick();
-    let progress = |fraction: f64| bar.set_position((fraction * STEPS as f64) as u64);
+    let progress = |fraction: f64| bar.set_position((fraction * PROGRESS_STEPS as f64) as u64);
     let made = enhancer.enhance(bytes, &info, params, &progress).await?;
     bar.finish_and_clear();
 
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    // Beside its place first, so that it appears there whole or not at all.
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    io::copy(&mut made.png.file.reopen()?, &mut beside)?;
-    readable(beside.as_file())?;
-    beside.persist(output)?;
+    // The result is written to a temporary file in the same folder and then renamed, so that it appears as a whole or not
+    // at all.
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    io::copy(&mut made.png.file.reopen()?, &mut temporary)?;
+    make_readable(temporary.as_file())?;
+    temporary.persist(output)?;
     let faces = match made.faces {
         FaceReport { restored: 0, .. } => String::new(),
         FaceReport { found, restored, .. } => format!(", {restored} of {found} faces restored"),
@@ -134,8 +139,8 @@ async fn one(enhancer: &Enhancer, params: &EnhanceParams, input: &Path, output: 
     Ok(())
 }
 
-/// A temporary file is its owner's only; a result is like any other file.
-fn readable(file: &fs::File) -> io::Result<()> {
+/// Lets other users read the file, which as a temporary file only its owner could.
+fn make_readable(file: &fs::File) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

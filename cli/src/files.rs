@@ -1,4 +1,4 @@
-//! Which files `enhance` reads, and where each result goes.
+//! Which files `remaster enhance` reads, and where it writes each result.
 
 use std::{
     collections::HashSet,
@@ -7,46 +7,54 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// Endings looked for in folders; what a file is, its bytes say.
-const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
+/// The file name extensions that are searched for in folders. The format is recognised by a file's bytes.
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
 
+/// An image and the path of its result.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pair {
+    /// The image to read.
     pub input: PathBuf,
+    /// The PNG to write.
     pub output: PathBuf,
 }
 
-/// Pairs each image under `inputs` with its result's path: `output` itself for one file when it ends in `.png`, else a
-/// PNG in the folder `output`, in the place that the image has below its own folder.
+/// Pairs each image that `inputs` names with the path of its result. For a single image the result is `output` itself if
+/// that ends in `.png`. Otherwise `output` is a folder, and each result has the same relative path in it as the image has in
+/// its own folder.
+///
+/// # Errors
+/// An input does not exist, there are no images, or `output` does not fit the number of images.
 pub fn pair(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Pair>> {
     let mut images = Vec::new();
     for input in inputs {
         images.extend(expand(input)?);
     }
     if images.is_empty() {
-        bail!("there are no images in {}; looked for {}", inputs.join(", "), ENDINGS.join(", "));
+        bail!("there are no images in {}; the accepted extensions are {}", inputs.join(", "), EXTENSIONS.join(", "));
     }
-    let names_a_file = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) && !output.is_dir();
+    let names_a_file =
+        output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) && !output.is_dir();
     if names_a_file {
         let [(input, _)] = images.as_slice() else {
-            bail!("{} names one file, and there are {} images; name a folder", output.display(), images.len());
+            bail!("{} is one file, but there are {} images; name a folder", output.display(), images.len());
         };
         return Ok(vec![Pair { input: input.clone(), output: output.to_owned() }]);
     }
     if output.is_file() {
         bail!("{} is a file; name a folder, or a new file ending in .png", output.display());
     }
-    if output.extension().is_some_and(|ending| ENDINGS.contains(&&*ending.to_string_lossy().to_lowercase())) {
-        bail!("results are PNG: {} should end in .png, or name a folder", output.display());
+    if output.extension().is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase())) {
+        bail!("results are PNG files; {} has to end in .png or name a folder", output.display());
     }
     let mut taken = HashSet::new();
     Ok(images
         .into_iter()
-        .map(|(input, place)| Pair { input, output: free_place(&output.join(place), &mut taken) })
+        .map(|(input, relative)| Pair { input, output: unique_path(&output.join(relative), &mut taken) })
         .collect())
 }
 
-/// The images that `input` means, each with its place in an output folder.
+/// The images that `input` names, each with its relative path in an output folder.
 fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     let path = Path::new(input);
     let file_name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -60,10 +68,10 @@ fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
             let image = entry
                 .path()
                 .extension()
-                .is_some_and(|ending| ENDINGS.contains(&&*ending.to_string_lossy().to_lowercase()));
+                .is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase()));
             if entry.file_type().is_file() && image {
-                let place = entry.path().strip_prefix(path).unwrap_or(entry.path());
-                found.push((entry.path().to_owned(), place.to_owned()));
+                let relative = entry.path().strip_prefix(path).unwrap_or(entry.path());
+                found.push((entry.path().to_owned(), relative.to_owned()));
             }
         }
         return Ok(found);
@@ -77,15 +85,15 @@ fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(files.into_iter().map(|path| (path.clone(), file_name(&path))).collect())
 }
 
-/// `place` with the ending `.png`, numbered when `a.jpg` and `a.png` both want it.
-fn free_place(place: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
-    let mut candidate = place.with_extension("png");
-    let stem = place.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+/// `relative` with the extension `.png`, and with a number if an earlier image has that path already.
+fn unique_path(relative: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
+    let mut candidate = relative.with_extension("png");
+    let stem = relative.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 2.. {
         if taken.insert(candidate.clone()) {
             break;
         }
-        candidate = place.with_file_name(format!("{stem}-{number}.png"));
+        candidate = relative.with_file_name(format!("{stem}-{number}.png"));
     }
     candidate
 }
@@ -95,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_keep_their_places_and_never_meet() {
+    fn results_keep_their_relative_paths_and_never_collide() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         std::fs::create_dir_all(root.join("in/sub")).unwrap();

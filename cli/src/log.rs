@@ -1,4 +1,4 @@
-//! The log, on stderr.
+//! The log, which goes to stderr.
 
 use std::io::IsTerminal;
 
@@ -7,8 +7,9 @@ use tracing_subscriber::EnvFilter;
 use crate::args::LogArgs;
 use crate::parse::LogFormat;
 
+/// Starts logging, with colours if stderr is a terminal.
 pub fn to_stderr(args: &LogArgs) {
-    // The filter was checked when the arguments were read.
+    // The filter is valid, because it was checked when the arguments were parsed.
     let filter = EnvFilter::try_new(&args.log_level).unwrap_or_default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,12 +1,18 @@
-//! The `remaster` binary: reads the configuration, composes the parts, runs one command.
+//! The `remaster` binary: reads the configuration, composes the parts and runs one command.
+//!
+//! Exit codes: 0 for success, 1 for failure, 2 for wrong usage.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program writes to its terminal")]
+#![warn(missing_docs)]
 
 mod args;
-mod backing;
+mod backends;
 mod catalogue;
 mod config;
+mod engine;
 mod enhance;
+mod exit;
+mod fetch;
 mod files;
 mod healthcheck;
 mod log;
@@ -14,7 +20,6 @@ mod models;
 mod node;
 mod parse;
 mod progress;
-mod provision;
 mod serve;
 mod spool;
 mod usage;
@@ -25,15 +30,12 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
     if let Err(error) = dotenvy::from_path(".env")
         && !error.not_found()
     {
         eprintln!("error: the file .env cannot be read: {error}");
-        return USAGE.into();
+        return exit::usage();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -42,9 +44,9 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            // The whole chain on one line: what failed, and why.
+            // The alternate form writes the whole chain of causes on one line.
             eprintln!("error: {error:#}");
-            FAILED.into()
+            exit::failure()
         }
     }
 }
@@ -72,7 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(command);
-    // A download or an encoding may be under way on a blocking thread; nobody waits for it any more.
+    // A blocking thread may still be busy with a download or an encoding, whose outcome is no longer needed.
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }

@@ -1,4 +1,4 @@
-//! `remaster models`, and what other commands need of models: the folder, and fetching what is missing.
+//! The models folder and how missing models are fetched, for every command; and the commands below `remaster models`.
 
 use std::process::ExitCode;
 
@@ -9,21 +9,27 @@ use remaster_models::{
     install_bundled, missing_defaults, pull, status,
 };
 
-use crate::FAILED;
 use crate::args::{ModelsArgs, ModelsCommand, PullArgs};
+use crate::exit;
 use crate::progress::Bars;
 
-/// The models folder, what may be in it, and how it is filled.
+/// The models folder, the manifest of known models, and how missing ones are fetched.
 #[derive(Clone)]
 pub struct Models {
+    /// The models that this release knows.
     pub manifest: Manifest,
+    /// The models folder.
     pub library: Library,
     options: PullOptions,
-    /// Whether anything is fetched unasked.
+    /// Whether missing models are fetched without a request for them (`PULL_MODELS`).
     pub pulls: bool,
 }
 
 impl Models {
+    /// Opens the folder.
+    ///
+    /// # Errors
+    /// It cannot be created or read, or there is no home folder to put it in.
     pub fn open(args: ModelsArgs) -> anyhow::Result<Self> {
         let folder = args.models_dir.or_else(default_dir).context("there is no home folder; set MODELS_DIR")?;
         let mirror = args.asset_mirror.filter(|mirror| !mirror.is_empty());
@@ -35,26 +41,33 @@ impl Models {
         })
     }
 
-    /// The same for a command that works with models, and fetches them where `args` lets it.
+    /// Opens the folder for a command that runs models, and installs the models that are part of the binary. Missing models
+    /// are fetched later if `pull` permits it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or a bundled model cannot be written.
     pub fn open_to_use(args: ModelsArgs, pull: &PullArgs) -> anyhow::Result<Self> {
         let models = Self { pulls: pull.pull_models, ..Self::open(args)? };
         install_bundled(&models.manifest, &models.library)?;
         Ok(models)
     }
 
-    /// Fetches `ids`; says what fails, one line each, and returns how many did. Blocks.
+    /// Fetches `ids`, prints one line for each failure, and returns the number of failures. It blocks.
+    ///
+    /// # Errors
+    /// An id is unknown, or the folder cannot be used.
     pub fn pull(&self, ids: &[&str]) -> anyhow::Result<usize> {
-        self.pull_telling(ids, |_, _| ())
+        self.pull_each(ids, |_, _| ())
     }
 
-    /// The same, with `told` of each that is there.
-    fn pull_telling(&self, ids: &[&str], told: impl Fn(&str, &Pulled)) -> anyhow::Result<usize> {
+    /// Like [`pull`](Self::pull), and calls `on_success` for each model that is installed now.
+    fn pull_each(&self, ids: &[&str], on_success: impl Fn(&str, &Pulled)) -> anyhow::Result<usize> {
         let mut failed = 0;
         for outcome in pull(&self.manifest, &self.library, ids, &self.options, &Bars::default())? {
             match outcome.result {
-                Ok(pulled) => told(&outcome.id, &pulled),
+                Ok(pulled) => on_success(&outcome.id, &pulled),
                 Err(error) => {
-                    eprintln!("error: {}", of(&outcome.id, &error));
+                    eprintln!("error: {}", with_id(&outcome.id, &error));
                     failed += 1;
                 }
             }
@@ -62,7 +75,7 @@ impl Models {
         Ok(failed)
     }
 
-    /// What is to be fetched unasked.
+    /// The default models that are missing; none if `PULL_MODELS` is 0.
     pub fn missing_defaults(&self) -> Vec<&Asset> {
         if !self.pulls {
             return Vec::new();
@@ -70,16 +83,21 @@ impl Models {
         missing_defaults(&self.manifest, &self.library)
     }
 
+    /// Whether an upscaler is installed.
     pub fn has_upscaler(&self) -> bool {
         self.has(Kind::Upscaler)
     }
 
-    /// Whether a model of that kind is installed.
+    /// Whether a model of this kind is installed.
     pub fn has(&self, kind: Kind) -> bool {
         self.library.installed().is_ok_and(|models| models.iter().any(|model| model.kind == kind))
     }
 }
 
+/// Runs a command below `remaster models`.
+///
+/// # Errors
+/// The command has failed as a whole.
 pub fn run(command: ModelsCommand) -> anyhow::Result<ExitCode> {
     match command {
         ModelsCommand::List { models } => list(&Models::open(models)?),
@@ -101,8 +119,8 @@ pub fn run(command: ModelsCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The error with its asset's id before it, where it does not say it itself.
-fn of(id: &str, error: &AssetError) -> String {
+/// The text of the error, preceded by the id unless it begins with the id anyway.
+fn with_id(id: &str, error: &AssetError) -> String {
     let text = error.to_string();
     if text.starts_with(id) { text } else { format!("{id}: {text}") }
 }
@@ -135,11 +153,11 @@ fn fetch(models: &Models, ids: Vec<String>, all: bool) -> anyhow::Result<ExitCod
         bail!("{unknown:?} is not a known asset; there are {}", known.join(", "));
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let failed = models.pull_telling(&ids, |id, pulled| match pulled {
+    let failed = models.pull_each(&ids, |id, pulled| match pulled {
         Pulled::AlreadyThere(_) => println!("{id} is installed"),
         Pulled::Installed(path) => println!("{id} is now in {}", path.display()),
     })?;
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { FAILED.into() })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { exit::failure() })
 }
 
 fn verify(models: &Models) -> anyhow::Result<ExitCode> {
@@ -153,7 +171,7 @@ fn verify(models: &Models) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if bad { FAILED.into() } else { ExitCode::SUCCESS })
+    Ok(if bad { exit::failure() } else { ExitCode::SUCCESS })
 }
 
 fn describe(verdict: &Verdict) -> String {

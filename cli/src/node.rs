@@ -1,4 +1,4 @@
-//! A running node: its parts, started one by one, until it is asked to stop.
+//! A running node: its parts are started one by one, and run until the node is asked to stop.
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -25,83 +25,94 @@ use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, PullArgs, StoreArg
 use crate::catalogue::{Folder, known};
 use crate::models::Models;
 use crate::spool::Spool;
-use crate::{FAILED, backing, provision};
+use crate::{backends, engine, exit, fetch};
 
-/// How long running jobs may go on after a stop is asked for; container runtimes give 10 seconds for everything.
-const GRACE: Duration = Duration::from_secs(6);
-/// And when something has still not ended, the process ends anyway.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long running jobs may continue after a stop is requested. Container runtimes allow 10 seconds for the whole shutdown.
+const JOB_GRACE: Duration = Duration::from_secs(6);
+/// How long all parts may take to end. After that the process ends without them.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// A node and the parts that it has started.
 pub struct Node {
     store: SharedStore,
     blobs: Blobs,
     spool: Spool,
     metrics: Arc<Metrics>,
-    requested: CancellationToken,
-    /// None of these ends by itself; a node without one of them is none.
+    stop: CancellationToken,
+    /// Every part runs until `stop` is canceled. If one ends before, the whole node has failed.
     parts: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
 impl Node {
+    /// Opens the store, the storage and the spool folder.
+    ///
+    /// # Errors
+    /// One of them cannot be opened.
     pub async fn open(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Self> {
-        let store = backing::open_store(args, daily_limit).await?;
-        let blobs = backing::open_blobs(args).await?;
+        let store = backends::open_store(args, daily_limit).await?;
+        let blobs = backends::open_blobs(args).await?;
         let spool =
             Spool::new(&args.data_dir).with_context(|| format!("{} cannot be used", args.data_dir.display()))?;
-        let (metrics, requested) = (Arc::new(Metrics::default()), CancellationToken::new());
-        Ok(Self { store, blobs, spool, metrics, requested, parts: JoinSet::new() })
+        let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+        Ok(Self { store, blobs, spool, metrics, stop, parts: JoinSet::new() })
     }
 
-    /// Works on jobs, with the models that can be had; `networks` tells whether upscalers are wanted.
+    /// Starts a worker with the models that are installed or can be fetched. `networks` says whether upscalers are used.
+    ///
+    /// # Errors
+    /// The models folder cannot be used, or the engine does not start.
     pub async fn work(
         &mut self,
-        (args, engine): (&WorkerArgs, &EngineArgs),
+        (args, engine_args): (&WorkerArgs, &EngineArgs),
         (models, pull): (ModelsArgs, &PullArgs),
         lease: Duration,
         networks: bool,
     ) -> anyhow::Result<()> {
         let models = Models::open_to_use(models, pull)?;
         tokio::select! {
-            begun = provision::begin(&models, networks) => begun?,
-            // A fetch is not waited for by whoever stops the node.
+            fetched = fetch::essential_models(&models, networks) => fetched?,
+            // A request to stop does not wait for the download.
             asked = stop_requested() => {
                 asked?;
-                self.requested.cancel();
+                self.stop.cancel();
                 return Ok(());
             }
         }
         let enhancer = Enhancer {
-            engine: provision::engine(&models, engine)?,
-            tiles: engine.tile,
+            engine: engine::open(&models, engine_args)?,
+            tiles: engine_args.tile,
             spool: self.spool.path().to_owned(),
         };
         let settings = WorkerSettings {
             name: format!("worker-{}", Uuid::new_v4()),
             jobs: args.worker_jobs as usize,
             lease,
-            shutdown: Shutdown { requested: self.requested.clone(), grace: GRACE },
-            device: engine.device.to_string(),
+            shutdown: Shutdown { requested: self.stop.clone(), grace: JOB_GRACE },
+            device: engine_args.device.to_string(),
             catalogue: Arc::new(Folder::new(
                 models.manifest.clone(),
                 models.library.clone(),
-                provision::named_runtime(engine),
+                engine::configured_runtime(engine_args),
             )),
             metrics: self.metrics.clone(),
         };
         let worker = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings).await;
         self.parts.spawn(async { ("the worker", worker.await.map_err(anyhow::Error::from)) });
-        tokio::task::spawn_blocking(move || provision::finish(&models, networks));
+        tokio::task::spawn_blocking(move || fetch::remaining_models(&models, networks));
         Ok(())
     }
 
-    /// Answers callers on `listener`.
+    /// Serves the API on `listener`.
+    ///
+    /// # Errors
+    /// The manifest of models cannot be read.
     pub fn answer(&mut self, listener: TcpListener, settings: ApiSettings) -> anyhow::Result<()> {
         let api = Api {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
             fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
             settings,
-            stopping: self.requested.clone(),
+            stopping: self.stop.clone(),
             uploads: Semaphore::new(Api::UPLOADS),
             batches: Semaphore::new(Api::BATCHES),
             metrics: self.metrics.clone(),
@@ -109,7 +120,7 @@ impl Node {
         let address = listener.local_addr()?;
         if api.settings.public_url.is_none() && !address.ip().is_loopback() {
             tracing::warn!(
-                "PUBLIC_URL is not set: links in answers and webhooks begin with the host that each caller names"
+                "PUBLIC_URL is not set, so links in responses and webhooks begin with the host that each caller names"
             );
         }
         tracing::info!("listening on http://{address}, documentation at /docs");
@@ -117,11 +128,14 @@ impl Node {
         Ok(())
     }
 
-    /// Sends webhooks as they become due.
+    /// Delivers webhooks as they become due.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built.
     pub fn deliver(&mut self, args: &WebhookArgs) -> anyhow::Result<()> {
         let egress = Egress::new(args.webhook_allow.clone(), Arc::new(SystemLookup)).context("webhooks")?;
         let deliverer = Deliverer::new(self.store.clone(), egress, self.signer(args), self.metrics.clone());
-        let stop = self.requested.clone();
+        let stop = self.stop.clone();
         self.parts.spawn(async move {
             deliverer.run(stop).await;
             ("the sender of webhooks", Ok(()))
@@ -129,13 +143,16 @@ impl Node {
         Ok(())
     }
 
-    /// The configured keys, or the one that all nodes of this store have.
+    /// The configured signing keys, or the key that all nodes of this store derive from its secret.
     fn signer(&self, args: &WebhookArgs) -> Signer {
         let configured = args.webhook_signing_key.0.clone();
         configured.unwrap_or_else(|| Signer::from_seed(self.store.hasher().signing_seed()))
     }
 
-    /// Answers health and metrics apart from the public port, where that is asked for.
+    /// Serves health and metrics on a separate port if `ADMIN_BIND` is set.
+    ///
+    /// # Errors
+    /// The port cannot be used.
     pub async fn administer(&mut self, args: &AdminArgs) -> anyhow::Result<()> {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
@@ -146,10 +163,11 @@ impl Node {
     }
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: remaster_api::Router) {
-        let server = remaster_api::serve(listener, router, self.requested.clone().cancelled_owned());
+        let server = remaster_api::serve(listener, router, self.stop.clone().cancelled_owned());
         self.parts.spawn(async move { (name, server.await.map_err(anyhow::Error::from)) });
     }
 
+    /// The settings of the API, for [`answer`](Self::answer).
     pub fn api_settings(
         &self,
         (args, webhooks): (&ApiArgs, &WebhookArgs),
@@ -174,29 +192,32 @@ impl Node {
         }
     }
 
-    /// Runs until a signal, then lets everything end.
+    /// Runs until a signal asks for a stop, and then waits until every part has ended.
+    ///
+    /// # Errors
+    /// A part has ended without a request to stop.
     pub async fn until_stopped(mut self) -> anyhow::Result<ExitCode> {
         tokio::select! {
             biased;
-            () = self.requested.cancelled() => {}
+            () = self.stop.cancelled() => {}
             asked = stop_requested() => asked?,
             Some(ended) = self.parts.join_next() => {
                 let (name, result) = ended?;
-                result.with_context(|| format!("{name} ended by itself"))?;
-                bail!("{name} ended by itself");
+                result.with_context(|| format!("{name} ended unexpectedly"))?;
+                bail!("{name} ended unexpectedly");
             }
         }
-        tracing::info!("stopping: no new jobs, running ones may finish or go back to the queue");
-        self.requested.cancel();
-        let Ok(ended) = tokio::time::timeout(PATIENCE, self.parts.join_all()).await else {
-            // An open request that outlasts the patience is cut; its job is in the store.
+        tracing::info!("stopping: no new jobs are taken, and running jobs finish or return to the queue");
+        self.stop.cancel();
+        let Ok(ended) = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.parts.join_all()).await else {
+            // A request that is still open is cut off. Its job is in the store.
             return Ok(ExitCode::SUCCESS);
         };
         let mut code = ExitCode::SUCCESS;
         for (name, result) in ended {
             if let Err(error) = result {
                 tracing::error!("{name} ended with an error: {error:#}");
-                code = FAILED.into();
+                code = exit::failure();
             }
         }
         tracing::info!("stopped");
@@ -204,11 +225,15 @@ impl Node {
     }
 }
 
+/// Binds the address that the setting `variable` names.
+///
+/// # Errors
+/// The address cannot be used.
 pub async fn listen(variable: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{variable}: {address} cannot be used"))
 }
 
-/// Ctrl-C, or the termination signal that service managers send.
+/// Waits for Ctrl-C or SIGTERM, which service managers send.
 async fn stop_requested() -> std::io::Result<()> {
     #[cfg(unix)]
     {

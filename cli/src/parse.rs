@@ -1,47 +1,57 @@
-//! Value parsers. An error is the description of what is accepted: `usage` puts it into its one line.
+//! Parsers for the values of arguments. The error of each describes what is accepted, and `usage` completes it to the line
+//! that the user sees.
 
-use std::{fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
+use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use remaster_shared::job::{ModelId, ParamError};
-use remaster_webhooks::sign::Signer;
+use remaster_webhooks::sign::{Signer, SigningKeyError};
+use strum::EnumString;
 
+/// A whole number from 1.
 pub fn count(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number from 1, such as 10000".into())
 }
 
+/// A whole number from 1 to 1000.
 pub fn small_count(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or_else(|| "a whole number from 1 to 1000".into())
 }
 
+/// An IP address with a port.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8000 or [::]:8000".into())
 }
 
-/// A setting that may be empty, which is as good as not given.
+/// A setting that may be empty, which means the same as leaving it unset.
 #[derive(Debug, Clone)]
-pub struct Maybe<T>(pub Option<T>);
+pub struct OptionalSetting<T>(pub Option<T>);
 
-fn maybe<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Maybe<T>, String> {
-    if text.is_empty() { Ok(Maybe(None)) } else { parse(text).map(|value| Maybe(Some(value))) }
+fn optional<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<OptionalSetting<T>, E> {
+    if text.is_empty() { Ok(OptionalSetting(None)) } else { parse(text).map(|value| OptionalSetting(Some(value))) }
 }
 
-pub fn maybe_address(text: &str) -> Result<Maybe<SocketAddr>, String> {
-    maybe(text, address)
+/// An IP address with a port, or nothing.
+pub fn optional_address(text: &str) -> Result<OptionalSetting<SocketAddr>, String> {
+    optional(text, address)
 }
 
-pub fn maybe_url(text: &str) -> Result<Maybe<String>, String> {
-    maybe(text, public_url)
+/// An http(s) URL, or nothing.
+pub fn optional_url(text: &str) -> Result<OptionalSetting<String>, String> {
+    optional(text, public_url)
 }
 
-pub fn maybe_signer(text: &str) -> Result<Maybe<Signer>, String> {
-    maybe(text, typed)
+/// Signing keys, or nothing.
+pub fn optional_signer(text: &str) -> Result<OptionalSetting<Signer>, SigningKeyError> {
+    optional(text, str::parse)
 }
 
+/// A duration with its unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration, such as 90s, 10m or 24h".into())
 }
 
-/// A lease is kept by a heartbeat every third of it; below this a busy machine would lose it by being late.
+/// The duration of a lease, at least 3 seconds. A worker sends a heartbeat every third of it, and with a shorter lease a
+/// busy machine would send its heartbeats too late.
 pub fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     let shortest = Duration::from_secs(3);
@@ -52,6 +62,7 @@ pub fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// 1 or 0.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {
         "1" | "true" => Ok(true),
@@ -60,14 +71,17 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
+/// true or false.
 pub fn boolean(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "true or false".into())
 }
 
+/// A number from 0 to 1.
 pub fn fraction(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "a number from 0 to 1".into())
 }
 
+/// An http(s) URL without a query.
 pub fn public_url(text: &str) -> Result<String, String> {
     url::Url::parse(text)
         .ok()
@@ -76,9 +90,10 @@ pub fn public_url(text: &str) -> Result<String, String> {
         .ok_or_else(|| "an http(s) URL, such as https://photos.example.org".into())
 }
 
+/// A filter for the log, in the syntax of `tracing_subscriber`.
 pub fn filter(text: &str) -> Result<String, String> {
     let levels = "error, warn, info, debug, trace, or a filter such as info,remaster_worker=debug";
-    // Any single word is a valid filter, for a crate of that name; here it is meant as a level.
+    // To tracing_subscriber any single word is a valid filter for a crate of that name. Here it can only be a level.
     let misspelt = !text.contains(['=', ',']) && text.parse::<tracing::Level>().is_err() && text != "off";
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) if !misspelt => Ok(text.to_owned()),
@@ -86,30 +101,26 @@ pub fn filter(text: &str) -> Result<String, String> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = log_formats)]
 pub enum LogFormat {
+    /// Lines for people.
     Text,
+    /// One JSON object for each event.
     Json,
 }
 
-pub fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("text or json".into()),
-    }
+fn log_formats(_: &str) -> String {
+    "text or json".into()
 }
 
+/// The id of a model, or `auto`.
 pub fn model(text: &str) -> Result<ModelId, String> {
     ModelId::parse(text).map_err(|error| error.accepts.into())
 }
 
-/// A type whose error text says what it takes.
-pub fn typed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| error.to_string())
-}
-
-/// A job option.
+/// An option of a job.
 pub fn option<T: FromStr<Err = ParamError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ParamError| error.accepts.into())
 }

@@ -1,4 +1,4 @@
-//! Fetching as a person watches it: what and how large, a bar where there is a terminal, a line where there is none.
+//! The progress of downloads on stderr: a line for fetches file with its size and source, and a bar if stderr is a terminal.
 
 use std::{
     collections::HashMap,
@@ -9,22 +9,24 @@ use std::{
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use remaster_models::Progress;
 
+/// The progress bars of all files that are being fetched.
 #[derive(Default)]
 pub struct Bars {
     all: MultiProgress,
-    each: Mutex<HashMap<String, Fetch>>,
+    fetches: Mutex<HashMap<String, Fetch>>,
 }
 
-/// One asset on its way.
+/// A file that is being fetched.
 struct Fetch {
     bar: ProgressBar,
-    /// What is said once the source delivers; a source may turn out to have nothing.
+    /// The line that is printed when the first bytes arrive. It is not printed before, because the source may not have the
+    /// file.
     announcement: Option<String>,
     source: String,
 }
 
 impl Bars {
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         self.all.suspend(|| eprintln!("{line}"));
     }
 
@@ -39,34 +41,34 @@ impl Bars {
 
 impl Progress for Bars {
     fn started(&self, asset_id: &str, total_bytes: u64, source: &str) {
-        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-        if each.get(asset_id).is_some_and(|fetch| fetch.source == source) {
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetches.get(asset_id).is_some_and(|fetch| fetch.source == source) {
             return;
         }
-        let bar = each.remove(asset_id).map_or_else(|| self.bar(asset_id, total_bytes), |fetch| fetch.bar);
+        let bar = fetches.remove(asset_id).map_or_else(|| self.bar(asset_id, total_bytes), |fetch| fetch.bar);
         let announcement = Some(format!("fetching {asset_id} ({}) from {source}", HumanBytes(total_bytes)));
-        each.insert(asset_id.to_owned(), Fetch { bar, announcement, source: source.to_owned() });
+        fetches.insert(asset_id.to_owned(), Fetch { bar, announcement, source: source.to_owned() });
     }
 
     fn advanced(&self, asset_id: &str, bytes_done: u64) {
-        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(fetch) = each.get_mut(asset_id) else { return };
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(fetch) = fetches.get_mut(asset_id) else { return };
         fetch.bar.set_position(bytes_done);
         if bytes_done > 0
             && let Some(line) = fetch.announcement.take()
         {
-            self.say(&line);
+            self.print(&line);
         }
     }
 
     fn finished(&self, asset_id: &str) {
-        if let Some(fetch) = self.each.lock().unwrap_or_else(PoisonError::into_inner).remove(asset_id) {
+        if let Some(fetch) = self.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(asset_id) {
             fetch.bar.finish_and_clear();
         }
-        self.say(&format!("installed {asset_id}"));
+        self.print(&format!("installed {asset_id}"));
     }
 
     fn note(&self, line: &str) {
-        self.say(line);
+        self.print(line);
     }
 }

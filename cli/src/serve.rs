@@ -1,17 +1,20 @@
-//! The roles of a node: everything, API only, worker only. Each is the list of parts it starts.
+//! The roles of a node: everything in one process, the API only, or a worker only. Each function lists the parts that its
+//! role starts.
 
 use std::process::ExitCode;
 
-use crate::USAGE;
 use crate::args::{ApiNodeArgs, ServeArgs, WorkerNodeArgs};
-use crate::backing::require_shared;
-use crate::log;
+use crate::backends::require_shared;
 use crate::node::{Node, listen};
+use crate::{exit, log};
 
-/// `remaster serve`: API and worker in one process, on the embedded store unless told otherwise.
+/// `remaster serve`: the API and a worker in one process, with the embedded store unless `REDIS_URL` is set.
+///
+/// # Errors
+/// A part cannot be started, or ends with an error.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
-    // Before anything is fetched: a taken port or folder is found out at once.
+    // The port and the folder are claimed before anything is fetched, so that a conflict is reported at once.
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     let networks = args.networks.use_realesrgan;
@@ -22,7 +25,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     node.until_stopped().await
 }
 
-/// `remaster api`: takes jobs, hands out results and sends webhooks; loads no model and no runtime.
+/// `remaster api`: accepts jobs, serves results and sends webhooks. It loads no model and no runtime.
+///
+/// # Errors
+/// A part cannot be started, or ends with an error.
 pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = require_shared(&args.store, "api") {
         return Ok(refuse(&error));
@@ -37,13 +43,16 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     node.until_stopped().await
 }
 
-/// `remaster worker`: works on jobs; answers nothing but health and metrics.
+/// `remaster worker`: processes jobs. Over HTTP it serves only health and metrics.
+///
+/// # Errors
+/// A part cannot be started, or ends with an error.
 pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = require_shared(&args.store, "worker") {
         return Ok(refuse(&error));
     }
     log::to_stderr(&args.log);
-    // It takes no jobs from callers, so nobody's limit.
+    // A worker accepts no jobs, so the daily limit does not matter.
     let mut node = Node::open(&args.store, u64::MAX).await?;
     node.administer(&args.admin).await?;
     let networks = args.networks.use_realesrgan;
@@ -51,8 +60,8 @@ pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     node.until_stopped().await
 }
 
-/// A setting that is missing is a usage error, in one line.
+/// Reports a missing setting as a usage error, in one line.
 fn refuse(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
-    USAGE.into()
+    exit::usage()
 }

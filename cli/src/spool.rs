@@ -1,7 +1,7 @@
 //! The folder in which a process keeps uploads and results until they are stored.
 //!
-//! Each process has its own under `DATA_DIR`, so that several may share that. What a killed one left is removed by the
-//! next to start: its lock is free.
+//! Each process has a folder of its own under `DATA_DIR`, so that several processes may share `DATA_DIR`. A process locks its
+//! folder while it runs. The next process to start removes every folder whose lock is free, because its process was killed.
 
 use std::{
     fs::File,
@@ -13,18 +13,22 @@ use uuid::Uuid;
 
 const PREFIX: &str = "spool-";
 
-/// Removed when dropped.
+/// A spool folder, which is removed when this value is dropped.
 pub struct Spool {
     folder: PathBuf,
     _lock: File,
 }
 
 impl Spool {
+    /// Creates and locks a folder under `data_dir`, and removes abandoned ones.
+    ///
+    /// # Errors
+    /// `data_dir` cannot be created, read or written.
     pub fn new(data_dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(data_dir)?;
-        forget_abandoned(data_dir)?;
+        remove_abandoned(data_dir)?;
         let folder = data_dir.join(format!("{PREFIX}{}", Uuid::new_v4()));
-        // Locked before it has its name: nobody takes it for an abandoned one.
+        // It gets its name only after it is locked, so that no other process takes it for an abandoned one.
         let unnamed = data_dir.join(format!(".{PREFIX}{}", Uuid::new_v4()));
         std::fs::create_dir(&unnamed)?;
         let lock = File::create(unnamed.join("lock"))?;
@@ -33,6 +37,7 @@ impl Spool {
         Ok(Self { folder, _lock: lock })
     }
 
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.folder
     }
@@ -41,16 +46,16 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::debug!(%error, "the spool folder stays; the next process removes it");
+            tracing::debug!(%error, "the spool folder cannot be removed; the next process removes it");
         }
     }
 }
 
-fn forget_abandoned(data_dir: &Path) -> io::Result<()> {
+fn remove_abandoned(data_dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(data_dir)? {
         let path = entry?.path();
         let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        // Of two processes that start together one removes it, and the other finds nothing.
+        // If two processes start together, one of them removes the folder and the other finds none.
         let abandoned = || File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
         if ours && abandoned() {
             let _ = std::fs::remove_dir_all(&path);
@@ -64,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_what_lives_is_not() {
+    fn only_abandoned_folders_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let abandoned = folder.path().join("spool-of-a-killed-one");
         std::fs::create_dir(&abandoned).unwrap();

@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::job::{Fence, JobId};
+use crate::fence::Fence;
+use crate::ids::JobId;
 
 /// Where one of a job's pictures lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

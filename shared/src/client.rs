@@ -1,11 +1,14 @@
-//! Who is charged: a keyed hash of the caller's network address, never the address itself.
+//! The client that is charged: a keyed hash of the caller's network address, never the address itself.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// A client's quota key: 16 bytes of HMAC-SHA256 over its canonical address. Safe to store and to log.
+/// The key under which a client's quota is counted: the first 16 bytes of HMAC-SHA256 ([RFC 2104]) over the client's
+/// canonical address. It is safe to store and to log.
+///
+/// [RFC 2104]: https://www.rfc-editor.org/rfc/rfc2104
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey(pub [u8; 16]);
 
@@ -30,16 +33,18 @@ impl std::fmt::Debug for ClientKey {
     }
 }
 
-/// The secret under which addresses are hashed. One per store, so every node gives a client the same key; what else is to be
-/// secret and the same on every node derives from it.
+/// The secret under which addresses are hashed. Each store has one, so every node computes the same key for a client. The
+/// default webhook signing key is derived from the same secret.
 #[derive(Clone)]
 pub struct ClientHasher([u8; 32]);
 
 impl ClientHasher {
+    /// A hasher with the store's secret.
     pub fn new(secret: [u8; 32]) -> Self {
         Self(secret)
     }
 
+    /// The key of the client that calls from `address`.
     pub fn key(&self, address: IpAddr) -> ClientKey {
         let digest = match canonical(address) {
             IpAddr::V4(v4) => self.digest(&v4.octets()),
@@ -50,20 +55,22 @@ impl ClientHasher {
         ClientKey(key)
     }
 
-    /// The seed of the key that signs webhooks where none is configured. Longer than an address, its label is none.
+    /// The seed of the ed25519 key that signs webhooks if none is configured. The label under which it is derived is longer
+    /// than any address, so it never coincides with the hash of a client.
     pub fn signing_seed(&self) -> [u8; 32] {
         self.digest(b"webhook signing key, ed25519")
     }
 
     fn digest(&self, text: &[u8]) -> [u8; 32] {
-        // HMAC takes a key of any length, so this cannot fail; an empty key would be the only other way on.
+        // HMAC accepts a key of any length, so the fallback is never used.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
         mac.update(text);
         mac.finalize().into_bytes().into()
     }
 }
 
-/// The address a client counts by: IPv4-mapped IPv6 as IPv4, other IPv6 by its /64 (what one subscriber holds).
+/// The address by which a client is counted. An IPv4-mapped IPv6 address becomes the IPv4 address; of any other IPv6
+/// address the first 64 bits remain, because one subscriber usually holds a whole /64.
 pub fn canonical(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
@@ -79,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_subscriber_is_one_client() {
+    fn addresses_of_one_subscriber_have_one_key() {
         let hasher = ClientHasher::new([7; 32]);
         let key = |text: &str| hasher.key(text.parse().unwrap());
         assert_eq!(key("192.0.2.7"), key("::ffff:192.0.2.7"));

@@ -1,44 +1,48 @@
-//! The one closed table of failures: code, HTTP status, whose fault, worth a retry, public title.
+//! The one closed table of failures: code, HTTP status, whose fault it is, and public title.
 //!
-//! Public text and internal cause are kept apart: a [`JobError`] carries only what a caller may read;
-//! the cause is logged where it is handled.
+//! Public text and internal cause are kept apart. A [`JobError`] carries only what a caller may read; the cause is logged
+//! where it is handled.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Who has to act on a failure. Decides whether a charged unit is refunded.
+/// Whose fault a failure is. It decides whether the charged unit is refunded and whether another attempt is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// The request or the picture is at fault. The unit stays charged, and another attempt would fail in the same way.
     Caller,
+    /// The service is at fault. The unit is refunded, and another attempt may succeed.
     Service,
 }
 
 macro_rules! error_codes {
     ($( $variant:ident = $name:literal, $status:literal, $fault:ident, $title:literal; )*) => {
-        /// Stable machine-readable name of a failure, as in `docs/api.md`.
+        /// The stable, machine-readable name of a failure. `docs/api.md` lists all of them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
-            $( #[serde(rename = $name)] $variant, )*
+            $( #[doc = $title] #[serde(rename = $name)] $variant, )*
         }
 
         impl ErrorCode {
             /// Every code, in the order of the table.
             pub const ALL: &'static [ErrorCode] = &[$( ErrorCode::$variant, )*];
 
+            /// The name of the code in JSON.
             pub fn as_str(self) -> &'static str {
                 match self { $( ErrorCode::$variant => $name, )* }
             }
 
-            /// The HTTP status that carries this code.
+            /// The HTTP status of a response with this code (RFC 9110).
             pub fn status(self) -> u16 {
                 match self { $( ErrorCode::$variant => $status, )* }
             }
 
+            /// Whose fault the failure is.
             pub fn fault(self) -> Fault {
                 match self { $( ErrorCode::$variant => Fault::$fault, )* }
             }
 
-            /// A short sentence that is the same for every occurrence (RFC 9457 `title`).
+            /// A short sentence that is the same for every occurrence: the member `title` of RFC 9457.
             pub fn title(self) -> &'static str {
                 match self { $( ErrorCode::$variant => $title, )* }
             }
@@ -72,12 +76,12 @@ error_codes! {
     ModelUnavailable   = "model_unavailable",   503, Service, "The model is not available";
 }
 
-// By hand: the derive does not see a name that a macro gives.
+// Written by hand, because the derive macro cannot evaluate the names that `error_codes!` inserts.
 impl utoipa::PartialSchema for ErrorCode {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("Stable name of what is wrong."))
+            .description(Some("The stable, machine-readable name of the failure."))
             .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
             .into()
     }
@@ -85,25 +89,28 @@ impl utoipa::PartialSchema for ErrorCode {
 
 impl ToSchema for ErrorCode {}
 
-/// Why a job failed, as its caller reads it.
+/// Why a job failed, in words that its caller may read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobError {
+    /// The stable name of the failure.
     pub code: ErrorCode,
-    /// One sentence that names what was wrong and, where it helps, what is accepted.
+    /// One sentence that says what is wrong and, where it helps, what is accepted.
     pub message: String,
 }
 
 impl JobError {
+    /// A failure with a message for the caller.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 
-    /// A failure whose cause stays in the log.
+    /// A failure whose cause only the log shows.
     pub fn internal() -> Self {
         Self::new(ErrorCode::Internal, "The job failed on our side; its unit was refunded.")
     }
 
-    /// Whether another attempt can end differently: what is the service's fault may pass, what is the picture's stays.
+    /// Whether another attempt may succeed. A fault of the service may be temporary, a fault of the picture is not, and
+    /// [`ErrorCode::Poison`] says that every permitted attempt has been made.
     pub fn is_retryable(&self) -> bool {
         self.code.fault() == Fault::Service && self.code != ErrorCode::Poison
     }

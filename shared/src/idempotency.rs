@@ -1,26 +1,37 @@
-//! Sending a request again without doing it again: the key that the client chose, and what it was used for.
+//! Idempotent requests: the key that the client chose, and a fingerprint of the request that it was used for.
+//!
+//! It follows the IETF draft [The Idempotency-Key HTTP Header Field].
+//!
+//! [The Idempotency-Key HTTP Header Field]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 use sha2::{Digest, Sha256};
 
 const MAX_LENGTH: usize = 255;
 
+/// Why a text is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// The key has no characters.
     #[error("the idempotency key is empty")]
     Empty,
+    /// The key has more than 255 characters; the field is how many it has.
     #[error("an idempotency key has at most 255 characters; this one has {0}")]
     TooLong(usize),
+    /// The key has a space, a control character or a character outside ASCII.
     #[error("an idempotency key consists of visible ASCII characters, without spaces")]
     Character,
+    /// The key begins with a quote but is not a structured-field string.
     #[error("the idempotency key has an opening quote but is not one quoted string")]
     Quote,
 }
 
-/// 1 to 255 visible ASCII characters. Quoted and bare, as both are sent, it is the same key.
+/// A key of 1 to 255 visible ASCII characters. Clients send it quoted, as the draft requires, or bare; both forms are the
+/// same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    /// The key without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,7 +59,8 @@ impl std::str::FromStr for IdempotencyKey {
     }
 }
 
-/// The rest of a structured-field string (RFC 9651) after its opening quote; nothing may follow the closing one.
+/// Parses the rest of a structured-field string (RFC 9651, section 3.3.3) after its opening quote. Nothing may follow the
+/// closing quote.
 fn unquote(text: &str) -> Option<String> {
     let mut key = String::new();
     let mut chars = text.chars();
@@ -61,7 +73,8 @@ fn unquote(text: &str) -> Option<String> {
     }
 }
 
-/// What a key was used for: a hash of everything that decides what the request does.
+/// The SHA-256 of everything that determines what a request does. A key that comes again with another fingerprint was
+/// reused by mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -71,25 +84,29 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
-/// Hashes labelled parts, each with its length, so that no two lists of parts look alike.
+/// Hashes labelled parts. Each label and each part is preceded by its length, so two different lists of parts never hash
+/// the same bytes.
 #[derive(Clone, Default)]
 pub struct FingerprintBuilder(Sha256);
 
 impl FingerprintBuilder {
+    /// A builder without parts.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Adds a part. The order of the parts matters.
     #[must_use]
     pub fn part(mut self, label: &str, bytes: &[u8]) -> Self {
         for field in [label.as_bytes(), bytes] {
-            // A usize never has more than 64 bits.
+            // No supported platform has a usize of more than 64 bits.
             self.0.update((field.len() as u64).to_be_bytes());
             self.0.update(field);
         }
         self
     }
 
+    /// The fingerprint of all parts.
     pub fn finish(self) -> Fingerprint {
         Fingerprint(self.0.finalize().into())
     }
@@ -126,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_is_of_the_parts_and_their_borders() {
+    fn a_fingerprint_depends_on_the_parts_and_their_boundaries() {
         let of = |parts: &[(&str, &str)]| {
             let build = |builder: FingerprintBuilder, part: &(&str, &str)| builder.part(part.0, part.1.as_bytes());
             parts.iter().fold(FingerprintBuilder::new(), build).finish()
@@ -144,7 +161,7 @@ mod tests {
             assert!(all[..i].iter().all(|other| other != one), "{i}");
         }
         assert_eq!(all[2], of(&[("scale", "2"), ("model", "auto")]));
-        // Of nothing it is the SHA-256 of nothing.
+        // The fingerprint of no parts is the SHA-256 of no bytes.
         assert_eq!(all[0].to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -1,27 +1,27 @@
-//! Address ranges as settings give them: CIDR or a single address, IPv4-mapped IPv6 always taken as IPv4.
+//! Address ranges in settings: CIDR notation or a single address. IPv4-mapped IPv6 addresses are treated as IPv4.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// One range. A single address is a range of one; bits beyond the prefix are dropped.
+/// Parses one range. A single address is a range of one address; bits beyond the prefix are cleared.
 pub fn parse(word: &str) -> Option<IpNet> {
     let net = word.parse::<IpNet>().ok().or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from))?;
     Some(unmapped(net).trunc())
 }
 
-/// The words of a list, separated by commas or white space.
+/// Splits a list at commas and white space.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty())
 }
 
-/// Whether one of the ranges holds the address.
+/// Whether one of the ranges contains the address.
 pub fn any_contains(nets: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     nets.iter().any(|net| net.contains(&address))
 }
 
-// Addresses are compared as IPv4 where they are mapped, so ranges have to be as well.
+/// The IPv4 form of an IPv4-mapped range. Mapped addresses are compared as IPv4, so ranges have to be IPv4 as well.
 fn unmapped(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let (Some(v4), Some(prefix)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else { return net };

@@ -1,4 +1,5 @@
-//! What the process counts, in the text format of Prometheus.
+//! The metrics of this process, in the text format of
+//! [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus reads.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
@@ -22,7 +23,7 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// Counters of this process, and gauges of the store as it was last asked.
+/// Counters of this process, and gauges with the numbers that the store reported last.
 pub struct Metrics {
     registry: Registry,
     settled: Family<StatusLabel, Counter>,
@@ -35,45 +36,59 @@ pub struct Metrics {
     units: Gauge,
 }
 
-/// Upper bounds of a job's duration, in seconds.
-const SECONDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0];
+/// The upper bounds of the histogram of job durations, in seconds.
+const DURATION_BOUNDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("remaster");
         let (settled, answers, webhooks) = (Family::default(), Family::default(), Family::default());
-        let seconds = Histogram::new(SECONDS);
+        let seconds = Histogram::new(DURATION_BOUNDS);
         let (queued, processing) = (Gauge::default(), Gauge::default());
         let (workers, units) = (Gauge::default(), Gauge::default());
-        registry.register("jobs_settled", "Attempts that ended here, by what became of the job", settled.clone());
-        registry.register("job_seconds", "From claim to settlement, in seconds", seconds.clone());
-        registry.register("http_answers", "Requests answered here, by status", answers.clone());
-        registry.register("webhook_attempts", "Webhooks tried here, by how it went", webhooks.clone());
-        registry.register("queue_depth", "Jobs waiting, over all nodes", queued.clone());
-        registry.register("jobs_processing", "Jobs being worked on, over all nodes", processing.clone());
-        registry.register("workers", "Workers that are there", workers.clone());
+        registry.register(
+            "jobs_settled",
+            "Attempts that ended on this node, by the status of the job after the attempt",
+            settled.clone(),
+        );
+        registry.register(
+            "job_seconds",
+            "Time from the claim of a job to the end of the attempt, in seconds",
+            seconds.clone(),
+        );
+        registry.register("http_answers", "HTTP responses of this node, by status code", answers.clone());
+        registry.register(
+            "webhook_attempts",
+            "Attempts of this node to deliver webhooks, by outcome",
+            webhooks.clone(),
+        );
+        registry.register("queue_depth", "Queued jobs over all nodes", queued.clone());
+        registry.register("jobs_processing", "Jobs in processing over all nodes", processing.clone());
+        registry.register("workers", "Workers that have announced themselves recently", workers.clone());
         registry.register("units_today", "Images charged since midnight UTC", units.clone());
         Self { registry, settled, seconds, answers, webhooks, queued, processing, workers, units }
     }
 }
 
 impl Metrics {
-    /// An attempt ended after `seconds`; the job is now `status`.
+    /// Counts an attempt that ended after `seconds`, measured from the claim, and left the job in the state `status`.
     pub fn settled(&self, status: Status, seconds: f64) {
         self.settled.get_or_create(&StatusLabel { status: status.as_str() }).inc();
         self.seconds.observe(seconds);
     }
 
-    /// A webhook was tried: `delivered`, `retry` or `given_up`.
+    /// Counts an attempt to deliver a webhook by its outcome: `delivered`, `retry` or `given_up`.
     pub fn webhook(&self, outcome: &'static str) {
         self.webhooks.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Counts an HTTP response by its status code.
     pub fn answered(&self, code: u16) {
         self.answers.get_or_create(&CodeLabel { code }).inc();
     }
 
-    /// Everything, with the store's numbers where it gave any.
+    /// Renders every metric. `store` holds what the store reported, with the number of live workers; without it the gauges
+    /// keep their last values.
     pub fn text(&self, store: Option<(Stats, usize)>) -> String {
         if let Some((stats, workers)) = store {
             let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -83,7 +98,7 @@ impl Metrics {
             set(&self.workers, workers as u64);
         }
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -94,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_told_by_name() {
+    fn metrics_are_rendered_with_their_names_and_labels() {
         let metrics = Metrics::default();
         metrics.settled(Status::Succeeded, 0.3);
         metrics.settled(Status::Succeeded, 70.0);

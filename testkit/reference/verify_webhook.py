@@ -1,7 +1,8 @@
-"""Verifies one webhook with libraries that are not ours: `standardwebhooks` (HMAC) and `cryptography` (ed25519).
+"""Verifies one webhook with independent libraries: `standardwebhooks` (HMAC) and `cryptography` (ed25519).
 
-Reads JSON {"headers", "body", "secret", "public_key"} on standard input. `secret` may be null where the submitter gave
-none; `public_key` is a whpk_ text or a list of them, of which one has to fit. Exits 0 only if everything verifies.
+Reads JSON {"headers", "body", "secret", "public_key"} on standard input. `secret` is null if the submitter
+gave none. `public_key` is one whpk_ text or a list of them, of which one has to match. The exit code is 0 only if every
+signature is valid.
 
     pip install standardwebhooks cryptography
 """
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
 
-def ed25519_fits(headers, body, public_keys):
+def ed25519_matches(headers, body, public_keys):
     content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     signatures = [s[len("v1a,"):] for s in headers["webhook-signature"].split(" ") if s.startswith("v1a,")]
     for text in public_keys:
@@ -41,8 +42,8 @@ def main():
             Webhook(given["secret"]).verify(body, headers)
         except WebhookVerificationError as error:
             sys.exit(f"HMAC: {error}")
-    if not ed25519_fits(headers, body, [keys] if isinstance(keys, str) else keys):
-        sys.exit("ed25519: no signature fits a public key")
+    if not ed25519_matches(headers, body, [keys] if isinstance(keys, str) else keys):
+        sys.exit("ed25519: no signature matches a public key")
 
 
 if __name__ == "__main__":

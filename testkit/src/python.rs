@@ -1,15 +1,15 @@
-//! A Python with the packages that ours is compared against, installed by pip once.
+//! A Python with the packages that tests compare results with. pip installs them once.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::folder;
+use crate::assets::folder;
 
-/// Kept apart by this list: another list is another folder.
+/// The packages and their versions. Each list of packages has a folder of its own.
 const PACKAGES: [&str; 3] = ["cryptography==50.0.2", "schemathesis==4.32.5", "standardwebhooks==1.1.0"];
 
-/// `python3` with the packages.
+/// A command that runs `python3` with the packages.
 pub fn python() -> Command {
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", packages()).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
@@ -21,7 +21,7 @@ fn packages() -> PathBuf {
     let target = folder().join("python").join(name);
     let done = target.join("installed");
     fs::create_dir_all(&target).unwrap();
-    // Tests are processes of their own: one installs, the others wait.
+    // Each test is a process of its own. One of them installs the packages while the others wait.
     let lock = File::create(target.join("lock")).unwrap();
     lock.lock().unwrap();
     if !done.is_file() {

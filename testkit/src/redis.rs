@@ -1,17 +1,23 @@
-//! A redis-server on a port of its own, that writes each command to its log before it answers; also as a cluster,
-//! behind a sentinel, over TLS.
+//! Real Redis servers on free ports: alone, as a cluster, behind a sentinel, and over TLS. Each server writes every command
+//! to its append-only file before it answers.
 
 use std::{
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-/// Ended when dropped. Its data outlives a restart, not this value.
+/// How long a server may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(15);
+/// The interval at which conditions are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// A server that ends when it is dropped. Its data survive a restart, but not the drop.
 pub struct RedisServer {
     child: Child,
     port: u16,
@@ -20,42 +26,45 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
+    /// Starts a server.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// With further arguments.
+    /// Starts a server with further arguments.
     pub fn start_with(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         loop {
             let port = free_port();
             let folder = tempfile::tempdir().unwrap();
-            let mut child = spawn(port, folder.path(), &arguments);
-            // One that found its port taken after all has ended by now, and somebody else answered.
-            if child.try_wait().unwrap().is_none() {
+            // It ends at once if another process has taken the port in the meantime. Then the next port is tried.
+            if let Some(child) = spawn(port, folder.path(), &arguments) {
                 return Self { child, port, folder, arguments };
             }
         }
     }
 
+    /// The port that it listens on, at 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
+    /// What `REDIS_URL` takes.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Kills it, without warning.
+    /// Kills the server without warning.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Starts it again, on the same port and data.
+    /// Stops the server and starts it again, on the same port and with the same data.
     pub fn restart(&mut self) {
         self.stop();
-        self.child = spawn(self.port, self.folder.path(), &self.arguments);
+        let child = spawn(self.port, self.folder.path(), &self.arguments);
+        self.child = child.expect("redis-server starts again on its port");
     }
 }
 
@@ -65,17 +74,18 @@ impl Drop for RedisServer {
     }
 }
 
-/// Three masters that share the keys.
+/// A cluster of three masters.
 pub struct RedisCluster(Vec<RedisServer>);
 
 impl RedisCluster {
+    /// Starts the nodes and joins them.
     pub fn start() -> Self {
         let nodes: Vec<_> = (0..3).map(|_| RedisServer::start_with(&["--cluster-enabled", "yes"])).collect();
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]).args(addresses).args(["--cluster-yes"]).stdout(Stdio::null());
         assert!(create.status().expect("redis-cli is installed").success());
-        // Each node has to have heard of the others and of all their slots.
+        // The cluster is ready when each node knows the others and all their slots.
         let knows = |node: &RedisServer| {
             let ask = |what: &str| {
                 let port = node.port.to_string();
@@ -88,20 +98,17 @@ impl RedisCluster {
                 .all(|part| info.contains(part))
                 && nodes.iter().all(|other| slots.contains(&format!("\n{}\n", other.port)))
         };
-        let ready = (0..200).any(|_| {
-            std::thread::sleep(Duration::from_millis(25));
-            nodes.iter().all(knows)
-        });
-        assert!(ready, "the cluster comes together");
+        wait_until("the cluster is ready", || nodes.iter().all(knows));
         Self(nodes)
     }
 
+    /// What `REDIS_URL` takes.
     pub fn url(&self) -> String {
         format!("redis-cluster://127.0.0.1:{}", self.0[0].port)
     }
 }
 
-/// One master and the sentinel that knows it.
+/// One master, and a sentinel that monitors it.
 pub struct RedisSentinel {
     sentinel: Child,
     port: u16,
@@ -110,16 +117,20 @@ pub struct RedisSentinel {
 }
 
 impl RedisSentinel {
+    /// Starts both.
     pub fn start() -> Self {
         let (master, port, folder) = (RedisServer::start(), free_port(), tempfile::tempdir().unwrap());
         let file = folder.path().join("sentinel.conf");
         let lines = format!("port {port}\nbind 127.0.0.1\nsentinel monitor photos 127.0.0.1 {} 1\n", master.port);
         std::fs::write(&file, lines).unwrap();
-        let sentinel = Command::new("redis-server").arg(&file).arg("--sentinel").stdout(Stdio::null()).spawn().unwrap();
-        answers(port);
+        let mut command = Command::new("redis-server");
+        let sentinel = command.arg(&file).arg("--sentinel").stdout(Stdio::null()).spawn().unwrap();
+        let process = format!("process_id:{}\r\n", sentinel.id());
+        wait_until("the sentinel answers", || info(port, "server").is_some_and(|info| info.contains(&process)));
         Self { sentinel, port, _master: master, _folder: folder }
     }
 
+    /// What `REDIS_URL` takes.
     pub fn url(&self) -> String {
         format!("redis-sentinel://127.0.0.1:{}?sentinelServiceName=photos", self.port)
     }
@@ -132,13 +143,14 @@ impl Drop for RedisSentinel {
     }
 }
 
-/// A server that speaks TLS only, and the authority that its certificate is from.
+/// A server with a TLS port, and the certificate authority that issued its certificate.
 pub struct RedisTls {
     server: RedisServer,
     folder: TempDir,
 }
 
 impl RedisTls {
+    /// Starts the server with a new certificate.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
@@ -159,22 +171,24 @@ impl RedisTls {
             "--tls-auth-clients",
             "no",
         ]);
-        answers(port.parse().unwrap());
+        let tls_port = port.parse().unwrap();
+        wait_until("the TLS port is open", || TcpStream::connect(("127.0.0.1", tls_port)).is_ok());
         Self { server, folder }
     }
 
+    /// What `REDIS_URL` takes.
     pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}", self.server.arguments[1])
     }
 
-    /// What `SSL_CERT_FILE` takes.
+    /// The path of the certificate authority, which `SSL_CERT_FILE` takes.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
     }
 }
 
-/// Below the ports that the system gives to others, each tried by one process and one test only. A cluster's nodes use
-/// the port 10,000 above as well.
+/// A port below those that the operating system assigns. Each port is returned at most once per process, and processes begin
+/// at different ports. A node of a cluster also uses the port that is 10,000 higher.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (std::process::id().wrapping_mul(61) % 12_000) as u16;
@@ -187,24 +201,44 @@ fn free_port() -> u16 {
     }
 }
 
-fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Child {
-    let child = Command::new("redis-server")
+/// Starts a server and waits until it has loaded its data. `None` if it ends instead.
+fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Option<Child> {
+    let mut child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
         .args(["--appendfsync", "always", "--dir", &folder.to_string_lossy()])
         .args(arguments)
         .stdout(Stdio::null())
         .spawn()
-        .expect("redis-server is installed (cargo xtask test does that)");
-    answers(port);
-    child
+        .expect("redis-server is installed (`cargo xtask test` does that)");
+    // The process id tells this server from another one that may have the port.
+    let process = format!("process_id:{}\r\n", child.id());
+    let mut ended = false;
+    wait_until("redis-server answers", || {
+        ended = child.try_wait().unwrap().is_some();
+        ended || info(port, "").is_some_and(|info| info.contains(&process) && info.contains("\nloading:0\r\n"))
+    });
+    (!ended).then_some(child)
 }
 
-fn answers(port: u16) {
-    for _ in 0..200 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(25));
+/// What the server at `port` answers to `INFO`, if it answers.
+fn info(port: u16, section: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    // QUIT closes the connection, which ends the answer.
+    stream.write_all(format!("INFO {section}\r\nQUIT\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// It does not hold within [`START_TIMEOUT`].
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {START_TIMEOUT:?}: {what}");
+        std::thread::sleep(CHECK_INTERVAL);
     }
-    std::thread::sleep(Duration::from_millis(50));
 }

@@ -1,4 +1,4 @@
-//! An S3 server on a port of its own, over a folder: the real protocol, signatures checked.
+//! An S3 server over a folder, on a free port. It speaks the real protocol and checks signatures.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -14,15 +14,16 @@ const KEY: &str = "test-key";
 const SECRET: &str = "test-secret";
 const BUCKET: &str = "photos";
 
-/// Ended when dropped. Its objects outlive a restart, not this value.
+/// A server that ends when it is dropped. Its objects survive a restart, but not the drop.
 pub struct S3Server {
-    /// Dropping it ends every connection at once.
+    /// The runtime of the server. Shutting it down ends every connection at once.
     runtime: Option<Runtime>,
     address: SocketAddr,
     folder: TempDir,
 }
 
 impl S3Server {
+    /// Starts a server with one empty bucket.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
@@ -35,11 +36,12 @@ impl S3Server {
         format!("s3://{BUCKET}/some/prefix")
     }
 
+    /// What `AWS_ENDPOINT_URL` takes.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The environment that a process needs to use it.
+    /// The environment variables that a process needs to use the server.
     pub fn vars(&self) -> Vec<(String, String)> {
         let endpoint = self.endpoint();
         let vars = [
@@ -51,7 +53,7 @@ impl S3Server {
         vars.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
 
-    /// Objects and unfinished uploads, as files.
+    /// The files in which the server keeps objects and unfinished uploads.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.folder.path().to_owned()];
         let mut files = Vec::new();
@@ -64,13 +66,14 @@ impl S3Server {
         files
     }
 
+    /// Stops the server.
     pub fn stop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 
-    /// Starts it again, on the same port and objects.
+    /// Stops the server and starts it again, on the same port and with the same objects.
     pub fn restart(&mut self) {
         self.stop();
         let (runtime, _) = serve(self.address, self.folder.path().to_owned());
@@ -86,27 +89,27 @@ impl Drop for S3Server {
 
 fn serve(address: SocketAddr, folder: PathBuf) -> (Runtime, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (told, hears) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     runtime.spawn(async move {
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
         let service = builder.build();
         let listener = bind(address).await;
-        told.send(listener.local_addr().unwrap()).unwrap();
+        sender.send(listener.local_addr().unwrap()).unwrap();
         while let Ok((socket, _)) = listener.accept().await {
             let service = service.clone();
             tokio::spawn(async move {
                 let http = Builder::new(TokioExecutor::new());
-                // A client that goes away is its own affair.
+                // A client may close its connection at any time.
                 let _ = http.serve_connection(TokioIo::new(socket), service).await;
             });
         }
     });
-    let address = hears.recv().expect("the S3 server listens");
+    let address = receiver.recv_timeout(Duration::from_secs(15)).expect("the S3 server listens");
     (runtime, address)
 }
 
-/// The port of a server that was just stopped is free a moment later.
+/// Binds the address. After a restart it becomes free once the connections of the stopped server are closed.
 async fn bind(address: SocketAddr) -> TcpListener {
     for _ in 0..100 {
         if let Ok(listener) = TcpListener::bind(address).await {
@@ -114,5 +117,5 @@ async fn bind(address: SocketAddr) -> TcpListener {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{address} does not become free");
+    panic!("{address} does not become free within two seconds");
 }

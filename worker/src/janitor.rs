@@ -103,10 +103,8 @@ mod tests {
     use jiff::Timestamp;
     use remaster_shared::client::ClientKey;
     use remaster_shared::clock::ManualClock;
-    use remaster_shared::job::{
-        EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo, JobId, JobResult, MetadataPolicy, ModelId,
-        PictureFormat, Scale,
-    };
+    use remaster_shared::job::JobId;
+    use remaster_store::contract::{new_job, request, result};
     use remaster_store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, Submissions, WorkQueue};
     use remaster_store_sqlite::SqliteStore;
 
@@ -136,30 +134,19 @@ mod tests {
         async fn submit(&self) -> JobId {
             let id = JobId::random();
             self.put(BlobKey::Input(id)).await;
-            let params = EnhanceParams {
-                scale: Scale::X2,
-                model: ModelId::parse("m").unwrap(),
-                faces: FaceMode::Off,
-                face_strength: 1.0,
-                background: true,
-                metadata: MetadataPolicy::Strip,
-            };
-            let input = InputInfo { filename: None, format: Some(PictureFormat::Png), width: 1, height: 1, bytes: 1 };
-            let new = NewJobs::new(ClientKey([1; 16]), vec![NewJob::new(id, params, input)]);
+            let new = NewJobs::new(ClientKey([1; 16]), vec![NewJob { id, ..new_job() }]);
             self.store.submit(new).await.unwrap();
             id
         }
 
         async fn claim(&self) -> Lease {
-            let Claim::Job(_, lease) = self.store.claim("w").await.unwrap() else { panic!("nothing to claim") };
+            let Claim::Job(_, lease) = self.store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
             lease
         }
 
         async fn succeed(&self, lease: &Lease) {
-            self.put(BlobKey::Output(lease.job, lease.attempt)).await;
-            let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
-            let result = JobResult { width: 2, height: 2, bytes: 0, sha256: String::new(), faces };
-            self.store.finish(lease, Outcome::Succeeded(result)).await.unwrap();
+            self.put(BlobKey::Output(lease.job, lease.fence.into())).await;
+            self.store.finish(lease, Outcome::Succeeded(result())).await.unwrap();
         }
 
         async fn kept(&self) -> Vec<BlobKey> {
@@ -182,7 +169,7 @@ mod tests {
         let lease = house.claim().await;
         house.succeed(&lease).await;
         house.tidy().await;
-        assert_eq!(house.kept().await, [BlobKey::Output(id, 1)]);
+        assert_eq!(house.kept().await, [BlobKey::Output(id, lease.fence.into())]);
         house.clock.advance(Policy::default().result_ttl);
         house.tidy().await;
         assert_eq!(house.kept().await, []);
@@ -193,8 +180,12 @@ mod tests {
         let house = House::new();
         let waiting = house.submit().await;
         let lost = house.claim().await;
-        house.put(BlobKey::Output(waiting, lost.attempt)).await;
-        house.clock.advance(Policy::default().lease * 2);
+        house.put(BlobKey::Output(waiting, lost.fence.into())).await;
+        // Its worker is silent for a lease, while others are not.
+        for _ in 0..3 {
+            house.clock.advance(Policy::default().lease / 3);
+            house.store.reap().await.unwrap();
+        }
         let lease = house.claim().await;
         house.succeed(&lease).await;
         let queued = house.submit().await;
@@ -205,7 +196,7 @@ mod tests {
 
         house.clock.advance(ORPHAN_AGE * 2);
         house.tidy().await;
-        let mut expected = vec![BlobKey::Input(queued), BlobKey::Output(waiting, 2)];
+        let mut expected = vec![BlobKey::Input(queued), BlobKey::Output(waiting, lease.fence.into())];
         expected.sort_by_key(ToString::to_string);
         assert_eq!(house.kept().await, expected);
     }

@@ -18,9 +18,9 @@ use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
 
+use crate::assignment::Assignment;
 use crate::enhance::{Blame, EnhanceError, Enhanced, Enhancer};
 use crate::gate::{Gate, Part, Probe};
-use crate::queue::Assignment;
 
 /// Progress is written no more often than this.
 const REPORT_EVERY: Duration = Duration::from_millis(500);

@@ -11,17 +11,19 @@ use std::{
 use apalis::prelude::{BoxDynError, Task};
 use futures::future::BoxFuture;
 use remaster_shared::error::JobError;
+use remaster_shared::job::JobRecord;
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Beat, Lease, LeaseError, Outcome, WorkQueue};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
 use crate::announce::InFlight;
-use crate::queue::Assignment;
+use crate::assignment::Assignment;
 
 /// How a worker is asked to stop: no new jobs from then on, and a grace for those that run.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
+    /// Cancelled when the worker is to stop.
     pub requested: CancellationToken,
     /// How long a running job may go on before it is given back to the queue.
     pub grace: Duration,

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod announce;
+mod assignment;
 mod blocking;
 pub mod enhance;
 pub mod faces;

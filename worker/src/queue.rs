@@ -13,10 +13,12 @@ use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
 use remaster_shared::catalogue::Catalogue;
-use remaster_shared::job::{Fence, JobRecord, ModelId};
-use remaster_store::{Claim, ClaimRequest, Lease, WorkQueue};
+use remaster_shared::fence::Fence;
+use remaster_shared::job::ModelId;
+use remaster_store::{Claim, ClaimRequest, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
+use crate::assignment::Assignment;
 use crate::gate::Gate;
 use crate::lease::LeaseLayer;
 
@@ -24,13 +26,6 @@ use crate::lease::LeaseLayer;
 const FALLBACK: Duration = Duration::from_secs(5);
 /// Longest wait after the store failed.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-
-/// A claimed job and the right to it.
-#[derive(Debug, Clone)]
-pub struct Assignment {
-    pub job: Box<JobRecord>,
-    pub lease: Lease,
-}
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 

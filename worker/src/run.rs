@@ -22,6 +22,7 @@ use crate::queue::{Claims, Queue};
 /// After the grace, how long settling and giving back may take.
 const WIND_UP: Duration = Duration::from_secs(1);
 
+/// What one worker is started with.
 pub struct WorkerSettings {
     /// This worker's name in the store.
     pub name: String,
@@ -29,15 +30,17 @@ pub struct WorkerSettings {
     pub jobs: usize,
     /// The store's lease.
     pub lease: Duration,
+    /// How the worker is asked to stop.
     pub shutdown: Shutdown,
     /// What the engine runs on, for the announcement.
     pub device: String,
     /// The models of this machine.
     pub catalogue: Arc<dyn Catalogue>,
+    /// What this process counts.
     pub metrics: Arc<Metrics>,
 }
 
-/// Announces the worker and gives its work, which goes on until shutdown is requested; running jobs then finish within the
+/// Announces the worker and returns its work, which goes on until shutdown is requested; running jobs then finish within the
 /// grace or are given back.
 pub async fn start(
     store: Arc<dyn Store>,

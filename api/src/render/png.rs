@@ -23,14 +23,14 @@ const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 /// # Errors
 /// 409 when the job has no result, 410 when the result expired, 503 when the object storage does not answer.
 pub async fn result(api: &Api, job: &JobRecord, method: &Method, headers: &HeaderMap) -> ApiResult {
-    let result = finished(job)?;
+    let (result, key) = finished(job)?;
     let tag = entity_tag(&result.sha256);
     if is_known(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     // A URL that is signed for GET does not work for HEAD.
     if method == Method::GET
-        && let Some(url) = api.blobs.signed(output(job), &download_name(job), SIGNED_FOR).await?
+        && let Some(url) = api.blobs.signed(key, &download_name(job), SIGNED_FOR).await?
     {
         let redirect = [(header::LOCATION, url), (header::ETAG, tag), (header::CACHE_CONTROL, "no-store".into())];
         return Ok((StatusCode::TEMPORARY_REDIRECT, redirect).into_response());
@@ -39,7 +39,7 @@ pub async fn result(api: &Api, job: &JobRecord, method: &Method, headers: &Heade
     let same_version = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
     match asked_range(headers, result.bytes).filter(|_| same_version) {
         None => whole(api, job).await,
-        Some(range) => part(api, job, result, &range).await,
+        Some(range) => part(api, job, (result, key), &range).await,
     }
 }
 
@@ -48,21 +48,21 @@ pub async fn result(api: &Api, job: &JobRecord, method: &Method, headers: &Heade
 /// # Errors
 /// 409 when the job has no result, 410 when the result expired, 503 when the object storage does not answer.
 pub async fn whole(api: &Api, job: &JobRecord) -> ApiResult {
-    let result = finished(job)?;
-    let stream = api.blobs.stream(output(job), None).await.map_err(missing)?;
+    let (result, key) = finished(job)?;
+    let stream = api.blobs.stream(key, None).await.map_err(missing)?;
     let length = [(header::CONTENT_LENGTH, stream.size.to_string())];
     Ok((picture_headers(job, result), length, Body::from_stream(stream.body)).into_response())
 }
 
 /// 206 with the first of the ranges that were asked for, or 416. RFC 9110 allows to answer several ranges by one of them.
-async fn part(api: &Api, job: &JobRecord, result: &JobResult, ranges: &ParsedRanges) -> ApiResult {
+async fn part(api: &Api, job: &JobRecord, (result, key): (&JobResult, BlobKey), ranges: &ParsedRanges) -> ApiResult {
     let size = result.bytes;
     let first = ranges.validate(size).ok().and_then(|ranges| ranges.into_iter().next());
     let Some((start, end)) = first.map(|range| range.into_inner()) else {
         let bounds = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
         return Ok((StatusCode::RANGE_NOT_SATISFIABLE, bounds).into_response());
     };
-    let stream = api.blobs.stream(output(job), Some(start..end + 1)).await.map_err(missing)?;
+    let stream = api.blobs.stream(key, Some(start..end + 1)).await.map_err(missing)?;
     let bounds = [
         (header::CONTENT_RANGE, format!("bytes {start}-{end}/{size}")),
         (header::CONTENT_LENGTH, (end + 1 - start).to_string()),
@@ -81,9 +81,9 @@ fn asked_range(headers: &HeaderMap, size: u64) -> Option<ParsedRanges> {
 }
 
 /// The result of a job that succeeded, or why there is none.
-fn finished(job: &JobRecord) -> ApiResult<&JobResult> {
+fn finished(job: &JobRecord) -> ApiResult<(&JobResult, BlobKey)> {
     let not_finished = |detail: String| Problem::new(ErrorCode::NotFinished, detail);
-    match (job.status, &job.result, &job.error) {
+    match (job.status, job.result.as_ref().zip(job.output_key()), &job.error) {
         (Status::Succeeded, Some(result), _) => Ok(result),
         (Status::Expired, ..) => {
             Err(Problem::new(ErrorCode::ResultExpired, "The result was deleted when its time had come."))
@@ -92,10 +92,6 @@ fn finished(job: &JobRecord) -> ApiResult<&JobResult> {
         (Status::Failed, _, Some(error)) => Err(not_finished(format!("The job failed ({error}); there is no result."))),
         (status, ..) => Err(not_finished(format!("The job is {status}; there is no result yet."))),
     }
-}
-
-fn output(job: &JobRecord) -> BlobKey {
-    BlobKey::Output(job.id, job.attempt)
 }
 
 fn picture_headers(job: &JobRecord, result: &JobResult) -> [(HeaderName, String); 5] {

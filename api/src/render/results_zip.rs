@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::header;
 use axum::response::IntoResponse;
-use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{BatchRecord, BatchStatus, Status};
 
@@ -39,9 +38,10 @@ fn entries(batch: &BatchRecord) -> ApiResult<Vec<ZipEntry>> {
     let mut names = EntryNames::default();
     let succeeded = batch.jobs.iter().filter(|job| job.status == Status::Succeeded);
     let entries: Vec<_> = succeeded
-        .map(|job| ZipEntry {
+        .filter_map(|job| Some((job, job.output_key()?)))
+        .map(|(job, key)| ZipEntry {
             name: names.png(job.input.filename.as_deref()),
-            key: BlobKey::Output(job.id, job.attempt),
+            key,
             bytes: job.result.as_ref().map_or(0, |result| result.bytes),
             modified: job.finished_at.unwrap_or(batch.created_at),
         })

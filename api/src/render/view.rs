@@ -13,7 +13,7 @@ use crate::problem::{ApiResult, Problem};
 /// 202 with the job and its `Location`.
 pub fn accepted_job(job: &JobRecord, base: &UrlBase) -> Response {
     let view = job.view(base);
-    accepted(&view.urls.itself, &view)
+    accepted(&view.urls.self_url, &view)
 }
 
 /// 202 with `view`, which is found again at `location`.

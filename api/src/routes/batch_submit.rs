@@ -44,5 +44,5 @@ async fn answer(reader: SubmitReader<'_>, query: QueryPairs, request: Request) -
     let request = reader.batch(query, request).await?;
     let Submitted { record, replayed } = submit::submit_batch(reader.api, request).await?;
     let view = record.view(reader.base);
-    Ok(mark_replayed(accepted(&view.urls.itself, &view), replayed))
+    Ok(mark_replayed(accepted(&view.urls.self_url, &view), replayed))
 }

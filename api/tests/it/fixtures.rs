@@ -50,5 +50,6 @@ pub fn worker(models: Vec<ModelInfo>) -> Announcement {
         jobs: 2,
         in_flight: 1,
         stopping: false,
+        paused: None,
     }
 }

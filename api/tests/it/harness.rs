@@ -12,6 +12,7 @@ use remaster_shared::blob_key::BlobKey;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::{SharedClock, SystemClock};
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
+use remaster_store::contract::request;
 use remaster_store::{Claim, Lease, Outcome, Policy, SharedStore};
 use remaster_store_sqlite::SqliteStore;
 use remaster_webhooks::sign::Signer;
@@ -62,7 +63,7 @@ impl Builder {
 
     /// Starts the service with one worker that has one of the two known models.
     pub async fn start(self) -> Harness {
-        remaster_shared::tls::choose();
+        remaster_shared::tls::install_default_provider();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
         std::fs::create_dir(&spool).unwrap();
@@ -177,7 +178,7 @@ impl Harness {
     pub async fn claim(&self) -> (JobRecord, Lease) {
         let claim = async {
             loop {
-                match self.store.claim("test").await.unwrap() {
+                match self.store.claim(&request()).await.unwrap() {
                     Claim::Job(job, lease) => return (*job, lease),
                     Claim::Nothing { .. } => self.store.wait_for_work(Duration::from_secs(1)).await,
                 }
@@ -190,7 +191,7 @@ impl Harness {
     pub async fn succeed(&self, lease: &Lease, content: &[u8]) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        self.blobs.put_file(BlobKey::Output(lease.job, lease.attempt), file.path()).await.unwrap();
+        self.blobs.put_file(BlobKey::Output(lease.job, lease.fence.into()), file.path()).await.unwrap();
         let result = JobResult {
             width: 40,
             height: 20,

@@ -1,6 +1,7 @@
-//! Workers killed and Redis restarted under load: every accepted job ends once and is told of, and the quotas add up.
+//! Workers are killed and Redis is restarted under load. Every accepted job ends exactly once, its webhook is delivered, and
+//! the quotas are right.
 //!
-//! `CHAOS_JOBS=5000 cargo nextest run -p remaster-cli chaos --no-capture` is the long form of it.
+//! `CHAOS_JOBS=5000 cargo nextest run -p remaster-cli chaos --no-capture` runs it with more jobs.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use remaster_testkit::{Manner, Receiver, RedisServer, body};
+use remaster_testkit::{Behaviour, Receiver, RedisServer, body};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -20,12 +21,17 @@ use crate::harness::{Server, photo};
 const CLIENTS: u8 = 50;
 const WORKERS: usize = 3;
 const RESTARTS: u32 = 3;
+/// How long all jobs may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+/// The interval at which workers are killed. The first is killed sooner, because a fast machine finishes early.
+const KILL_INTERVAL: Duration = Duration::from_secs(1);
+const FIRST_KILL: Duration = Duration::from_millis(300);
 
-/// One of the callers, by an address of its own.
+/// A caller with a client address of its own.
 struct Caller {
     http: Client,
     bases: [String; 2],
-    /// Where it wants to be told.
+    /// The URL for webhooks.
     hook: String,
     rng: SmallRng,
 }
@@ -41,10 +47,12 @@ impl Caller {
         self.bases[self.rng.random_range(0..2)].clone()
     }
 
-    /// Submits until `jobs` are accepted; what is refused for want of Redis is submitted again.
+    /// Submits until `jobs` are accepted. A submission that is refused because Redis is down is repeated.
     async fn submit(&mut self, jobs: usize, picture: &[u8]) -> Vec<String> {
         let mut ids = Vec::new();
+        let deadline = Instant::now() + DEADLINE;
         while ids.len() < jobs {
+            assert!(Instant::now() < deadline, "{} of {jobs} jobs are accepted", ids.len());
             let form = Form::new().part("file", Part::bytes(picture.to_vec()));
             let url = format!("{}/jobs?background=false&webhook_url={}", self.base(), self.hook);
             let answer = self.http.post(url).multipart(form).send().await.unwrap();
@@ -74,7 +82,7 @@ impl Caller {
         }
     }
 
-    /// The quota, once what was refused has been withdrawn.
+    /// The quota, once refused submissions have been refunded.
     async fn settled_quota(&mut self, expected: usize) -> Value {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -86,11 +94,13 @@ impl Caller {
         }
     }
 
-    /// How each job ended.
+    /// How many jobs ended in each status.
     async fn ends(&mut self, ids: &[String]) -> HashMap<String, u64> {
         let mut ends = HashMap::new();
         for id in ids {
+            let deadline = Instant::now() + DEADLINE;
             let job = loop {
+                assert!(Instant::now() < deadline, "{id} does not end");
                 let job = self.get(&format!("/jobs/{id}?wait=10")).await;
                 if !matches!(job["status"].as_str(), Some("queued" | "processing")) {
                     break job;
@@ -103,8 +113,8 @@ impl Caller {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_accepted_job_ends_once_whatever_dies() {
-    remaster_shared::tls::choose();
+async fn every_accepted_job_ends_once_although_processes_die() {
+    remaster_shared::tls::install_default_provider();
     let jobs: usize = std::env::var("CHAOS_JOBS").map_or(1500, |jobs| jobs.parse().unwrap());
     let (folder, mut redis) = (tempfile::tempdir().unwrap(), RedisServer::start());
     let storage = format!("file://{}/shared", folder.path().display());
@@ -114,7 +124,7 @@ async fn every_accepted_job_ends_once_whatever_dies() {
         ("USE_REALESRGAN", "0"),
         ("LEASE", "3s"),
         ("WEBHOOK_ALLOW", "127.0.0.0/8"),
-        // A job may be unlucky many times in a row here; poison has its own test.
+        // A job may lose its worker many times in a row here. Poison jobs have a test of their own.
         ("MAX_ATTEMPTS", "50"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -123,7 +133,7 @@ async fn every_accepted_job_ends_once_whatever_dies() {
     let bases = [apis[0].base.clone(), apis[1].base.clone()];
     let mut workers: Vec<_> = (0..WORKERS).map(|_| node("worker")).collect();
 
-    let receiver = Receiver::start(Manner::Answers("200 OK")).await;
+    let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
     let picture = photo(24, 16);
     let each = jobs / usize::from(CLIENTS);
     let submitting = (1..=CLIENTS).map(|number| {
@@ -150,9 +160,8 @@ async fn every_accepted_job_ends_once_whatever_dies() {
     let mut rng = SmallRng::seed_from_u64(1);
     let mut restarts = 0;
     while !done.load(Ordering::SeqCst) {
-        assert!(began.elapsed() < Duration::from_secs(600), "it ends");
-        // The first at once: a fast machine is done soon.
-        tokio::time::sleep(Duration::from_millis(if kills == 0 { 300 } else { 1000 })).await;
+        assert!(began.elapsed() < DEADLINE, "the jobs do not end");
+        tokio::time::sleep(if kills == 0 { FIRST_KILL } else { KILL_INTERVAL }).await;
         let victim = rng.random_range(0..WORKERS);
         workers[victim].signal("KILL");
         workers[victim] = node("worker");
@@ -163,19 +172,19 @@ async fn every_accepted_job_ends_once_whatever_dies() {
         }
     }
     println!("{jobs} jobs, {kills} workers killed, {restarts} restarts of Redis, {:?}", began.elapsed());
-    assert!(kills > 0 && restarts > 0, "something died");
+    assert!(kills > 0 && restarts > 0, "no worker was killed or Redis was not restarted");
 
     let mut all = HashSet::new();
     for ended in finished.await.unwrap() {
         let (mut caller, ids, ends) = ended.unwrap();
         assert_eq!(ends, HashMap::from([("succeeded".to_owned(), each as u64)]));
         all.extend(ids);
-        // Nothing that was refused stays charged, also where the store's answer was lost on its way.
+        // No refused submission stays charged, even if the answer of the store was lost.
         let quota = caller.settled_quota(each).await;
         assert_eq!(quota["used"], each);
     }
     assert_eq!(all.len(), each * usize::from(CLIENTS));
-    // At least once; a job whose submit was answered 503 may have got so far before it was withdrawn.
+    // Delivery is at least once. A job whose submission was answered 503 may have ended before it was withdrawn.
     let (mut told, mut messages) = (HashSet::new(), 0);
     let everybody = async {
         while !all.is_subset(&told) {
@@ -188,7 +197,7 @@ async fn every_accepted_job_ends_once_whatever_dies() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), everybody).await.expect("every job is told of");
+    tokio::time::timeout(Duration::from_secs(120), everybody).await.expect("the webhook of every job is delivered");
     println!("{messages} webhooks for {} jobs", told.len());
     let stats = apis[0].json("/stats").await;
     assert_eq!((stats["queue_depth"].as_u64(), stats["processing"].as_u64()), (Some(0), Some(0)), "{stats}");

@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a job: nothing that was accepted is lost, nothing is charged or done twice.
+//! `kill -9` in the middle of a job: no accepted job is lost, and none is charged or finished twice.
 
 use remaster_testkit::SMALL_MODEL;
 use serde_json::{Value, json};
@@ -18,13 +18,8 @@ async fn every_accepted_job_finishes_once_after_a_kill() {
         let job: Value = answer.json().await.unwrap();
         ids.push(job["id"].as_str().unwrap().to_owned());
     }
-    // In the middle: some are running, none but perhaps the first are done.
-    loop {
-        let stats = server.json("/stats").await;
-        if stats["processing"].as_u64() > Some(0) {
-            break;
-        }
-    }
+    // At this moment at least one job is being processed.
+    server.eventually("/stats", |stats| stats["processing"].as_u64() > Some(0)).await;
     server.signal("KILL");
     server.child.wait().unwrap();
 

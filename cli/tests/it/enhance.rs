@@ -18,7 +18,7 @@ fn a_file_and_a_folder() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "out.png (160x120)\n");
     assert_eq!(image::open(at("out.png")).unwrap().width(), 160);
 
-    // One that is no picture does not stop the others; it is named, and the exit code tells.
+    // A file that is not an image does not stop the others. It is named, and the exit code is 1.
     std::fs::write(at("in/c.jpg"), b"text").unwrap();
     let output = run(with_models(folder.path()).args(["enhance", "in", "-o", "out", "--model", SMALL_MODEL]));
     assert_eq!(output.status.code(), Some(1));
@@ -59,7 +59,7 @@ fn required_faces_without_a_restorer_are_refused_at_once() {
     assert!(!folder.path().join("b.png").exists());
 }
 
-/// With a network of a restorer's shape.
+/// The restorer here is a small network with the inputs and outputs of a real one.
 #[test]
 fn faces_are_restored_also_without_the_upscaler() {
     let folder = tempfile::tempdir().unwrap();

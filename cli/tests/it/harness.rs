@@ -1,16 +1,22 @@
-//! Running the binary: as a command, and as a server on a port of its own.
+//! Running the binary, as a command and as a server on a free port.
 
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageFormat};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response};
 use serde_json::Value;
 
-/// The binary, in a folder without a `.env`, without the settings of whoever runs the tests.
+/// How long a server may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a condition may take to hold, see [`Server::eventually`].
+const CONDITION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The binary, in a folder without a `.env` and without the settings of the person who runs the tests.
 pub fn remaster(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remaster"));
     command.current_dir(folder).env_clear();
@@ -22,16 +28,18 @@ pub fn remaster(folder: &Path) -> Command {
     command
 }
 
-/// With the models that tests share.
+/// The binary with the models that tests share.
 pub fn with_models(folder: &Path) -> Command {
     let mut command = remaster(folder);
-    // The models that tests need are there; the larger defaults are not fetched, so they are missing everywhere alike.
+    // The models that tests need are installed. The larger default models are not fetched, so that they are missing on every
+    // machine.
     command.env("PULL_MODELS", "0");
     command.env("MODELS_DIR", remaster_testkit::library().dir());
     command
 }
 
-/// A folder of models of one's own in `folder`, with the runtime, `ids`, and the face restorer if `restorer`.
+/// Creates a models folder in `folder` that belongs to one test, with the runtime, the models `ids`, and the face restorer if
+/// `restorer` is true.
 pub fn models_folder(folder: &Path, ids: &[&str], restorer: bool) -> PathBuf {
     let models = folder.join("models");
     std::fs::create_dir(&models).unwrap();
@@ -48,21 +56,23 @@ pub fn models_folder(folder: &Path, ids: &[&str], restorer: bool) -> PathBuf {
     models
 }
 
-/// A network of a restorer's shape.
+/// Installs a small network with the inputs and outputs of a face restorer.
 pub fn install_restorer(models: &Path) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/faces/gfpgan-1.4.onnx");
     std::fs::copy(fixture, models.join("gfpgan-1.4.onnx")).unwrap();
 }
 
+/// Runs a command to its end.
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// What a command has printed on stderr.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A corner of the test photo, as JPEG.
+/// A crop of the test photo, as JPEG.
 pub fn photo(width: u32, height: u32) -> Vec<u8> {
     let photo = DynamicImage::ImageRgb8(remaster_testkit::photo()).crop_imm(130, 20, width, height);
     let mut out = Cursor::new(Vec::new());
@@ -70,26 +80,28 @@ pub fn photo(width: u32, height: u32) -> Vec<u8> {
     out.into_inner()
 }
 
+/// A running server, which is killed when this value is dropped.
 pub struct Server {
     pub child: Child,
+    /// The prefix of its URLs.
     pub base: String,
     pub http: Client,
 }
 
 impl Server {
-    /// `remaster serve` with its data in `folder`.
+    /// Starts `remaster serve` with its data in `folder`.
     pub fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[])
     }
 
-    /// The same with further settings.
+    /// Starts `remaster serve` with further settings.
     pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = with_models(folder);
         command.envs(settings.iter().copied()).env("BIND", "127.0.0.1:0");
         Self::spawn(command.arg("serve"))
     }
 
-    /// A node of one role, `api` or `worker`, with its data in `folder`.
+    /// Starts a node of one role, `api` or `worker`, with its data in `folder`.
     pub fn node(role: &str, folder: &Path, settings: &[(String, String)]) -> Self {
         let mut command = with_models(folder);
         command.env(if role == "worker" { "ADMIN_BIND" } else { "BIND" }, "127.0.0.1:0");
@@ -98,23 +110,26 @@ impl Server {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        remaster_shared::tls::choose();
+        remaster_shared::tls::install_default_provider();
         let http = Client::new();
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        // The thread reads the pipe to its end, so that the server never blocks on a full pipe.
+        std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let deadline = Instant::now() + START_TIMEOUT;
         let mut seen = String::new();
         let base = loop {
-            let line = log.next().unwrap_or_else(|| panic!("the server ended: {seen}")).unwrap();
-            let told = ["listening on ", "health and metrics on "].iter().find_map(|words| line.split_once(words));
-            if let Some((_, rest)) = told {
+            let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|error| panic!("the server does not start ({error}): {seen}"));
+            let address = ["listening on ", "health and metrics on "].iter().find_map(|words| line.split_once(words));
+            if let Some((_, rest)) = address {
                 break rest.split([',', ' ']).next().unwrap().to_owned();
             }
             seen.push_str(&line);
             seen.push('\n');
         };
-        // The pipe is read on, so that the server never waits for it.
-        std::thread::spawn(move || log.for_each(drop));
         Self { child, base, http }
     }
 
@@ -131,7 +146,23 @@ impl Server {
         self.http.get(self.url(path)).send().await.unwrap().json().await.unwrap()
     }
 
-    /// The job when it is finished.
+    /// Requests `path` until the condition `holds`, and returns that answer.
+    ///
+    /// # Panics
+    /// The condition does not hold in time.
+    pub async fn eventually(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + CONDITION_TIMEOUT;
+        loop {
+            let value = self.json(path).await;
+            if holds(&value) {
+                return value;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {value}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the job has ended, and returns it.
     pub async fn finished(&self, id: &str) -> Value {
         let look = async {
             loop {
@@ -144,11 +175,12 @@ impl Server {
         tokio::time::timeout(Duration::from_secs(120), look).await.expect("the job ends")
     }
 
-    /// Libraries that the process has loaded.
+    /// The files that the process has mapped into memory, among them the libraries that it has loaded.
     pub fn maps(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap()
     }
 
+    /// Sends a signal such as `KILL`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());

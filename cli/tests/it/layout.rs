@@ -1,4 +1,4 @@
-//! What the crate graph (deny.toml) cannot hold of the architecture.
+//! Rules of the architecture that `deny.toml` cannot express.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The binary as its users run it: real models, real processes, a real browser.
+//! Tests of the binary as its users run it: with real models, real processes and a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,11 +1,11 @@
-//! `remaster models`: what fails, fails in one clear line, and leaves nothing behind.
+//! `remaster models`: a failure is reported in one line, and leaves no files behind.
 
 use std::path::Path;
 use std::process::Output;
 
 use crate::harness::{remaster, run, stderr, with_models};
 
-/// What is in a models folder, but for its lock.
+/// The names of the files in a models folder, without its lock file.
 fn left(folder: &Path) -> Vec<String> {
     let names =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
@@ -31,11 +31,11 @@ fn installed_models_are_listed_and_verified() {
 }
 
 #[test]
-fn nowhere_to_fetch_from_is_one_line_and_nothing_left() {
+fn an_unreachable_source_is_one_error_line_and_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let models = folder.path().join("models");
     let mut command = remaster(folder.path());
-    // No pip on the PATH, and a mirror where nobody listens.
+    // There is no pip on the PATH, and nothing listens at the address of the mirror.
     command.env("PATH", folder.path()).env("ASSET_MIRROR", "http://127.0.0.1:9/x").env("MODELS_DIR", &models);
     let output = run(command.args(["models", "pull", "realesr-animevideov3"]));
     assert_eq!(output.status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! Nodes of one role each, over a real redis-server and a real S3 server.
+//! Nodes of one role each, with a real redis-server and a real S3 server.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use crate::harness::{photo, remaster, run, stderr};
-use crate::site::{Site, eventually};
+use crate::site::Site;
 
 fn submit_path() -> String {
     format!("/jobs?scale=2&model={SMALL_MODEL}")
@@ -43,11 +43,11 @@ async fn two_apis_and_two_workers_are_one_service() {
     assert_eq!(one.json("/ready").await["workers"], "none seen");
 
     let workers = [site.node("worker"), site.node("worker")];
-    let stats = eventually(&one, "/stats", |stats| stats["workers"] == 2).await;
+    let stats = one.eventually("/stats", |stats| stats["workers"] == 2).await;
     let fleet = stats["fleet"].as_array().unwrap();
     assert!(fleet.iter().all(|worker| worker["models"].as_array().unwrap().contains(&json!(SMALL_MODEL))), "{stats}");
-    eventually(&other, "/ready", |ready| ready["status"] == "ok").await;
-    let models = eventually(&other, "/models", |_| true).await;
+    other.eventually("/ready", |ready| ready["status"] == "ok").await;
+    let models = other.eventually("/models", |_| true).await;
     let small = models["models"].as_array().unwrap().iter().find(|model| model["id"] == SMALL_MODEL).unwrap();
     assert_eq!((&small["installed"], &small["workers"]), (&json!(true), &json!(2)));
 
@@ -58,7 +58,7 @@ async fn two_apis_and_two_workers_are_one_service() {
         ids.push(answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
     }
     for id in &ids {
-        // Asked of the node that may not have taken it.
+        // The other node may have accepted the job.
         assert_eq!(other.finished(id).await["status"], "succeeded");
     }
     assert_eq!(one.json("/quota").await["used"], 8);
@@ -71,7 +71,7 @@ async fn two_apis_and_two_workers_are_one_service() {
     }
     assert!(!one.maps().contains("libonnxruntime"));
 
-    // The picture comes from the storage itself.
+    // The result is downloaded from the storage itself.
     let direct = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
     let answer = direct.get(one.url(&format!("/jobs/{}/result", ids[0]))).send().await.unwrap();
     assert_eq!(answer.status(), 307);
@@ -86,10 +86,10 @@ async fn two_apis_and_two_workers_are_one_service() {
 }
 
 #[tokio::test]
-async fn while_the_storage_is_down_nothing_is_charged_or_left() {
+async fn while_the_storage_is_down_nothing_is_charged_or_stored() {
     let mut site = Site::new();
     let (api, _worker) = (site.node("api"), site.node("worker"));
-    eventually(&api, "/ready", |ready| ready["status"] == "ok").await;
+    api.eventually("/ready", |ready| ready["status"] == "ok").await;
     site.s3.stop();
     let began = Instant::now();
     let refused = api.post(&submit_path(), photo(64, 48)).await;
@@ -108,14 +108,15 @@ async fn while_the_storage_is_down_nothing_is_charged_or_left() {
 }
 
 #[tokio::test]
-async fn an_idle_worker_asks_redis_less_than_twice_a_second() {
+async fn an_idle_worker_sends_redis_less_than_two_commands_a_second() {
     let site = Site::new();
     let worker = site.node("worker");
     assert_eq!(worker.json("/health").await["status"], "ok");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    site.until_quiet().await;
     let before = site.commands();
+    // The time over which commands are counted.
     tokio::time::sleep(Duration::from_secs(12)).await;
-    // The second INFO is not the worker's.
-    let asked = site.commands() - before - 1;
-    assert!(asked < 24, "{asked} commands in 12 s");
+    // The second INFO command is not the worker's.
+    let sent = site.commands() - before - 1;
+    assert!(sent < 24, "{sent} commands in 12 s");
 }

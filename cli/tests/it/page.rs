@@ -1,4 +1,4 @@
-//! Swagger UI in a real browser, which talks to nobody but this server.
+//! Swagger UI in a real browser. The page sends requests to this server only.
 
 use std::process::{Command, Stdio};
 
@@ -28,12 +28,12 @@ async fn swagger_ui_opens_with_no_outside_request() {
         .output()
         .unwrap();
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
-    // Rendered from /openapi.json by the bundled scripts.
+    // The bundled scripts have rendered these texts from /openapi.json.
     for shown in ["Submit one image as a job", "/jobs/{id}/result", "/enhance"] {
         assert!(page.contains(shown), "{shown} is not on the page: {page:.2000}");
     }
     let log = std::fs::read_to_string(log).unwrap();
-    // One event a line. The browser asks for things of its own too; what the page asked for names it as initiator.
+    // Each line is one event. The browser sends requests of its own too; those of the page name it as the initiator.
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim_end_matches(',')).ok());
     let by_page = events.filter(|event| event["params"]["initiator"] == server.base.as_str());
     let asked: Vec<String> = by_page.filter_map(|event| Some(event["params"]["url"].as_str()?.to_owned())).collect();

@@ -1,4 +1,4 @@
-//! The service over a real redis-server: the same answers, an outage survived.
+//! The service with a real redis-server: it gives the same answers as with the embedded store, and survives an outage.
 
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,6 @@ async fn jobs_in_redis_survive_an_outage() {
     };
     let job: Value = accepted.json().await.unwrap();
     assert_eq!(server.finished(job["id"].as_str().unwrap()).await["status"], "succeeded");
-    // What was refused was not charged; what was accepted before the outage still is.
+    // The refused submission is not charged. The job that was accepted before the outage still is.
     assert_eq!(server.json("/quota").await["used"], 2);
 }

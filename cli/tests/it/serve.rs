@@ -1,4 +1,4 @@
-//! One process, one command: a photo in, an enlarged PNG out.
+//! `remaster serve`: one process that takes photos and returns enlarged PNGs.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn a_photo_comes_back_enlarged() {
     assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"image/png".parse().unwrap()));
     let made = image::load_from_memory(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!((made.width(), made.height()), (320, 240));
-    // The same picture: reduced again it is close to what was sent.
+    // Reduced to its former size, the result is close to the photo.
     let source = image::load_from_memory(&photo(160, 120)).unwrap().into_rgb8();
     let back = made.resize_exact(160, 120, image::imageops::FilterType::Lanczos3).into_rgb8();
     let off: u64 = source.as_raw().iter().zip(back.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -53,14 +53,8 @@ async fn a_second_process_on_the_same_folder_is_refused() {
 
 /// Waits until `GET /models` shows the model as installed.
 async fn installed(server: &Server, id: &str) {
-    for _ in 0..100 {
-        let models = server.json("/models").await;
-        if models["models"].as_array().unwrap().iter().any(|model| model["id"] == id && model["installed"] == true) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{id} does not appear");
+    let shown = |model: &serde_json::Value| model["id"] == id && model["installed"] == true;
+    server.eventually("/models", |models| models["models"].as_array().unwrap().iter().any(shown)).await;
 }
 
 #[tokio::test]
@@ -78,7 +72,7 @@ async fn faces_are_restored_once_a_restorer_is_there() {
     let without = server.finished(without["id"].as_str().unwrap()).await;
     assert_eq!(without["result"]["faces"], json!({"found": 0, "restored": 0, "status": "model_not_installed"}));
 
-    // Installed while the service runs.
+    // The restorer is installed while the service runs.
     install_restorer(&models);
     installed(&server, "gfpgan-1.4").await;
     let with: serde_json::Value = submit("require").await.json().await.unwrap();
@@ -91,9 +85,9 @@ async fn faces_are_restored_once_a_restorer_is_there() {
     assert_eq!(off["result"]["sha256"], without["result"]["sha256"]);
 }
 
-/// No source can be reached: the service says so and does what it can without.
+/// No source of models can be reached. The service starts, reports it, and processes the jobs that need no network.
 #[tokio::test]
-async fn it_starts_with_nothing_and_says_what_is_missing() {
+async fn it_starts_without_models_and_reports_them_as_missing() {
     let folder = tempfile::tempdir().unwrap();
     let began = std::time::Instant::now();
     let nowhere = "http://127.0.0.1:1";

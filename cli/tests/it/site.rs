@@ -1,13 +1,13 @@
-//! What nodes share: a real redis-server and a real S3 server.
+//! A site of several nodes, with a real redis-server and a real S3 server that they share.
 
 use std::time::{Duration, Instant};
 
 use remaster_testkit::{RedisServer, S3Server};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::Server;
 
+/// The servers that the nodes of a site share.
 pub struct Site {
     pub redis: RedisServer,
     pub s3: S3Server,
@@ -19,7 +19,22 @@ impl Site {
         Self { redis: RedisServer::start(), s3: S3Server::start(), folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Commands that clients sent so far.
+    /// Waits until the nodes send Redis hardly any commands, which is so once they have started and all requests wait.
+    pub async fn until_quiet(&self) {
+        const WINDOW: Duration = Duration::from_millis(500);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let before = self.commands();
+            tokio::time::sleep(WINDOW).await;
+            let sent = self.commands() - before;
+            if sent <= 5 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the nodes still send {sent} commands in {WINDOW:?}");
+        }
+    }
+
+    /// The number of commands that Redis has processed so far, this question included.
     pub fn commands(&self) -> u64 {
         let port = self.redis.port().to_string();
         let info = std::process::Command::new("redis-cli").args(["-p", &port, "INFO", "stats"]).output().unwrap();
@@ -28,29 +43,17 @@ impl Site {
         line.trim().parse().unwrap()
     }
 
+    /// Starts a node of one role.
     pub fn node(&self, role: &str) -> Server {
         self.node_with(role, &[])
     }
 
-    /// The same with further settings.
+    /// Starts a node of one role with further settings.
     pub fn node_with(&self, role: &str, further: &[(&str, &str)]) -> Server {
         let mut settings = self.s3.vars();
         settings.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         settings.push(("REDIS_URL".into(), self.redis.url()));
         settings.push(("STORAGE_URL".into(), self.s3.url()));
         Server::node(role, self.folder.path(), &settings)
-    }
-}
-
-/// `GET path` until `there` holds of it.
-pub async fn eventually(server: &Server, path: &str, there: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let value = server.json(path).await;
-        if there(&value) {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{path} stays {value}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -1,11 +1,11 @@
-//! Bad settings, each answered in one line; and the page that documents them.
+//! The error messages for bad settings, and the page that documents the settings.
 
 use std::path::Path;
 
 use crate::harness::{remaster, run, stderr};
 
 #[test]
-fn a_bad_value_is_one_line_that_says_all() {
+fn a_bad_value_is_reported_in_one_complete_line() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         ("FREE_DAILY_LIMIT", "many", "a whole number from 1"),
@@ -32,16 +32,16 @@ fn a_bad_value_is_one_line_that_says_all() {
     }
 }
 
-/// Compose files and the like hand on variables that nobody set.
+/// Compose files pass on variables that nobody has set, as empty strings.
 #[test]
-fn an_empty_setting_is_as_good_as_none() {
+fn an_empty_setting_counts_as_unset() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = remaster(folder.path());
     for name in ["PUBLIC_URL", "ADMIN_BIND", "STORAGE_PUBLIC_ENDPOINT", "REDIS_URL", "TRUSTED_PROXIES", "ASSET_MIRROR"]
     {
         command.env(name, "");
     }
-    // The first thing that is wrong is the one that is.
+    // The only error is that of the variable that is wrong.
     let output = run(command.env("STORAGE_URL", "ftp://host/x").env("BIND", "127.0.0.1:0"));
     assert!(stderr(&output).contains("STORAGE_URL"), "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(1));
@@ -68,7 +68,7 @@ fn a_wrong_option_is_a_usage_error() {
     assert_eq!(run(remaster(folder.path()).arg("--no-such-flag")).status.code(), Some(2));
 }
 
-/// `UPDATE=1 cargo test -p remaster-cli configuration` writes it anew.
+/// `UPDATE=1 cargo test -p remaster-cli configuration` writes the page anew.
 #[test]
 fn the_configuration_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");

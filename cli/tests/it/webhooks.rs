@@ -1,11 +1,11 @@
-//! Webhooks from the service to a receiver, verified by libraries that are not ours.
+//! Webhooks from the service to a receiver, verified with independent libraries.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use remaster_testkit::{Manner, Receiver, RedisServer, body, header, python};
+use remaster_testkit::{Behaviour, Receiver, RedisServer, body, header, python};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, photo};
@@ -15,12 +15,13 @@ const KEYS: &str =
     "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,whsk_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const ALLOW: (&str, &str) = ("WEBHOOK_ALLOW", "127.0.0.0/8");
 
-fn asking(receiver: &Receiver, secret: bool) -> String {
+/// The path of a submission that requests a webhook, with or without a secret.
+fn submission(receiver: &Receiver, secret: bool) -> String {
     let secret = if secret { format!("&webhook_secret={}", SECRET.replace('+', "%2B")) } else { String::new() };
     format!("/jobs?background=false&webhook_url={}{secret}", receiver.url("/hook"))
 }
 
-/// Whether `standardwebhooks` and `cryptography` accept the request; what they say if not.
+/// Verifies the request with `standardwebhooks` and `cryptography`. The error is the output of the script.
 fn verified(request: &str, body: &str, secret: Option<&str>, key: &Value) -> Result<(), String> {
     let headers: serde_json::Map<String, Value> =
         request.lines().skip(1).map_while(|line| line.split_once(": ")).map(|(n, v)| (n.into(), v.into())).collect();
@@ -34,17 +35,17 @@ fn verified(request: &str, body: &str, secret: Option<&str>, key: &Value) -> Res
 }
 
 #[tokio::test]
-async fn other_people_s_libraries_verify_it() {
+async fn independent_libraries_verify_the_signatures() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(folder.path(), &[ALLOW, ("WEBHOOK_SIGNING_KEY", KEYS)]);
-    let receiver = Receiver::start(Manner::Answers("200 OK")).await;
-    let job: Value = server.post(&asking(&receiver, true), photo(64, 48)).await.json().await.unwrap();
+    let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
+    let job: Value = server.post(&submission(&receiver, true), photo(64, 48)).await.json().await.unwrap();
     let done = server.finished(job["id"].as_str().unwrap()).await;
     let request = receiver.next(Duration::from_secs(10)).await;
     let told: Value = serde_json::from_str(body(&request)).unwrap();
     assert_eq!((&told["type"], &told["data"]["id"]), (&json!("job.succeeded"), &job["id"]));
     assert_eq!((&told["data"]["result"], &told["timestamp"]), (&done["result"], &done["finished_at"]));
-    // The result's URL works.
+    // The URL of the result can be fetched.
     let url = told["data"]["result"]["url"].as_str().unwrap();
     assert_eq!(server.http.get(url).send().await.unwrap().status(), 200);
 
@@ -64,7 +65,7 @@ async fn other_people_s_libraries_verify_it() {
 }
 
 #[tokio::test]
-async fn without_a_key_the_store_has_one_that_stays() {
+async fn without_a_configured_key_the_store_provides_one_that_stays() {
     let folder = tempfile::tempdir().unwrap();
     let key = async || Server::start(folder.path()).json("/webhooks/key").await;
     let first = key().await;
@@ -72,35 +73,26 @@ async fn without_a_key_the_store_has_one_that_stays() {
     assert_eq!(key().await, first);
 }
 
-/// The receiver is down, the service is killed, both come back.
+/// The receiver answers with an error, the service is killed, and both recover.
 async fn survives(start: impl Fn() -> Server) {
-    let receiver = Receiver::start(Manner::Answers("500 Internal Server Error")).await;
+    let receiver = Receiver::start(Behaviour::Respond("500 Internal Server Error")).await;
     let mut server = start();
-    let job: Value = server.post(&asking(&receiver, false), photo(64, 48)).await.json().await.unwrap();
+    let job: Value = server.post(&submission(&receiver, false), photo(64, 48)).await.json().await.unwrap();
     let path = format!("/jobs/{}", job["id"].as_str().unwrap());
     let first = receiver.next(Duration::from_secs(20)).await;
-    let tried = async |server: &Server, attempts: u64| {
-        loop {
-            let job = server.json(&path).await;
-            if job["webhook"]["attempts"] == attempts {
-                return job;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let seen = tokio::time::timeout(Duration::from_secs(10), tried(&server, 1)).await.expect("shows its attempt");
+    let seen = server.eventually(&path, |job| job["webhook"]["attempts"] == 1).await;
     assert_eq!(
         (&seen["webhook"]["status"], &seen["webhook"]["last_attempt"]["status"]),
         (&json!("pending"), &json!(500))
     );
     server.signal("KILL");
     server.child.wait().unwrap();
-    receiver.behave(Manner::Answers("200 OK"));
+    receiver.set_behaviour(Behaviour::Respond("200 OK"));
 
     let server = start();
     let second = receiver.next(Duration::from_secs(20)).await;
     assert_eq!((header(&first, "webhook-id"), body(&first)), (header(&second, "webhook-id"), body(&second)));
-    let seen = tokio::time::timeout(Duration::from_secs(10), tried(&server, 2)).await.expect("shows its attempt");
+    let seen = server.eventually(&path, |job| job["webhook"]["attempts"] == 2).await;
     assert_eq!(seen["webhook"]["status"], "delivered");
 }
 
@@ -118,11 +110,11 @@ async fn a_delivery_survives_a_kill_with_redis() {
 }
 
 #[tokio::test]
-async fn a_machine_without_authorities_starts_all_the_same() {
+async fn a_machine_without_certificate_authorities_starts() {
     let folder = tempfile::tempdir().unwrap();
     let none = "/nonexistent";
     let server = Server::start_with(folder.path(), &[ALLOW, ("SSL_CERT_FILE", none), ("SSL_CERT_DIR", none)]);
-    let receiver = Receiver::start(Manner::Answers("200 OK")).await;
-    assert_eq!(server.post(&asking(&receiver, false), photo(64, 48)).await.status(), 202);
+    let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
+    assert_eq!(server.post(&submission(&receiver, false), photo(64, 48)).await.status(), 202);
     receiver.next(Duration::from_secs(20)).await;
 }

@@ -1,63 +1,28 @@
-//! What `STORAGE_URL` names, opened.
+//! Opening a storage.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use object_store::{ObjectStore, memory::InMemory, signer::Signer};
+use object_store::{ObjectStore, memory::InMemory};
 use url::Url;
 
-use super::{Blobs, cloud, folder};
-
-/// Where objects lie and how callers reach them.
-#[derive(Debug, Clone)]
-pub struct Storage {
-    /// `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `memory:///`.
-    pub url: String,
-    /// Whether callers fetch results from the storage itself by signed URLs, where it can sign.
-    pub sign: bool,
-    /// The address under which callers reach an S3 endpoint, when it is not the one this process uses.
-    pub public_endpoint: Option<String>,
-}
-
-impl Storage {
-    pub fn at(url: impl Into<String>) -> Self {
-        Self { url: url.into(), sign: true, public_endpoint: None }
-    }
-
-    /// Whether another machine can open the same objects.
-    pub fn is_shared(&self) -> bool {
-        !self.url.starts_with("memory:")
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    #[error(
-        "it takes a URL: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:///"
-    )]
-    NotAUrl,
-    #[error(
-        "{0} is not supported; it takes file:///some/folder, s3://bucket, gs://bucket, az://container or memory:///"
-    )]
-    Scheme(String),
-    #[error("it names no bucket; it takes {0}://bucket or {0}://bucket/prefix")]
-    NoBucket(String),
-    #[error("the folder cannot be used: {0}")]
-    Folder(String),
-    #[error("the storage cannot be used: {0}")]
-    Cloud(#[source] object_store::Error),
-}
-
-/// A client of the storage, and what signs URLs to it.
-pub(super) struct Opened {
-    pub store: Arc<dyn ObjectStore>,
-    pub signer: Option<Arc<dyn Signer>>,
-}
+use super::blobs::Blobs;
+use super::storage::{Opened, Storage, StorageError};
+use super::{cloud, folder};
 
 impl Blobs {
-    /// Opens `storage`; settings of the cloud's own (`AWS_…`, `GOOGLE_…`, `AZURE_…`) are taken from `vars`.
+    /// Objects as files under `folder`, which is created if it is missing. Writes are durable before they are acknowledged.
     ///
     /// # Errors
-    /// The URL is not one, or the settings do not suffice. Whether the storage answers is asked by [`Blobs::ping`].
+    /// The folder cannot be created or used.
+    pub fn in_folder(folder: &Path) -> Result<Self, StorageError> {
+        Ok(Self { store: Arc::new(folder::open(folder)?), signer: None })
+    }
+
+    /// Opens `storage`. The settings of the cloud providers (`AWS_…`, `GOOGLE_…`, `AZURE_…`) are taken from `vars`.
+    ///
+    /// # Errors
+    /// The URL is not valid, or the settings do not suffice. Whether the storage answers is not checked here but by
+    /// [`Blobs::ping`].
     pub fn open(storage: &Storage, vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, StorageError> {
         let url = Url::parse(&storage.url).map_err(|_| StorageError::NotAUrl)?;
         let vars = vars.into_iter().collect::<Vec<_>>();
@@ -73,6 +38,7 @@ impl Blobs {
     }
 }
 
+/// A storage that cannot sign URLs.
 fn local(store: impl ObjectStore) -> Opened {
     Opened { store: Arc::new(store), signer: None }
 }

@@ -1,9 +1,18 @@
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
 use jiff::Timestamp;
+use object_store::ObjectStoreExt;
+use remaster_shared::blob_key::{BlobKey, OutputName};
+use remaster_shared::clock::from_millis;
+use remaster_shared::fence::Fence;
+use remaster_shared::job::JobId;
 use remaster_testkit::S3Server;
 
-use super::folder::STAGED;
+use super::blobs::{PART_SIZE, path};
+use super::folder::MAX_STAGED_AGE;
 use super::*;
-use remaster_shared::job::JobId;
 
 fn open(url: &str) -> Result<Blobs, StorageError> {
     Blobs::open(&Storage::at(url), [])
@@ -14,7 +23,8 @@ async fn round_trip(blobs: Blobs) {
     let source = tempfile::NamedTempFile::new().unwrap();
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     std::fs::write(source.path(), &content).unwrap();
-    for key in [BlobKey::Input(job), BlobKey::Output(job, 2)] {
+    let name = OutputName::Attempt(2);
+    for key in [BlobKey::Input(job), BlobKey::Output(job, name)] {
         assert!(matches!(blobs.get(key).await, Err(BlobError::NotFound(missing)) if missing == key));
         blobs.put_file(key, source.path()).await.unwrap();
         assert_eq!(blobs.get(key).await.unwrap(), content);
@@ -25,7 +35,7 @@ async fn round_trip(blobs: Blobs) {
     }
     let mut keys = blobs.older_than(Timestamp::MAX).await.unwrap();
     keys.sort_by_key(ToString::to_string);
-    assert_eq!(keys, [BlobKey::Input(job), BlobKey::Output(job, 2)]);
+    assert_eq!(keys, [BlobKey::Input(job), BlobKey::Output(job, name)]);
     assert!(blobs.older_than(from_millis(0)).await.unwrap().is_empty());
     for key in keys {
         blobs.delete(key).await.unwrap();
@@ -65,9 +75,9 @@ async fn a_large_object_goes_in_parts_and_comes_back_whole() {
     let server = S3Server::start();
     let blobs = open_s3(&server, Storage::at(server.url()));
     let source = tempfile::NamedTempFile::new().unwrap();
-    let content: Vec<u8> = (0..2 * PART as u32 + 4321).map(|i| (i % 253) as u8).collect();
+    let content: Vec<u8> = (0..2 * PART_SIZE as u32 + 4321).map(|i| (i % 253) as u8).collect();
     std::fs::write(source.path(), &content).unwrap();
-    let key = BlobKey::Output(JobId::random(), 1);
+    let key = BlobKey::Output(JobId::random(), Fence::random().into());
     blobs.put_file(key, source.path()).await.unwrap();
     assert!(blobs.get(key).await.unwrap() == content);
     let metadata = blobs.store.head(&path(key)).await.unwrap();
@@ -80,7 +90,7 @@ async fn a_signed_url_works_for_anybody_and_only_as_signed() {
     let blobs = open_s3(&server, Storage::at(server.url()));
     let source = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(source.path(), b"a picture").unwrap();
-    let key = BlobKey::Output(JobId::random(), 1);
+    let key = BlobKey::Output(JobId::random(), Fence::random().into());
     blobs.put_file(key, source.path()).await.unwrap();
     let url = blobs.signed(key, "a photo_x2.png", Duration::from_secs(60)).await.unwrap().unwrap();
 
@@ -96,7 +106,7 @@ async fn a_signed_url_works_for_anybody_and_only_as_signed() {
 #[tokio::test]
 async fn urls_are_signed_for_the_endpoint_that_callers_reach() {
     let server = S3Server::start();
-    let key = BlobKey::Output(JobId::random(), 1);
+    let key = BlobKey::Output(JobId::random(), Fence::random().into());
     let public = Storage { public_endpoint: Some("https://cdn.example.org".into()), ..Storage::at(server.url()) };
     let blobs = open_s3(&server, public);
     let url = blobs.signed(key, "x.png", Duration::from_secs(60)).await.unwrap().unwrap();
@@ -139,7 +149,7 @@ async fn the_other_clouds_sign_by_their_own_settings() {
     let vars = [("AZURE_STORAGE_ACCOUNT_NAME", "acct"), ("AZURE_STORAGE_ACCOUNT_KEY", "a2V5a2V5a2V5")];
     let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let blobs = Blobs::open(&Storage::at("az://photos/x"), vars).unwrap();
-    let key = BlobKey::Output(JobId::random(), 1);
+    let key = BlobKey::Output(JobId::random(), Fence::random().into());
     let url = blobs.signed(key, "x.png", Duration::from_secs(60)).await.unwrap().unwrap();
     assert!(url.starts_with("https://acct.blob.core.windows.net/photos/x/outputs/"), "{url}");
 }
@@ -160,7 +170,7 @@ fn staged_writes_of_a_crash_are_removed_once_they_are_old() {
     for name in ["1.png", "1.png#1", "2.png#1"] {
         let file = std::fs::File::create(place.join(name)).unwrap();
         if name != "2.png#1" {
-            file.set_modified(std::time::SystemTime::now() - 2 * STAGED).unwrap();
+            file.set_modified(std::time::SystemTime::now() - 2 * MAX_STAGED_AGE).unwrap();
         }
     }
     Blobs::in_folder(folder.path()).unwrap();

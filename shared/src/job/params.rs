@@ -1,43 +1,53 @@
-//! What a caller may ask for. Each value parses itself and says, when it cannot, what it accepts.
+//! The options of a job. Each type parses its own text, and its error says what would have been accepted.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use strum::EnumString;
 use utoipa::ToSchema;
 
-/// An option that is not acceptable: which, what it was, what it takes.
+/// The value of an option is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is {got:?}; it takes {accepts}")]
 pub struct ParamError {
+    /// The name of the option.
     pub name: &'static str,
+    /// The value that was given.
     pub got: String,
+    /// What the option accepts, in words.
     pub accepts: &'static str,
 }
 
-/// The options of one job, all resolved: what a worker needs to know besides the picture.
+/// The options of a job, with every default filled in: all that a worker needs besides the picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EnhanceParams {
+    /// How much larger the result is, per side.
     pub scale: Scale,
-    /// The upscaler that does the background.
+    /// The upscaler that enlarges everything but the restored faces.
     pub model: ModelId,
+    /// Whether faces are restored.
     pub faces: FaceMode,
-    /// 0 keeps the face as it was upscaled, 1 takes the restored one whole.
+    /// How much of the restored face is blended in, from 0 (the face as the upscaler made it) to 1 (the restored face).
     pub face_strength: f64,
-    /// False: everything but faces is enlarged by Lanczos instead of the network.
+    /// Whether the network enlarges the background. If false, everything but faces is enlarged with a Lanczos filter.
     pub background: bool,
+    /// What happens to the picture's EXIF data.
     pub metadata: MetadataPolicy,
 }
 
-/// How much larger the result is, per side. `2` or `4` in JSON and on the wire.
+/// How much larger the result is, per side. It is the number 2 or 4 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub enum Scale {
+    /// Twice as wide and twice as high.
     #[default]
     X2,
+    /// Four times as wide and four times as high.
     X4,
 }
 
 impl Scale {
+    /// The factor as a number: 2 or 4.
     pub fn factor(self) -> u32 {
         match self {
             Scale::X2 => 2,
@@ -95,6 +105,10 @@ impl ToSchema for Scale {}
 pub struct ModelId(String);
 
 impl ModelId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// A text that is not an id.
     pub fn parse(text: &str) -> Result<Self, ParamError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         if (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.') {
@@ -108,6 +122,7 @@ impl ModelId {
         }
     }
 
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -134,49 +149,37 @@ impl fmt::Display for ModelId {
 }
 
 /// Whether faces are restored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = ParamError, parse_err_fn = unknown_face_mode)]
 pub enum FaceMode {
-    /// Where there are faces and a face model.
+    /// Faces are restored if there are any and a face detector and a face restorer are installed.
     #[default]
     Auto,
+    /// Faces are enlarged like the rest of the picture.
     Off,
-    /// Refused where no face model is installed.
+    /// Like `auto`, but the job is refused if no face detector or no face restorer is installed.
     Require,
 }
 
-impl FromStr for FaceMode {
-    type Err = ParamError;
-
-    fn from_str(text: &str) -> Result<Self, ParamError> {
-        match text {
-            "auto" => Ok(FaceMode::Auto),
-            "off" => Ok(FaceMode::Off),
-            "require" => Ok(FaceMode::Require),
-            other => Err(ParamError { name: "faces", got: other.to_owned(), accepts: "auto, off or require" }),
-        }
-    }
+fn unknown_face_mode(got: &str) -> ParamError {
+    ParamError { name: "faces", got: got.to_owned(), accepts: "auto, off or require" }
 }
 
-/// What becomes of the picture's EXIF. The orientation is always applied and the ICC profile always kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+/// What happens to the picture's EXIF data. The orientation is always applied, and the ICC profile is always kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = ParamError, parse_err_fn = unknown_metadata_policy)]
 pub enum MetadataPolicy {
+    /// The EXIF data are removed.
     #[default]
     Strip,
+    /// The EXIF data are copied to the result.
     Keep,
 }
 
-impl FromStr for MetadataPolicy {
-    type Err = ParamError;
-
-    fn from_str(text: &str) -> Result<Self, ParamError> {
-        match text {
-            "strip" => Ok(MetadataPolicy::Strip),
-            "keep" => Ok(MetadataPolicy::Keep),
-            other => Err(ParamError { name: "metadata", got: other.to_owned(), accepts: "strip or keep" }),
-        }
-    }
+fn unknown_metadata_policy(got: &str) -> ParamError {
+    ParamError { name: "metadata", got: got.to_owned(), accepts: "strip or keep" }
 }
 
 #[cfg(test)]
@@ -195,8 +198,20 @@ mod tests {
     fn a_refusal_names_the_option_and_what_it_takes() {
         let error = "3".parse::<Scale>().unwrap_err();
         assert_eq!(error.to_string(), r#"scale is "3"; it takes 2 or 4"#);
-        assert!("yes".parse::<FaceMode>().is_err());
-        assert!("drop".parse::<MetadataPolicy>().is_err());
+        let error = "yes".parse::<FaceMode>().unwrap_err();
+        assert_eq!(error.to_string(), r#"faces is "yes"; it takes auto, off or require"#);
+        let error = "drop".parse::<MetadataPolicy>().unwrap_err();
+        assert_eq!(error.to_string(), r#"metadata is "drop"; it takes strip or keep"#);
+    }
+
+    #[test]
+    fn options_are_read_by_their_names_in_json() {
+        for mode in [FaceMode::Auto, FaceMode::Off, FaceMode::Require] {
+            assert_eq!(serde_json::to_value(mode).unwrap().as_str().unwrap().parse(), Ok(mode));
+        }
+        for policy in [MetadataPolicy::Strip, MetadataPolicy::Keep] {
+            assert_eq!(serde_json::to_value(policy).unwrap().as_str().unwrap().parse(), Ok(policy));
+        }
     }
 
     #[test]

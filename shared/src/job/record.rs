@@ -4,88 +4,130 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BatchId, EnhanceParams, JobId, Status};
-use crate::blob_key::OutputName;
+use super::params::EnhanceParams;
+use super::status::Status;
+use crate::blob_key::{BlobKey, OutputName};
 use crate::client::ClientKey;
 use crate::error::JobError;
+use crate::ids::{BatchId, JobId};
 use crate::webhook::Delivery;
 
-/// The accepted picture formats, recognised by their bytes.
+/// An accepted picture format. It is recognised by the file's first bytes, never by its name or declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PictureFormat {
+    /// JPEG.
     Jpeg,
+    /// PNG.
     Png,
+    /// WebP.
     Webp,
+    /// TIFF.
     Tiff,
 }
 
-/// What was uploaded, read from the file's header. Width and height are as stored, before any EXIF orientation.
+/// The uploaded file, as its header describes it.
 ///
-/// Of a file in a batch that was refused the format is `None` and the sides are 0.
+/// A file of a batch that was refused has no `format`, and its `width` and `height` are 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InputInfo {
+    /// The name that the caller gave the file.
     pub filename: Option<String>,
+    /// The format that the file's bytes show.
     pub format: Option<PictureFormat>,
+    /// The width in pixels as stored, before any EXIF orientation is applied.
     pub width: u32,
+    /// The height in pixels as stored, before any EXIF orientation is applied.
     pub height: u32,
+    /// The size of the file, in bytes.
     pub bytes: u64,
 }
 
-/// What a finished job made: a PNG of `width` x `height` pixels.
+/// The PNG that a successful attempt made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobResult {
+    /// The width in pixels.
     pub width: u32,
+    /// The height in pixels.
     pub height: u32,
+    /// The size of the PNG, in bytes.
     pub bytes: u64,
-    /// SHA-256 of the PNG's bytes, in hex.
+    /// The SHA-256 of the PNG's bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// What was done about faces.
     pub faces: FaceReport,
 }
 
+/// What was done about the faces in a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FaceReport {
+    /// How many faces were found.
     pub found: u32,
+    /// How many of them were restored.
     pub restored: u32,
+    /// Whether faces were restored, or why not.
     pub status: FaceStatus,
 }
 
+/// Whether faces were restored, or why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaceStatus {
+    /// Faces were found and restored.
     Restored,
+    /// No face was found.
     NoneFound,
+    /// The job was submitted with `faces=off`.
     Off,
+    /// The worker had no face detector or no face restorer.
     ModelNotInstalled,
 }
 
-/// Everything the store knows of a job.
+/// Everything that the store knows about a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRecord {
+    /// The id of the job.
     pub id: JobId,
+    /// The client that was charged for it.
     pub client: ClientKey,
+    /// The state of the job.
     pub status: Status,
+    /// The options, with every default filled in.
     pub params: EnhanceParams,
+    /// The uploaded file.
     pub input: InputInfo,
+    /// When the job was accepted.
     pub created_at: Timestamp,
-    /// When its first attempt began.
+    /// When the first attempt began.
     pub started_at: Option<Timestamp>,
+    /// When the job reached a final state.
     pub finished_at: Option<Timestamp>,
-    /// When its result goes.
+    /// When the result is deleted.
     pub expires_at: Option<Timestamp>,
-    /// Attempts begun so far.
+    /// How many attempts have begun.
     pub attempt: u32,
-    /// 0..=1.
+    /// How much of the work is done, from 0 to 1.
     pub progress: f64,
+    /// Whether the caller has canceled the job while it was being processed.
     pub cancel_requested: bool,
-    /// Place in line, from 1; only while queued, and only from [`Store::get`](crate::store::Store::get).
+    /// The estimated place in the queue, counted from 1. It is known only while the job is queued, and only when the job
+    /// is read alone (`Store::get`).
     pub position: Option<u64>,
+    /// The result of a job that has succeeded.
     pub result: Option<JobResult>,
-    /// Which output the result is in, from success until it is deleted.
+    /// Which output holds the result, from success until it is deleted.
     pub output: Option<OutputName>,
+    /// Why the job failed.
     pub error: Option<JobError>,
-    /// The batch it belongs to.
+    /// The batch that the job belongs to.
     pub batch: Option<BatchId>,
-    /// How its webhook stands, if it has one; only from [`Store::get`](crate::store::Store::get).
+    /// The state of the job's webhook, if it has one. It is known only when the job is read alone (`Store::get`).
     pub webhook: Option<Delivery>,
+}
+
+impl JobRecord {
+    /// Where the result is stored; `None` while there is none, and once it is deleted.
+    pub fn output_key(&self) -> Option<BlobKey> {
+        self.output.map(|name| BlobKey::Output(self.id, name))
+    }
 }

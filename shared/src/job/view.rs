@@ -1,104 +1,88 @@
-//! The one rendering of a job: the body of the API and of the webhook.
+//! The one rendering of a job: the body of the API's answers and of webhooks.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BatchId, BatchUrls, EnhanceParams, FaceReport, InputInfo, JobId, JobRecord, Status};
+use super::params::EnhanceParams;
+use super::record::{FaceReport, InputInfo, JobRecord};
+use super::status::Status;
 use crate::error::JobError;
+use crate::ids::{BatchId, JobId};
+use crate::links::{JobUrls, UrlBase};
 use crate::webhook::Delivery;
-
-/// Where this service is reached: the prefix of every link, without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UrlBase(String);
-
-impl UrlBase {
-    pub fn new(base: &str) -> Self {
-        Self(base.trim_end_matches('/').to_owned())
-    }
-
-    pub fn job(&self, id: JobId) -> String {
-        format!("{}/jobs/{id}", self.0)
-    }
-
-    pub fn result(&self, id: JobId) -> String {
-        format!("{}/jobs/{id}/result", self.0)
-    }
-
-    pub fn events(&self, id: JobId) -> String {
-        format!("{}/jobs/{id}/events", self.0)
-    }
-
-    pub fn batch(&self, id: BatchId) -> BatchUrls {
-        let itself = format!("{}/batches/{id}", self.0);
-        BatchUrls { events: format!("{itself}/events"), results: format!("{itself}/results.zip"), itself }
-    }
-}
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
+    /// The id of the job.
     pub id: JobId,
+    /// The state of the job.
     pub status: Status,
+    /// When the job was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When the first attempt began; null before that.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
+    /// When the job reached a final state; null before that.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
-    /// When the result goes.
+    /// When the result is deleted; null while there is no result.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// The options of the job, with every default filled in.
     pub params: EnhanceParams,
+    /// The uploaded file.
     pub input: InputInfo,
-    /// Only while queued.
+    /// The job's place in the queue; present only while the job is queued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueView>,
-    /// 0..=1, by tiles done.
+    /// How much of the work is done, from 0 to 1, measured in tiles.
     pub progress: f64,
-    /// Attempts begun so far.
+    /// How many attempts have begun.
     pub attempt: u32,
-    /// Only when succeeded.
+    /// The result; present only when the job has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultView>,
-    /// Only when failed.
+    /// Why the job failed; present only when it has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
+    /// The batch that the job belongs to; null for a job that was submitted alone.
     pub batch_id: Option<BatchId>,
-    /// How its webhook stands, where one was asked for.
+    /// The state of the job's webhook; present only if a webhook was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Delivery>,
+    /// Where the job, its result and its events are.
     pub urls: JobUrls,
 }
 
+/// The place of a job in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueView {
-    /// Place in line, from 1.
+    /// The estimated position, counted from 1.
     pub position: u64,
 }
 
+/// The result of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultView {
+    /// Where the PNG is.
     pub url: String,
+    /// The width of the PNG, in pixels.
     pub width: u32,
+    /// The height of the PNG, in pixels.
     pub height: u32,
+    /// The size of the PNG, in bytes.
     pub bytes: u64,
-    /// SHA-256 of the PNG, in hex.
+    /// The SHA-256 of the PNG, in lower-case hexadecimal.
     pub sha256: String,
+    /// What was done about faces.
     pub faces: FaceReport,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct JobUrls {
-    #[serde(rename = "self")]
-    pub itself: String,
-    pub result: String,
-    /// Server-Sent Events.
-    pub events: String,
-}
-
 impl JobRecord {
+    /// Renders the job with links that begin with `base`.
     pub fn view(&self, base: &UrlBase) -> JobView {
         let result = self.result.as_ref().filter(|_| self.status == Status::Succeeded).map(|result| ResultView {
             url: base.result(self.id),
@@ -124,7 +108,7 @@ impl JobRecord {
             error: self.error.clone().filter(|_| self.status == Status::Failed),
             batch_id: self.batch,
             webhook: self.webhook.clone(),
-            urls: JobUrls { itself: base.job(self.id), result: base.result(self.id), events: base.events(self.id) },
+            urls: base.job_urls(self.id),
         }
     }
 }

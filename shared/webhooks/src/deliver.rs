@@ -1,4 +1,5 @@
-//! Empties the outbox: what is due is tried, a bounded number at once and to each host, and what came of it is kept.
+//! Empties the outbox of a store: attempts every delivery that is due, and records the outcome. The number of attempts in
+//! flight is limited, over all hosts and for each of them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration, time::SystemTime};
 
@@ -12,21 +13,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::egress::{Egress, refusal};
 use super::event::{Event, EventType};
-use super::schedule::{Answer, Jitter, next, retry_after};
+use super::schedule::{Jitter, Outcome, next, retry_after};
 use super::sign::{Message, Signer, headers};
 
 #[cfg(test)]
 mod tests;
 
-/// Attempts under way at once.
-const AT_ONCE: usize = 256;
-/// And of these to one host: a site that is slow, or down, must not take the others' places.
-const PER_HOST: usize = 4;
-/// Longest wait before the outbox is looked at again: covers a wake-up that was lost.
-const FALLBACK: Duration = Duration::from_secs(5);
-/// What attempts under way have at shutdown; those that take longer are made again.
-const GRACE: Duration = Duration::from_secs(4);
+/// The largest number of attempts in flight.
+const MAX_IN_FLIGHT: usize = 256;
+/// The largest number of attempts in flight to one host, so that a host that is slow or down does not occupy the places of
+/// the others.
+const MAX_IN_FLIGHT_PER_HOST: usize = 4;
+/// The longest time between two looks at the outbox. It covers a notification that was lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long attempts in flight may take at shutdown. An attempt that takes longer is repeated after the next start.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(4);
 
+/// Delivers the webhooks of one store. Several nodes may run one each for the same store.
 #[derive(Clone)]
 pub struct Deliverer {
     store: Arc<dyn Outbox>,
@@ -36,21 +39,22 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
+    /// A deliverer for the outbox of `store`, which sends through `egress` and signs with `signer`.
     pub fn new(store: Arc<dyn Outbox>, egress: Egress, signer: Signer, metrics: Arc<Metrics>) -> Self {
         Self { store, egress, signer: Arc::new(signer), metrics }
     }
 
-    /// Runs until `stop`.
+    /// Runs until `stop` is canceled, and then for at most the shutdown grace.
     pub async fn run(self, stop: CancellationToken) {
-        // Of each, the host.
+        // Each task returns the host that it sent to.
         let mut attempts = JoinSet::new();
-        let mut under_way = BTreeMap::<String, usize>::new();
+        let mut in_flight = BTreeMap::<String, usize>::new();
         let mut failing = false;
         while !stop.is_cancelled() {
             let room = HookRoom {
-                total: AT_ONCE.saturating_sub(attempts.len()),
-                per_host: PER_HOST,
-                under_way: under_way.clone(),
+                total: MAX_IN_FLIGHT.saturating_sub(attempts.len()),
+                per_host: MAX_IN_FLIGHT_PER_HOST,
+                under_way: in_flight.clone(),
             };
             let wait = match self.store.due_hooks(room).await {
                 Ok(found) => {
@@ -58,47 +62,48 @@ impl Deliverer {
                     let none = found.due.is_empty();
                     for hook in found.due {
                         let (deliverer, host) = (self.clone(), hook.target.host().to_owned());
-                        *under_way.entry(host.clone()).or_default() += 1;
+                        *in_flight.entry(host.clone()).or_default() += 1;
                         attempts.spawn(async move {
                             deliverer.attempt(hook).await;
                             host
                         });
                     }
-                    // Until there is no more to be had, or no more room.
+                    // Ask again until nothing more is due or every place is taken.
                     if !none {
                         continue;
                     }
-                    found.next.unwrap_or(FALLBACK).min(FALLBACK)
+                    found.next.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL)
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::error!(%error, "the outbox of webhooks cannot be read; trying on");
+                        tracing::error!(%error, "the outbox of webhooks cannot be read; it will be tried again");
                     }
                     failing = true;
-                    FALLBACK
+                    POLL_INTERVAL
                 }
             };
             tokio::select! {
                 Some(done) = attempts.join_next() => {
                     for host in std::iter::once(done).chain(std::iter::from_fn(|| attempts.try_join_next())) {
-                        release(&mut under_way, host.unwrap_or_default());
+                        release(&mut in_flight, host.unwrap_or_default());
                     }
-                    // An attempt that panicked does not say to whom it went; once none is left, none is.
-                    under_way.retain(|_, count| *count > 0 && !attempts.is_empty());
+                    // A task that panicked does not return its host. Its count is corrected once no attempt is in flight.
+                    in_flight.retain(|_, count| *count > 0 && !attempts.is_empty());
                 }
                 () = self.store.wait_for_hooks(wait) => {}
                 () = stop.cancelled() => {}
             }
         }
-        let _ = tokio::time::timeout(GRACE, async { while attempts.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { while attempts.join_next().await.is_some() {} }).await;
     }
 
-    /// Makes one attempt and records it. What cannot be recorded is made again once the holder's time is over.
+    /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
+    /// after a while, and the attempt is repeated.
     pub async fn attempt(&self, hook: DueHook) {
-        let attempted = match self.tried(hook).await {
+        let attempted = match self.send_webhook(hook).await {
             Ok(attempted) => attempted,
             Err(error) => {
-                tracing::warn!(%error, "a webhook cannot be made up now");
+                tracing::warn!(%error, "the body of a webhook cannot be made now; it will be tried again");
                 return;
             }
         };
@@ -109,19 +114,25 @@ impl Deliverer {
             Next::GiveUp => "given_up",
         };
         self.metrics.webhook(outcome);
-        tracing::info!(?subject, status = attempt.status, error = attempt.error, outcome, "webhook tried");
+        tracing::info!(
+            ?subject,
+            status = attempt.status,
+            error = attempt.error,
+            outcome,
+            "attempted to deliver a webhook"
+        );
         if let Err(error) = self.store.hook_attempted(attempted).await {
-            tracing::warn!(%error, "what came of a webhook cannot be kept; it will be sent again");
+            tracing::warn!(%error, "the outcome of a webhook cannot be recorded; it will be sent again");
         }
     }
 
-    async fn tried(&self, hook: DueHook) -> Result<Attempted, StoreError> {
+    async fn send_webhook(&self, hook: DueHook) -> Result<Attempted, StoreError> {
         let DueHook { subject, target, attempts, body } = hook;
         let body = match body {
             Some(body) => body,
             None => match self.body(subject, &target.base).await? {
                 Some(body) => body,
-                None => return Ok(nothing_to_tell(subject, attempts, self.store.now())),
+                None => return Ok(give_up_without_subject(subject, attempts, self.store.now())),
             },
         };
         let message = Message {
@@ -131,20 +142,20 @@ impl Deliverer {
         };
         let signed = headers(&self.signer, target.secret.as_ref(), &message);
         let at = self.store.now();
-        let (answer, error) = self.send(&target.url, signed, &body).await;
-        let status = match answer {
-            Answer::Status { code, .. } => Some(code),
-            Answer::None => None,
+        let (outcome, error) = self.post(&target.url, signed, &body).await;
+        let status = match outcome {
+            Outcome::Response { code, .. } => Some(code),
+            Outcome::NoResponse => None,
         };
-        let next = next(attempts + 1, &answer, Jitter::random());
+        let next = next(attempts + 1, &outcome, Jitter::random());
         Ok(Attempted { subject, attempts, attempt: Attempt { at, status, error }, body, next })
     }
 
-    /// Always ends: the client has a time-out of its own.
-    async fn send(&self, url: &url::Url, signed: [(&'static str, String); 3], body: &str) -> (Answer, Option<String>) {
+    /// Posts `body`, and returns the outcome with the error that the submitter is shown. The timeout of the client bounds it.
+    async fn post(&self, url: &url::Url, signed: [(&'static str, String); 3], body: &str) -> (Outcome, Option<String>) {
         let mut request = match self.egress.post(url.as_str()) {
             Ok(request) => request.header("content-type", "application/json").body(body.to_owned()),
-            Err(error) => return (Answer::None, Some(error.to_string())),
+            Err(error) => return (Outcome::NoResponse, Some(error.to_string())),
         };
         for (name, value) in signed {
             request = request.header(name, value);
@@ -160,13 +171,14 @@ impl Deliverer {
                     410 => Some("the receiver wants no more".to_owned()),
                     _ => Some("the receiver refused it".to_owned()),
                 };
-                (Answer::Status { code, retry_after }, error)
+                (Outcome::Response { code, retry_after }, error)
             }
-            Err(error) => (Answer::None, Some(reason(&error).to_owned())),
+            Err(error) => (Outcome::NoResponse, Some(reason(&error).to_owned())),
         }
     }
 
-    /// The event as it is told, from now on with these bytes; `None` of what is not there or has not ended.
+    /// The body of the webhook, of which every attempt sends the same bytes; `None` if the job or batch is gone or has not
+    /// ended.
     async fn body(&self, subject: Subject, base: &UrlBase) -> Result<Option<String>, StoreError> {
         let body = match subject {
             Subject::Job(id) => {
@@ -186,8 +198,9 @@ impl Deliverer {
     }
 }
 
-/// A store forgets nothing of which somebody is to be told: this should not be, and must not come again for ever.
-fn nothing_to_tell(subject: Subject, attempts: u32, at: Timestamp) -> Attempted {
+/// Ends a delivery whose job or batch is gone. Stores keep records until their webhooks have ended, so this should not
+/// happen; if it does, the delivery must not come back again and again.
+fn give_up_without_subject(subject: Subject, attempts: u32, at: Timestamp) -> Attempted {
     let attempt = Attempt { at, status: None, error: Some("there is nothing to tell any more".into()) };
     Attempted { subject, attempts, attempt, body: String::new(), next: Next::GiveUp }
 }
@@ -196,13 +209,13 @@ fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0))
 }
 
-fn release(under_way: &mut BTreeMap<String, usize>, host: String) {
-    if let Some(count) = under_way.get_mut(&host) {
+fn release(in_flight: &mut BTreeMap<String, usize>, host: String) {
+    if let Some(count) = in_flight.get_mut(&host) {
         *count = count.saturating_sub(1);
     }
 }
 
-/// A job that succeeded and has expired since did succeed.
+/// The event for a job that has ended. A job whose result has expired since then had succeeded.
 fn kind(status: Status) -> EventType {
     match status {
         Status::Failed => EventType::JobFailed,
@@ -211,8 +224,8 @@ fn kind(status: Status) -> EventType {
     }
 }
 
-/// Why there was no answer. The same for names that lead nowhere and names that lead where nothing may be sent: what this
-/// network's names resolve to is nobody's business.
+/// Why there was no response, in words for the submitter. A name that does not resolve and a name that resolves to a
+/// forbidden address give the same text, so that nobody can find out which names the internal network has.
 fn reason(error: &reqwest::Error) -> &'static str {
     if refusal(error).is_some() {
         "the host's name does not resolve, or not to public addresses only"

@@ -1,34 +1,45 @@
-//! The body of a webhook. Serialised once per event: every attempt sends, and signs, the same bytes.
+//! The body of a webhook, in the form that [Standard Webhooks 1.0](https://www.standardwebhooks.com) recommends. It is
+//! serialised once for each event, so that every attempt sends and signs the same bytes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What happened.
+/// The type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum EventType {
+    /// A job has succeeded.
     #[serde(rename = "job.succeeded")]
     JobSucceeded,
+    /// A job has failed.
     #[serde(rename = "job.failed")]
     JobFailed,
+    /// A job was canceled.
     #[serde(rename = "job.canceled")]
     JobCanceled,
+    /// Every job of a batch has ended.
     #[serde(rename = "batch.completed")]
     BatchCompleted,
 }
 
+/// The body of a webhook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event<T> {
+    /// The type of the event.
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// When it happened, not when it is sent.
+    /// When the event happened, which is not when the webhook is sent.
     #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
-    /// The job or batch, as the API shows it.
+    /// The job or batch as `GET /jobs/{id}` or `GET /batches/{id}` shows it.
     pub data: T,
 }
 
 impl<T: Serialize> Event<T> {
+    /// The event as JSON.
+    ///
+    /// # Errors
+    /// `data` cannot be serialised.
     pub fn body(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }

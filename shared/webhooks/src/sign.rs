@@ -1,6 +1,7 @@
-//! Signing after Standard Webhooks 1.0: ed25519 always, HMAC-SHA256 too where the submitter gave a secret.
+//! Signatures after [Standard Webhooks 1.0](https://www.standardwebhooks.com): always ed25519 (RFC 8032, identifier `v1a`),
+//! and also HMAC-SHA256 (identifier `v1`) if the submitter gave a secret.
 //!
-//! What is signed is `{id}.{timestamp}.{body}`, byte for byte as sent.
+//! The signed content is `{id}.{timestamp}.{body}`, with the body byte for byte as it is sent.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -9,32 +10,49 @@ use remaster_shared::webhook::secret::WebhookSecret;
 
 const PREFIX: &str = "whsk_";
 
+/// Why `WEBHOOK_SIGNING_KEY` cannot be used. Keys are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SigningKeyError {
+    /// The setting contains no key.
     #[error("no key is given; a key is whsk_ and the base64 of a 32-byte seed")]
     Empty,
+    /// The prefix of a key is missing.
     #[error("key {0} does not start with whsk_")]
     Prefix(usize),
-    #[error("after whsk_, key {0} is not base64 (standard alphabet, padded)")]
-    Base64(usize),
+    /// A key is not base64.
+    #[error("after whsk_, key {place} is not base64 (standard alphabet, padded)")]
+    Base64 {
+        /// Which key it is.
+        place: usize,
+        /// What the decoder reports.
+        source: base64::DecodeError,
+    },
+    /// A key has the wrong length.
     #[error("key {place} has {length} bytes; a key has 32 (seed) or 64 (seed and public key)")]
-    Length { place: usize, length: usize },
+    Length {
+        /// Which key it is.
+        place: usize,
+        /// Its length, in bytes.
+        length: usize,
+    },
+    /// The public key in a key pair does not belong to the seed.
     #[error("in key {0} the public half does not belong to the seed")]
     Mismatch(usize),
 }
 
-/// One delivery, as far as it is signed.
+/// The parts of an attempt that are signed.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
-    /// The same over all attempts.
+    /// The id of the message, which is the same for all attempts.
     pub id: &'a str,
-    /// Unix seconds of this attempt.
+    /// The time of this attempt, in seconds since the Unix epoch.
     pub timestamp: i64,
+    /// The body as it is sent.
     pub body: &'a [u8],
 }
 
 impl Message<'_> {
-    /// What is signed: `{id}.{timestamp}.{body}`.
+    /// The content that is signed: `{id}.{timestamp}.{body}`.
     fn signed_content(&self) -> Vec<u8> {
         let mut content = format!("{}.{}.", self.id, self.timestamp).into_bytes();
         content.extend_from_slice(self.body);
@@ -42,21 +60,22 @@ impl Message<'_> {
     }
 }
 
-/// The service's own keys, newest first. While a key is being replaced, both sign.
+/// The signing keys of the service, newest first. While a key is being replaced, the old and the new key both sign.
 #[derive(Clone)]
 pub struct Signer(Vec<SigningKey>);
 
 impl Signer {
+    /// One key, from its seed of 32 bytes.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(vec![SigningKey::from_bytes(&seed)])
     }
 
-    /// `whpk_…` of each key, newest first.
+    /// The public keys as `whpk_` and base64, newest first.
     pub fn public_keys(&self) -> Vec<String> {
         self.0.iter().map(|key| format!("whpk_{}", STANDARD.encode(key.verifying_key().as_bytes()))).collect()
     }
 
-    /// `v1a,…` of each key, newest first.
+    /// The signatures of all keys as `v1a,` and base64, newest first.
     pub fn sign(&self, message: &Message<'_>) -> Vec<String> {
         let content = message.signed_content();
         let sign = |key: &SigningKey| format!("v1a,{}", STANDARD.encode(key.sign(&content).to_bytes()));
@@ -64,20 +83,20 @@ impl Signer {
     }
 }
 
-/// Reads `WEBHOOK_SIGNING_KEY`: one key or several, newest first, separated by commas or white space.
+/// Parses `WEBHOOK_SIGNING_KEY`: one key or several, newest first, separated by commas or white space.
 impl std::str::FromStr for Signer {
     type Err = SigningKeyError;
 
     fn from_str(text: &str) -> Result<Self, SigningKeyError> {
         let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
-        let keys = words.zip(1..).map(|(word, place)| key(word, place)).collect::<Result<Vec<_>, _>>()?;
+        let keys = words.zip(1..).map(|(word, place)| signing_key(word, place)).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(SigningKeyError::Empty) } else { Ok(Self(keys)) }
     }
 }
 
-fn key(word: &str, place: usize) -> Result<SigningKey, SigningKeyError> {
+fn signing_key(word: &str, place: usize) -> Result<SigningKey, SigningKeyError> {
     let encoded = word.strip_prefix(PREFIX).ok_or(SigningKeyError::Prefix(place))?;
-    let bytes = STANDARD.decode(encoded).map_err(|_| SigningKeyError::Base64(place))?;
+    let bytes = STANDARD.decode(encoded).map_err(|source| SigningKeyError::Base64 { place, source })?;
     if let Ok(seed) = <[u8; 32]>::try_from(bytes.as_slice()) {
         return Ok(SigningKey::from_bytes(&seed));
     }
@@ -93,7 +112,8 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// The three headers of an attempt. The HMAC comes first: some receivers look at nothing else.
+/// The three header fields of an attempt, as names and values. The HMAC signature comes first, because some receivers look
+/// at the first signature only.
 pub fn headers(signer: &Signer, secret: Option<&WebhookSecret>, message: &Message<'_>) -> [(&'static str, String); 3] {
     let signatures: Vec<String> =
         secret.map(|secret| secret.sign(&message.signed_content())).into_iter().chain(signer.sign(message)).collect();
@@ -108,7 +128,7 @@ pub fn headers(signer: &Signer, secret: Option<&WebhookSecret>, message: &Messag
 mod tests {
     use super::*;
 
-    // Made with Python: `cryptography` 50.0.2, Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n = 1, 2, and
+    // The expected values were computed in Python with `cryptography` 50.0.2, Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n = 1, 2, and
     // `standardwebhooks` 1.1.0, Webhook(SECRET).sign("msg_7f3b0c9e", datetime.fromtimestamp(1748779200, utc), BODY).
     const KEY_1: &str = "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     const PAIR_1: &str =
@@ -173,7 +193,7 @@ mod tests {
         let error = |text: &str| text.parse::<Signer>().unwrap_err();
         assert_eq!(error(" , "), SigningKeyError::Empty);
         assert_eq!(error("secret"), SigningKeyError::Prefix(1));
-        assert_eq!(error(&format!("{KEY_1} whsk_*")), SigningKeyError::Base64(2));
+        assert!(matches!(error(&format!("{KEY_1} whsk_*")), SigningKeyError::Base64 { place: 2, .. }));
         assert_eq!(error("whsk_AQEB"), SigningKeyError::Length { place: 1, length: 3 });
         let public_2 = Signer::from_seed([2; 32]).0[0].verifying_key().to_bytes();
         let mixed = format!("whsk_{}", STANDARD.encode([[1; 32], public_2].concat()));

@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use remaster_blobs::Blobs;
 use remaster_engine::{Engine, EngineError, Network, SharedEngine, Tensor, fake::FakeEngine};
 use remaster_shared::blob_key::BlobKey;
-use remaster_shared::catalogue::{Catalogue, ModelInfo};
+use remaster_shared::catalogue::{Catalogue, ModelInfo, upscaler};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::error::ErrorCode;
@@ -26,11 +26,11 @@ use crate::fixtures::{encoded, params};
 
 const CLIENT: ClientKey = ClientKey([1; 16]);
 
-struct NoModels;
+struct FakeModel;
 
-impl Catalogue for NoModels {
+impl Catalogue for FakeModel {
     fn models(&self) -> Vec<ModelInfo> {
-        Vec::new()
+        vec![upscaler("fake", true)]
     }
 }
 
@@ -64,7 +64,7 @@ impl Bench {
             lease: Policy::default().lease,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
             device: "cpu".into(),
-            catalogue: Arc::new(NoModels),
+            catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),
         };
         let enhancer = Enhancer { engine, tiles: TileSettings::new(192).unwrap(), spool: std::env::temp_dir() };
@@ -124,9 +124,9 @@ async fn jobs_are_worked_on() {
     }
     for id in ids {
         let job = bench.until(id, |job| job.status.is_terminal()).await;
-        let result = job.result.unwrap();
+        let result = job.result.clone().unwrap();
         assert_eq!((job.status, result.width, result.height), (Status::Succeeded, 160, 160));
-        let png = bench.blobs.get(BlobKey::Output(id, job.attempt)).await.unwrap();
+        let png = bench.blobs.get(job.output_key().unwrap()).await.unwrap();
         assert_eq!(png.len() as u64, result.bytes);
         assert_eq!(image::load_from_memory(&png).unwrap().width(), 160);
     }

@@ -24,8 +24,8 @@ contract_tests!(make);
 async fn the_library_s_transitions_are_the_domain_s() {
     let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
-    for from in Status::ALL {
-        for to in Status::ALL {
+    for &from in Status::ALL {
+        for &to in Status::ALL {
             let names = vec![from.as_str(), to.as_str()];
             let legal: u32 = store.client.fcall("rm_legal", "{rm}", names).await.unwrap();
             assert_eq!(legal == 1, from.transition(to).is_ok(), "{from} -> {to}");

@@ -43,6 +43,7 @@ pub(super) async fn workers_are_known_by_what_they_said_last(store: Arc<dyn Stor
         jobs: 2,
         in_flight,
         stopping: false,
+        paused: None,
     };
     assert!(store.workers().await.unwrap().is_empty());
     for said in [worker("b", 0), worker("a", 0), worker("b", 1)] {

@@ -1,18 +1,23 @@
-//! Names are resolved once, judged, and exactly the judged addresses are connected to: a second answer never counts.
+//! Resolving names safely: a name is resolved once, its addresses are checked, and exactly the checked addresses are connected
+//! to. A later answer for the same name is never used, which defeats DNS rebinding.
 
 use std::{io, net::IpAddr, net::SocketAddr, sync::Arc};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{EgressError, EgressPolicy};
+use super::policy::{EgressError, EgressPolicy};
 
-/// Where names are looked up.
+/// Resolves names; a port, so that tests can script the answers.
 #[async_trait::async_trait]
 pub trait Lookup: Send + Sync {
+    /// The addresses of `name`.
+    ///
+    /// # Errors
+    /// The name cannot be resolved.
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The system's resolver.
+/// The resolver of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemLookup;
 
@@ -23,7 +28,8 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Refuses a name altogether if any of its addresses is refused: which one gets connected to is not ours to choose.
+/// A resolver for [`reqwest`] that refuses a name if any of its addresses is refused, because the client chooses which of
+/// them it connects to.
 #[derive(Clone)]
 pub struct GuardedResolver {
     policy: EgressPolicy,
@@ -31,11 +37,12 @@ pub struct GuardedResolver {
 }
 
 impl GuardedResolver {
+    /// A resolver that follows `policy` and asks `lookup`.
     pub fn new(policy: EgressPolicy, lookup: Arc<dyn Lookup>) -> Self {
         Self { policy, lookup }
     }
 
-    fn judge(&self, name: &str, found: &[IpAddr]) -> Result<(), EgressError> {
+    fn check(&self, name: &str, found: &[IpAddr]) -> Result<(), EgressError> {
         if found.is_empty() {
             return Err(EgressError::Unresolved(name.to_owned()));
         }
@@ -51,14 +58,14 @@ impl Resolve for GuardedResolver {
         Box::pin(async move {
             let unresolved = |_| EgressError::Unresolved(name.as_str().to_owned());
             let found = this.lookup.lookup(name.as_str()).await.map_err(unresolved)?;
-            this.judge(name.as_str(), &found)?;
-            // Port 0 stands for the URL's own.
+            this.check(name.as_str(), &found)?;
+            // Port 0 means the port of the URL.
             Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-/// The policy's refusal, if that is why a request failed.
+/// The refusal of the policy, if that is the reason why a request failed.
 pub fn refusal(error: &reqwest::Error) -> Option<&EgressError> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -1,8 +1,9 @@
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -17,7 +18,8 @@ use super::*;
 mod forbidden;
 use forbidden::FORBIDDEN;
 
-/// Answers names from a script, each answer once, the last for ever. Any other name is 127.0.0.1: the worst case.
+/// Answers lookups from a script: each answer once, the last one repeatedly. Any other name resolves to 127.0.0.1, which is
+/// the worst case.
 #[derive(Default)]
 struct Script(Mutex<HashMap<&'static str, Vec<&'static str>>>);
 
@@ -69,7 +71,7 @@ impl Target {
     }
 }
 
-/// How an attempt at this URL ends: the answer's status, or the reason of the refusal.
+/// The outcome of an attempt: the status of the response, or the reason of the refusal.
 async fn attempt(egress: &Egress, url: &str) -> Result<u16, String> {
     let request = egress.post(url).map_err(|error| error.to_string())?;
     match request.send().await {
@@ -79,7 +81,7 @@ async fn attempt(egress: &Egress, url: &str) -> Result<u16, String> {
 }
 
 #[tokio::test]
-async fn nothing_forbidden_is_ever_connected_to() {
+async fn no_forbidden_address_is_connected_to() {
     let target = Target::start().await;
     let script = Script::new(&[
         ("half.example", &["93.184.215.14 10.0.0.1"]),
@@ -89,7 +91,7 @@ async fn nothing_forbidden_is_ever_connected_to() {
         ("rebind.example", &["93.184.215.14", "127.0.0.1"]),
         ("empty.example", &[""]),
     ]);
-    // A look at submission finds the name innocent; what counts is the answer when connecting.
+    // At submission the name resolves to a public address. What counts is the answer at the time of connecting.
     assert_eq!(script.lookup("rebind.example").await.unwrap(), ["93.184.215.14".parse::<IpAddr>().unwrap()]);
     let egress = Egress::new(EgressPolicy::default(), script).unwrap();
     assert!(FORBIDDEN.len() >= 100);
@@ -102,7 +104,7 @@ async fn nothing_forbidden_is_ever_connected_to() {
 }
 
 #[tokio::test]
-async fn what_the_operator_allows_is_reached_and_redirects_are_not_followed() {
+async fn allowed_addresses_are_reached_and_redirects_are_not_followed() {
     let target = Target::start().await;
     let script =
         Script::new(&[("moving.example", &["127.0.0.1", "10.0.0.1"]), ("half.example", &["127.0.0.1 10.0.0.1"])]);
@@ -143,8 +145,8 @@ fn the_setting_takes_ranges_and_addresses() {
     for address in ["10.1.2.3", "::ffff:10.1.2.3", "192.168.0.9", "fd00::1", "169.254.169.254", "1.1.1.1"] {
         assert_eq!(policy.permits(address.parse().unwrap()), Ok(()), "{address}");
     }
-    assert_eq!(policy.permits("192.168.1.9".parse().unwrap()), Err(Kind::Private));
-    assert_eq!(policy.permits("::10.1.2.3".parse().unwrap()), Err(Kind::Tunnel));
-    assert_eq!("10.0.0.0/8 intranet".parse::<EgressPolicy>(), Err(AllowError("intranet".to_owned())));
+    assert_eq!(policy.permits("192.168.1.9".parse().unwrap()), Err(AddressKind::Private));
+    assert_eq!(policy.permits("::10.1.2.3".parse().unwrap()), Err(AddressKind::Tunnel));
+    assert_eq!("10.0.0.0/8 intranet".parse::<EgressPolicy>(), Err(policy::AllowError("intranet".to_owned())));
     assert_eq!("".parse::<EgressPolicy>(), Ok(EgressPolicy::default()));
 }

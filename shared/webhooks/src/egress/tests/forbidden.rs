@@ -1,4 +1,5 @@
-//! URLs that must not be connected to, and a part of the reason given. `{p}` is the port of a server on 127.0.0.1.
+//! URLs that must not be connected to, each with a part of the reason that has to be given. `{p}` stands for the port of a
+//! server on 127.0.0.1.
 
 pub(super) const FORBIDDEN: &[(&str, &str)] = &[
     // Loopback as a literal.

@@ -1,4 +1,4 @@
-//! What nodes share: the job store and the object storage, as configured.
+//! The job store and the object storage, opened as the settings say.
 
 use std::sync::Arc;
 
@@ -11,33 +11,40 @@ use remaster_store_sqlite::SqliteStore;
 
 use crate::args::StoreArgs;
 
-/// A node of one role works with others, so what it keeps must be where they find it.
+/// Checks that the store and the storage can be shared with other nodes, as a node with one role needs it.
+///
+/// # Errors
+/// A setting is missing or names a place that other nodes cannot reach.
 pub fn require_shared(args: &StoreArgs, role: &str) -> anyhow::Result<()> {
     let page = "(see docs/operations.md)";
-    if given(&args.redis_url).is_none() {
+    if non_empty(&args.redis_url).is_none() {
         bail!(
-            "REDIS_URL is not set; `remaster {role}` shares its jobs with other nodes, so it takes redis://host:6379 {page}"
+            "REDIS_URL is not set; `remaster {role}` shares its jobs with other nodes, so it needs a URL such as \
+             redis://host:6379 {page}"
         );
     }
-    match given(&args.storage_url) {
+    match non_empty(&args.storage_url) {
         None => bail!(
-            "STORAGE_URL is not set; `remaster {role}` shares pictures with other nodes, so it takes s3://bucket, gs://bucket, \
-             az://container or the file:/// of a mounted share {page}"
+            "STORAGE_URL is not set; `remaster {role}` shares pictures with other nodes, so it needs s3://bucket, gs://bucket, \
+             az://container or the file:/// URL of a mounted share {page}"
         ),
         Some(url) if !Storage::at(url).is_shared() => bail!(
             "STORAGE_URL is {url:?}, which no other node can read; `remaster {role}` takes s3://bucket, gs://bucket, \
-             az://container or the file:/// of a mounted share {page}"
+             az://container or the file:/// URL of a mounted share {page}"
         ),
         Some(_) => Ok(()),
     }
 }
 
-/// An empty variable is as good as none.
-fn given(setting: &Option<String>) -> Option<&str> {
+/// The value of a setting. An empty variable means the same as an unset one.
+fn non_empty(setting: &Option<String>) -> Option<&str> {
     setting.as_deref().filter(|text| !text.is_empty())
 }
 
-/// The store; `daily_limit` matters to nodes that take jobs.
+/// Opens the store. `daily_limit` matters only to nodes that accept jobs.
+///
+/// # Errors
+/// Redis does not answer or refuses, or `DATA_DIR` cannot be used.
 pub async fn open_store(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<SharedStore> {
     let policy = Policy {
         daily_limit,
@@ -47,20 +54,24 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Sh
         result_ttl: args.result_ttl,
         ..Policy::default()
     };
-    if let Some(url) = given(&args.redis_url) {
+    if let Some(url) = non_empty(&args.redis_url) {
         return Ok(Arc::new(RedisStore::open(url, policy).await?));
     }
     Ok(Arc::new(SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?))
 }
 
-/// The storage. One that does not answer yet is no reason not to start: `/ready` tells, and uploads are refused.
+/// Opens the storage. If it does not answer, the node starts nevertheless: `/ready` reports it, and uploads are refused until
+/// it answers.
+///
+/// # Errors
+/// The settings do not describe a storage, or the folder cannot be used.
 pub async fn open_blobs(args: &StoreArgs) -> anyhow::Result<Blobs> {
-    let Some(url) = given(&args.storage_url) else {
+    let Some(url) = non_empty(&args.storage_url) else {
         return Blobs::in_folder(&args.data_dir.join("blobs")).context("DATA_DIR (see docs/configuration.md)");
     };
     let storage =
         Storage { sign: args.signed_urls, public_endpoint: args.storage_public_endpoint.0.clone(), ..Storage::at(url) };
-    // What is no text is no setting of a storage.
+    // The settings of a storage are valid Unicode, so other variables are skipped.
     let vars =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let blobs =

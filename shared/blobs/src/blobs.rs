@@ -1,0 +1,220 @@
+//! Reading and writing objects, over the crate `object_store`.
+
+use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use object_store::signer::{Method, SignedUrlOptions, Signer};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
+    memory::InMemory, path::Path as ObjectPath,
+};
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::clock::from_millis;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+/// The size of the parts in which larger objects are sent, in bytes: the smallest that S3 accepts.
+pub(super) const PART_SIZE: usize = 5 * 1024 * 1024;
+/// How much of a file is read at once, in bytes.
+const READ_CHUNK: usize = 256 * 1024;
+/// How many parts of one object are sent at once. It bounds the memory that an upload needs.
+const MAX_CONCURRENT_PARTS: usize = 2;
+
+/// Why an object could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// There is no object under this key.
+    #[error("no object at {0}")]
+    NotFound(BlobKey),
+    /// The object storage did not answer, or refused the request.
+    #[error("object storage: {0}")]
+    Unavailable(#[source] object_store::Error),
+    /// The local file that was to be stored could not be read.
+    #[error("reading a file to store it: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A stored object while it is read.
+pub struct BlobStream {
+    /// The size of the whole object, in bytes.
+    pub size: u64,
+    /// The bytes of the requested range, in chunks.
+    pub body: BoxStream<'static, Result<Bytes, object_store::Error>>,
+}
+
+/// A client of the object storage. Clones share the connection.
+#[derive(Clone)]
+pub struct Blobs {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// Signs URLs; `None` if the storage cannot sign or must not.
+    pub(super) signer: Option<Arc<dyn Signer>>,
+}
+
+impl Blobs {
+    /// Objects in the memory of this process.
+    pub fn in_memory() -> Self {
+        Self { store: Arc::new(InMemory::new()), signer: None }
+    }
+
+    /// Streams the file at `source` to `key`. The object becomes visible as a whole, or not at all.
+    ///
+    /// An upload that has begun continues even if the returned future is dropped. Abandoned half-way, it would leave parts
+    /// in the storage that no listing shows; a whole object is found and removed by the sweep for orphans.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the storage refuses the object or does not answer.
+    pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
+        let file = tokio::fs::File::open(source).await?;
+        let blobs = self.clone();
+        let sent = tokio::spawn(async move { blobs.put_open(key, file).await });
+        sent.await.map_err(std::io::Error::other)?
+    }
+
+    async fn put_open(&self, key: BlobKey, mut file: tokio::fs::File) -> Result<(), BlobError> {
+        if file.metadata().await?.len() <= PART_SIZE as u64 {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).await?;
+            self.store.put(&path(key), content.into()).await.map_err(BlobError::Unavailable)?;
+            return Ok(());
+        }
+        let upload = self.store.put_multipart(&path(key)).await.map_err(BlobError::Unavailable)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_SIZE);
+        match send_parts(&mut file, &mut writer).await {
+            Ok(()) => writer.finish().await.map(drop).map_err(BlobError::Unavailable),
+            Err(error) => {
+                let aborted = writer.abort().await;
+                tracing::debug!(%key, ?aborted, "an upload has failed and was aborted");
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the whole object into memory.
+    ///
+    /// # Errors
+    /// There is no such object, or the storage does not answer.
+    pub async fn get(&self, key: BlobKey) -> Result<Bytes, BlobError> {
+        let got = self.store.get(&path(key)).await.map_err(|error| map_not_found(key, error))?;
+        got.bytes().await.map_err(|error| map_not_found(key, error))
+    }
+
+    /// Reads the object in chunks. `range` selects bytes; its end is exclusive.
+    ///
+    /// # Errors
+    /// There is no such object, the range lies outside it, or the storage does not answer.
+    pub async fn stream(&self, key: BlobKey, range: Option<std::ops::Range<u64>>) -> Result<BlobStream, BlobError> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let got = self.store.get_opts(&path(key), options).await.map_err(|error| map_not_found(key, error))?;
+        let size = got.meta.size;
+        let body = match got.payload {
+            GetResultPayload::File(file, _) => read_range(file, got.range).await?,
+            GetResultPayload::Stream(body) => body,
+        };
+        Ok(BlobStream { size, body })
+    }
+
+    /// Deletes the object. It is not an error if there is none.
+    ///
+    /// # Errors
+    /// The storage does not answer.
+    pub async fn delete(&self, key: BlobKey) -> Result<(), BlobError> {
+        match self.store.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(BlobError::Unavailable(error)),
+        }
+    }
+
+    /// The keys of the objects that were last written before `before`. Objects with other names are skipped.
+    ///
+    /// # Errors
+    /// The storage does not answer.
+    pub async fn older_than(&self, before: Timestamp) -> Result<Vec<BlobKey>, BlobError> {
+        let old = self.store.list(None).try_filter_map(|meta| async move {
+            let old = from_millis(meta.last_modified.timestamp_millis()) < before;
+            Ok(if old { meta.location.as_ref().parse::<BlobKey>().ok() } else { None })
+        });
+        old.try_collect().await.map_err(BlobError::Unavailable)
+    }
+
+    /// A URL from which anybody can download the object for `time`, with the suggested file name `name` (plain ASCII).
+    /// `None` if this storage does not sign URLs.
+    ///
+    /// # Errors
+    /// The storage refuses to sign, for instance because it has no credentials.
+    pub async fn signed(&self, key: BlobKey, name: &str, time: Duration) -> Result<Option<String>, BlobError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let disposition = format!("inline; filename=\"{name}\"");
+        let named = SignedUrlOptions::new().with_query([("response-content-disposition", disposition)]);
+        let signed = match signer.signed_url_opts(Method::GET, &path(key), time, &named).await {
+            // Azure cannot sign further query parameters. The URL works without the suggested name as well.
+            Err(object_store::Error::NotSupported { .. }) => signer.signed_url(Method::GET, &path(key), time).await,
+            signed => signed,
+        };
+        signed.map(|url| Some(url.into())).map_err(BlobError::Unavailable)
+    }
+
+    /// Whether these objects belong to the job store named `owner`. The first job store that asks is recorded as the owner, in
+    /// the object `owner`. Any other job store does not know these objects, so it must not delete them as orphans.
+    ///
+    /// # Errors
+    /// The storage does not answer.
+    pub async fn belong_to(&self, owner: &str) -> Result<bool, BlobError> {
+        let record = ObjectPath::from("owner");
+        let create = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&record, owner.to_owned().into(), create).await {
+            Ok(_) => return Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+            Err(error) => return Err(BlobError::Unavailable(error)),
+        }
+        let recorded = self.store.get(&record).await.map_err(BlobError::Unavailable)?;
+        Ok(recorded.bytes().await.map_err(BlobError::Unavailable)? == owner)
+    }
+
+    /// Checks that the storage answers and that the bucket exists.
+    ///
+    /// # Errors
+    /// It does not answer, or there is no such bucket.
+    pub async fn ping(&self) -> Result<(), BlobError> {
+        let empty_prefix = ObjectPath::from("ping");
+        self.store.list(Some(&empty_prefix)).try_next().await.map(drop).map_err(BlobError::Unavailable)
+    }
+}
+
+/// Reads the bytes `range` of a file. The chunks are larger than those of `object_store`, because each chunk costs a round
+/// trip to a blocking thread.
+async fn read_range(
+    file: std::fs::File,
+    range: std::ops::Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, BlobError> {
+    let mut file = tokio::fs::File::from_std(file);
+    file.set_max_buf_size(READ_CHUNK);
+    file.seek(SeekFrom::Start(range.start)).await?;
+    let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), READ_CHUNK);
+    let failed = |error| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) };
+    Ok(bytes.map_err(failed).boxed())
+}
+
+/// Sends the file in parts, a bounded number at once.
+async fn send_parts(file: &mut tokio::fs::File, writer: &mut WriteMultipart) -> Result<(), BlobError> {
+    let mut chunk = BytesMut::with_capacity(READ_CHUNK);
+    while file.read_buf(&mut chunk).await? > 0 {
+        writer.wait_for_capacity(MAX_CONCURRENT_PARTS).await.map_err(BlobError::Unavailable)?;
+        writer.put(chunk.split().freeze());
+        chunk.reserve(READ_CHUNK);
+    }
+    Ok(())
+}
+
+/// The path of an object in the storage.
+pub(super) fn path(key: BlobKey) -> ObjectPath {
+    ObjectPath::from(key.to_string())
+}
+
+fn map_not_found(key: BlobKey, error: object_store::Error) -> BlobError {
+    match error {
+        object_store::Error::NotFound { .. } => BlobError::NotFound(key),
+        other => BlobError::Unavailable(other),
+    }
+}
