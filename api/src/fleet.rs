@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::catalogue::{Kind, ModelInfo};
 use remaster_shared::fleet::WorkerSeen;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
@@ -41,7 +41,7 @@ impl Fleet {
         self.workers.iter().filter(has).count() as u64
     }
 
-    pub fn has_kind(&self, kind: &str) -> bool {
+    pub fn has_kind(&self, kind: Kind) -> bool {
         self.models.iter().any(|model| model.installed && model.kind == kind)
     }
 }

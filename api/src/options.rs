@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use remaster_shared::catalogue::{AUTO, resolve};
+use remaster_shared::catalogue::{AUTO, Kind, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale, UrlBase};
@@ -62,7 +62,7 @@ impl Options {
             "false" => false,
             other => return Err(Problem::parameter("background", other, "true or false")),
         };
-        if faces == FaceMode::Require && !(fleet.has_kind("detector") && fleet.has_kind("face_restorer")) {
+        if faces == FaceMode::Require && !(fleet.has_kind(Kind::Detector) && fleet.has_kind(Kind::FaceRestorer)) {
             let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
             return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
         }
@@ -93,7 +93,7 @@ fn upscaler(models: &[remaster_shared::catalogue::ModelInfo], asked: &ModelId, s
         return Ok(model);
     }
     let listed =
-        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
+        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == Kind::Upscaler);
     if listed {
         let detail = format!("The model {asked} is on no worker now; GET /models lists what is there.");
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))

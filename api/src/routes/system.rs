@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::catalogue::{Kind, ModelInfo};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::fleet::WorkerSeen;
 use remaster_shared::metrics::Metrics;
@@ -105,7 +105,7 @@ pub async fn ready(State(api): State<Shared>) -> Response {
         status: "ok",
         store: either(store.is_ok(), "unreachable"),
         storage: either(storage.is_ok(), "unreachable"),
-        models: either(fleet.has_kind("upscaler") || !api.settings.use_realesrgan, "no upscaler on any worker"),
+        models: either(fleet.has_kind(Kind::Upscaler) || !api.settings.use_realesrgan, "no upscaler on any worker"),
         workers: either(!fleet.workers.is_empty(), "none seen"),
     };
     let ready =

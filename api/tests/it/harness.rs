@@ -11,7 +11,7 @@ use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::blob_key::BlobKey;
-use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::catalogue::{Kind, ModelInfo};
 use remaster_shared::clock::{SharedClock, SystemClock};
 use remaster_shared::fleet::Announcement;
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
@@ -28,12 +28,13 @@ use tokio_util::sync::CancellationToken;
 pub fn model(id: &str, installed: bool) -> ModelInfo {
     ModelInfo {
         id: id.into(),
-        kind: "upscaler".into(),
+        kind: Kind::Upscaler,
         architecture: "rrdbnet".into(),
         scale: Some(4),
         licence: "BSD-3-Clause".into(),
         licence_note: None,
         installed,
+        rank: None,
     }
 }
 

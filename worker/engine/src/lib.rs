@@ -86,7 +86,8 @@ pub trait Engine: Send + Sync + 'static {
         Ok(vec![Output { name: "output".into(), values }])
     }
 
-    /// The models of `kind` that can be run now, by id. Asked per job: models come and go while the process runs.
+    /// The models of `kind` that can be run now, the preferred ones first and the others by id. Every job asks anew, because
+    /// models come and go while the process runs.
     async fn installed(&self, _kind: Kind) -> Vec<Available> {
         Vec::new()
     }

@@ -11,8 +11,9 @@ use ort::{
     },
     value::Tensor as OrtTensor,
 };
-use remaster_models::{Installed, half_precision};
+use remaster_models::Installed;
 use remaster_shared::job::ModelId;
+use remaster_weights::half_precision;
 
 use super::{Device, EngineError, Kind, Output, Precision, Tensor};
 

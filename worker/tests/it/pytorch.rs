@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use remaster_engine::Tensor;
-use remaster_models::{ImportOptions, half_precision, import};
+use remaster_models::{ImportOptions, import};
 use remaster_shared::job::ModelId;
+use remaster_weights::half_precision;
 
 use crate::real::{engine, library};
 
