@@ -3,8 +3,8 @@
 //! [`retinaface_net.py`](https://github.com/xinntao/facexlib/blob/master/facexlib/detection/retinaface_net.py).
 //!
 //! The graph takes `[N,3,H,W]` BGR in 0..255 minus the mean (104, 117, 123), for any N, H and W. It gives the raw heads
-//! with one row per anchor: `bbox` `[N,A,4]`, `conf` `[N,A,2]` (the probabilities of background and face, which add up to
-//! 1) and `landmarks` `[N,A,10]`. Anchors are ordered by stride (8, 16, 32), then row by row, with two per cell; a map has
+//! with one row per anchor: `bbox` `[N,A,4]`, `conf` `[N,A,2]` (the probabilities of background and face) and `landmarks`
+//! `[N,A,10]`. Anchors are ordered by stride (8, 16, 32), then row by row, with two per cell; a map has
 //! `ceil(H / stride)` rows.
 
 use super::blocks::{Map, Net};
