@@ -1,9 +1,8 @@
 //! Pulling: from ids in the manifest to installed assets.
 //!
-//! One process at a time pulls into a models directory, which a lock holds. What is installed already is skipped; whether
-//! it is, is looked at once the lock is held. Assets are pulled in the order asked for, and one that fails does not stop
-//! the others. Whatever is transient lies under a name with a leading dot in the models directory, and is removed at the
-//! end of the pull.
+//! A lock lets one process at a time pull into a models directory. Under the lock, assets that are installed already are
+//! skipped. Assets are pulled in the order asked for, and one that fails does not stop the others. Transient files lie
+//! under names with a leading dot in the models directory, and are removed at the end of the pull.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use crate::library::Library;
 use crate::manifest::Manifest;
 use crate::progress::{Progress, Silent};
 
+/// The prefix of the names of scratch directories.
 const SCRATCH: &str = ".pull-";
 
 /// Where a pull looks besides the sources in the manifest.

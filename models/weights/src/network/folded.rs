@@ -92,7 +92,8 @@ impl Net<'_> {
     }
 }
 
-fn floats(values: &[u8]) -> impl Iterator<Item = f32> {
+/// The float32 values in `values`, which are little-endian.
+pub(super) fn floats(values: &[u8]) -> impl Iterator<Item = f32> {
     values.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value))
 }
 

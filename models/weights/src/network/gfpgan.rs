@@ -11,6 +11,7 @@
 //! Parts that only training uses (the style MLP and the RGB outputs of the U-Net) have to be in the file and are left out.
 
 use super::blocks::{Map, Net};
+use super::folded::floats;
 use crate::checkpoint::WeightsError;
 use crate::onnx::build::{int, ints, text};
 use crate::onnx::ports::{INPUT, OUTPUT, Ports};
@@ -301,8 +302,4 @@ fn scaled(values: &[u8], factor: f32) -> Vec<u8> {
 
 fn float(values: &[u8]) -> f32 {
     floats(values).next().unwrap_or_default()
-}
-
-fn floats(values: &[u8]) -> impl Iterator<Item = f32> {
-    values.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value))
 }

@@ -72,7 +72,7 @@ pub(super) fn build(net: &mut Net<'_>) -> Result<u32, WeightsError> {
     Ok(scale as u32)
 }
 
-/// The first layer, behind the pixel unshuffle where there is one.
+/// Adds the first layer, and the pixel unshuffle before it where there is one.
 fn first(net: &mut Net<'_>, Size { features, unshuffle, .. }: Size) -> Result<String, WeightsError> {
     let name = "conv_first";
     if unshuffle == 1 {
@@ -84,7 +84,8 @@ fn first(net: &mut Net<'_>, Size { features, unshuffle, .. }: Size) -> Result<St
     let padded = pad(net, unshuffle);
     let blocks = "unshuffled";
     net.graph.node("SpaceToDepth", blocks, &[&padded], blocks, vec![int("blocksize", unshuffle as i64)]);
-    // PyTorch keeps a colour's pixels together, ONNX a pixel's colours: the weights are put in ONNX's order.
+    // PyTorch's unshuffle orders channels by colour and then by pixel, ONNX's by pixel and then by colour. The weights are
+    // reordered to fit the latter.
     let kernels: Vec<&[u8]> = values.chunks_exact(KERNEL_BYTES).collect();
     let ordered = kernels.chunks_exact(inputs).flat_map(|output| {
         let place = move |at: usize| output[(at % CHANNELS) * square + at / CHANNELS];
@@ -97,8 +98,8 @@ fn first(net: &mut Net<'_>, Size { features, unshuffle, .. }: Size) -> Result<St
     Ok(net.conv_node(name, 3, &[blocks, weight, &bias]))
 }
 
-/// The image continued to whole blocks: mirrored, as upstream does. A mirror needs an image at least as large as the
-/// block; a smaller one is first continued by its last row and column.
+/// Pads the image to whole blocks with its mirror image, as Real-ESRGAN does. A mirror image needs an image that is at least
+/// as large as a block, so a smaller one is padded to that by repeating its last row and column.
 fn pad(net: &mut Net<'_>, block: usize) -> String {
     let graph = &mut net.graph;
     let block = block as i64;

@@ -14,7 +14,7 @@ pub fn file(name: &str, bytes: Vec<u8>) -> WeightFile {
     if name.ends_with(".safetensors") { WeightFile::Safetensors(bytes) } else { WeightFile::Pth(bytes) }
 }
 
-/// Nothing is known of the file.
+/// What is expected of a file of which nothing is known.
 pub const ANY: Expected<'static> = Expected { id: "net", source_sha256: "5e", scale: None, architecture: None };
 
 /// Converts a file of which nothing is known.
