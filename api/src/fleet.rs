@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use moka::future::Cache;
-use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::catalogue::{Kind, ModelInfo};
 use remaster_shared::fleet::WorkerSeen;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
@@ -41,8 +41,8 @@ impl Fleet {
         self.workers.iter().filter(has_it).count() as u64
     }
 
-    /// Whether a model of this kind (`upscaler`, `detector`, `face_restorer`) is installed.
-    pub fn has_kind(&self, kind: &str) -> bool {
+    /// Whether a model of this kind is installed.
+    pub fn has_kind(&self, kind: Kind) -> bool {
         self.models.iter().any(|model| model.installed && model.kind == kind)
     }
 }

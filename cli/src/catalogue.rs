@@ -35,12 +35,13 @@ impl Folder {
         let shown = assets.into_iter().filter(|asset| asset.kind != Kind::Photo);
         let info = |asset: AssetStatus| ModelInfo {
             id: asset.id,
-            kind: asset.kind.as_str().to_owned(),
+            kind: asset.kind,
             architecture: asset.architecture.unwrap_or_default(),
             scale: asset.scale,
             licence: asset.licence.unwrap_or_else(|| "unknown (imported)".into()),
             licence_note: asset.licence_note,
             installed: asset.installed && (runs || asset.kind == Kind::Runtime),
+            rank: asset.rank,
         };
         shown.map(info).collect()
     }
@@ -51,12 +52,13 @@ pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
     let shown = manifest.here().filter(|asset| asset.kind != Kind::Photo);
     let info = |asset: &Asset| ModelInfo {
         id: asset.id.clone(),
-        kind: asset.kind.as_str().to_owned(),
-        architecture: asset.architecture.clone().unwrap_or_default(),
+        kind: asset.kind,
+        architecture: asset.architecture.map(|architecture| architecture.to_string()).unwrap_or_default(),
         scale: asset.scale,
         licence: asset.licence.clone(),
         licence_note: asset.licence_note.clone(),
         installed: false,
+        rank: asset.rank,
     };
     shown.map(info).collect()
 }

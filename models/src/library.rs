@@ -1,18 +1,22 @@
 //! The models directory: which models are installed, and whether each is still what was installed.
 //!
-//! Layout: `ID.onnx` carries its own description in ONNX metadata; `ID.onnx.sha256` beside it, in `sha256sum` format,
-//! is written at install; the runtime lies in `onnxruntime-VERSION/`. Names that start with a dot are transient.
+//! Layout: `ID.onnx` carries its own description in its ONNX metadata. `ID.onnx.sha256` lies beside it, in the format of
+//! `sha256sum`, and is written when the model is installed. The runtime lies in `onnxruntime-VERSION/`. Names that start
+//! with a dot are transient.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{self, DiskError};
-use crate::manifest::{Kind, Manifest};
-use crate::onnx::meta::{self, Description};
-use crate::{digest, runtime, valid_id};
+use remaster_shared::catalogue::Kind;
+use remaster_shared::job::ModelId;
+use remaster_weights::Description;
 
-/// A models directory. Opening creates it; nothing is cached, so two processes may share one.
+use crate::digest;
+use crate::disk::{self, DiskError};
+use crate::manifest::Manifest;
+
+/// A models directory. Nothing about it is cached, so two processes may share one.
 #[derive(Debug, Clone)]
 pub struct Library {
     dir: PathBuf,
@@ -21,19 +25,19 @@ pub struct Library {
 /// An installed model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// The id, which is also the file's stem.
+    /// The id, which is also the name of the file without its extension.
     pub id: String,
-    /// What it is for.
+    /// What the network is for.
     pub kind: Kind,
-    /// The network's family; `custom` for a model outside the manifest.
+    /// The network's architecture; `custom` where neither the file nor the manifest nor the user named it.
     pub architecture: String,
     /// Output pixels per input pixel along one side.
     pub scale: u32,
     /// The ONNX file.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
-    /// SHA-256 of the weight file it was made from; for ncnn of the `.param` followed by the `.bin`.
+    /// The SHA-256 of the weight file that the model was made from; for ncnn, of the `.param` followed by the `.bin`.
     pub source_sha256: String,
 }
 
@@ -42,14 +46,14 @@ pub struct Installed {
 pub enum Verdict {
     /// The bytes are those that were installed.
     Intact,
-    /// The bytes changed since.
+    /// The bytes have changed since.
     Damaged {
         /// The hash recorded at install, or pinned in the manifest.
         expected: String,
         /// The hash of the file now.
         got: String,
     },
-    /// No hash was recorded: not installed by this program.
+    /// No hash was recorded, so this program did not install the file.
     Unrecorded,
     /// The file cannot be read.
     Unreadable(String),
@@ -76,13 +80,13 @@ impl Library {
         &self.dir
     }
 
-    /// Where the model `id` is, or would be.
+    /// The path of the model `id`, whether or not it is installed.
     #[must_use]
     pub fn model_path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}.onnx"))
     }
 
-    /// The installed models, by id. Files that do not carry this program's metadata are passed over.
+    /// The installed models, sorted by id. Files that do not have this program's metadata are passed over.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -93,16 +97,15 @@ impl Library {
     /// The installed model `id`, read from its metadata; the weights are skipped.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Installed> {
-        if !valid_id(id) {
-            return None;
-        }
+        ModelId::parse(id).ok()?;
         let path = self.model_path(id);
         let bytes = fs::metadata(&path).ok()?.len();
-        let Description { id: own, kind, architecture, scale, source_sha256 } = meta::read(&path).ok().flatten()?;
+        let described = Description::read(&mut BufReader::new(File::open(&path).ok()?)).ok()?;
+        let Description { id: own, kind, architecture, scale, source_sha256 } = described?;
         (own == id).then_some(Installed { id: own, kind, architecture, scale, path, bytes, source_sha256 })
     }
 
-    /// Rehashes every installed model, then the runtime where it is installed; `(id, verdict)` each.
+    /// Hashes every installed model again, and then the runtime where it is installed. Returns each id with its verdict.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -114,7 +117,7 @@ impl Library {
         }
         if let Some(asset) = manifest.runtime() {
             for file in &asset.files {
-                let path = self.dir.join(runtime::folder(asset)).join(&file.name);
+                let path = self.dir.join(asset.folder()).join(&file.name);
                 if path.exists() {
                     verdicts.push((asset.id.clone(), judge(&path, Some(file.sha256.clone()))));
                 }
@@ -123,16 +126,19 @@ impl Library {
         Ok(verdicts)
     }
 
-    /// Installs `parts`, a complete ONNX file, as `id`.
+    /// Installs the ONNX file `onnx` as `id`.
     ///
-    /// The hash goes first: a crash between the two renames leaves a hash without a model, or a mismatch that
-    /// `verify` reports, never a model that passes for another.
-    pub(crate) fn install(&self, id: &str, parts: &[&[u8]]) -> Result<(), DiskError> {
+    /// The hash is written first: a crash between the two renames leaves a hash without a model, or a mismatch that
+    /// `verify` reports, but never a model that passes for another.
+    ///
+    /// # Errors
+    /// The directory cannot be written, or is full.
+    pub(crate) fn install(&self, id: &str, onnx: &[u8]) -> Result<(), DiskError> {
         let path = self.model_path(id);
-        let line = format!("{}  {id}.onnx\n", digest::of_bytes(parts));
-        disk::write_atomic(&sidecar(&path), &[line.as_bytes()])?;
-        disk::write_atomic(&path, parts).inspect_err(|_| {
-            // A hash without a model would only puzzle; an older model's hash is rewritten by its next install.
+        let line = format!("{}  {id}.onnx\n", digest::of_bytes(&[onnx]));
+        disk::write_atomic(&sidecar(&path), line.as_bytes())?;
+        disk::write_atomic(&path, onnx).inspect_err(|_| {
+            // A hash without a model would be of no use. The hash of an older model is written again by its next install.
             if !path.exists() {
                 let _ = fs::remove_file(sidecar(&path));
             }
@@ -148,7 +154,7 @@ impl Library {
         for entry in entries {
             let name = entry.map_err(|error| DiskError::io(&self.dir, error))?.file_name();
             if let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".onnx"))
-                && valid_id(id)
+                && ModelId::parse(id).is_ok()
             {
                 ids.push(id.to_owned());
             }
@@ -158,8 +164,8 @@ impl Library {
     }
 }
 
-/// Where models go unless told otherwise: `$XDG_CACHE_HOME/remaster/models`, or `~/.cache/remaster/models`.
-/// `None` for a user without a home.
+/// The models directory by default: `$XDG_CACHE_HOME/remaster/models`, or `~/.cache/remaster/models`. A user without a
+/// home directory has none.
 #[must_use]
 pub fn default_dir() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());

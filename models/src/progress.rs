@@ -1,20 +1,20 @@
-//! The port through which callers watch a pull.
+//! How callers watch a pull.
 
 /// What a pull tells its caller. Calls may come from any thread.
 pub trait Progress: Send + Sync {
-    /// A source begins to deliver `asset_id`. Comes again when another file or another source of it begins.
-    /// `total_bytes` is the sum over the asset's files.
+    /// A source begins to deliver `asset_id`. This is called again when another file or another source of it begins.
+    /// `total_bytes` is the sum over the files of the asset.
     fn started(&self, asset_id: &str, total_bytes: u64, source: &str);
-    /// `bytes_done` of the asset's `total_bytes` are here; falls back when a source is given up.
-    /// An estimate while pip works, which reports no count of its own.
+    /// `bytes_done` of the asset's `total_bytes` have arrived. The count falls when a source is given up. It is an estimate
+    /// while pip works, because pip does not report a count.
     fn advanced(&self, asset_id: &str, bytes_done: u64);
-    /// The asset is verified and installed. Not called for one that failed or was there already.
+    /// The asset is verified and installed. This is not called for an asset that failed or was installed before.
     fn finished(&self, asset_id: &str);
-    /// One line for a person: a refused or unreachable source, a wait for another process.
+    /// One line for a person, about a refused or unreachable source or a wait for another process.
     fn note(&self, line: &str);
 }
 
-/// Watches nothing.
+/// A progress that nobody watches.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

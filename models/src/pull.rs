@@ -1,36 +1,37 @@
-//! Pulling: from manifest ids to installed assets.
+//! Pulling: from ids in the manifest to installed assets.
 //!
-//! One process at a time per models directory, held by a lock on `.lock`. What is installed already is skipped, and
-//! judged so after the lock is held. Assets are pulled in the order asked; one that fails does not stop the others.
-//! Everything transient lies under a dot name in the models directory and goes with the pull.
+//! A lock lets one process at a time pull into a models directory. Under the lock, assets that are installed already are
+//! skipped. Assets are pulled in the order asked for, and one that fails does not stop the others. Transient files lie
+//! under names with a leading dot in the models directory, and are removed at the end of the pull.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use remaster_shared::catalogue::Kind;
 use tempfile::TempDir;
 
-use crate::bundled;
-use crate::disk::{self, DiskError};
+use crate::asset::{Asset, Source};
+use crate::disk::{self, DirLock, DiskError};
 use crate::fetch::{FetchError, Meter, PipCommand, Session};
 use crate::import::{self, ImportError};
 use crate::library::Library;
-use crate::manifest::{Asset, Kind, Manifest};
+use crate::manifest::Manifest;
 use crate::progress::{Progress, Silent};
-use crate::runtime;
 
+/// The prefix of the names of scratch directories.
 const SCRATCH: &str = ".pull-";
 
-/// Where a pull looks beyond the manifest.
+/// Where a pull looks besides the sources in the manifest.
 #[derive(Debug, Clone)]
 pub struct PullOptions {
     /// `ASSET_MIRROR`: a directory or an http(s) prefix, tried first; files lie in it under their own names.
     pub mirror: Option<String>,
-    /// How pip is run; the first that works is used.
+    /// How pip may be run; the first that works is used.
     pub pip: Vec<PipCommand>,
 }
 
 impl Default for PullOptions {
-    /// No mirror, the machine's own pip.
+    /// No mirror, and the machine's own pip.
     fn default() -> Self {
         Self { mirror: None, pip: PipCommand::defaults() }
     }
@@ -41,21 +42,21 @@ impl Default for PullOptions {
 pub struct PullOutcome {
     /// The asset's id.
     pub id: String,
-    /// How it went.
+    /// Whether it is installed.
     pub result: Result<Pulled, AssetError>,
 }
 
 /// An asset that is installed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulled {
-    /// It was before.
+    /// It was installed before.
     AlreadyThere(PathBuf),
-    /// This pull did it; the model, library or photo file.
+    /// This pull installed it.
     Installed(PathBuf),
 }
 
 impl Pulled {
-    /// The model, library or photo file.
+    /// The file of the model, the library or the photo.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -70,12 +71,12 @@ pub enum AssetError {
     /// No source served it, or the disk is full.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// It came, but does not become a model.
+    /// It was fetched, but does not become a model.
     #[error("{id}: {source}")]
     Import {
         /// The asset's id.
         id: String,
-        /// Why not.
+        /// Why it does not.
         source: ImportError,
     },
 }
@@ -83,28 +84,28 @@ pub enum AssetError {
 /// Why nothing was pulled at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// Not in the manifest, or not for this platform.
+    /// The id is not in the manifest, or not for this platform.
     #[error("no asset {id:?} is listed for this platform; known are {known}")]
     Unknown {
         /// The id asked for.
         id: String,
-        /// The ids there are.
+        /// The ids that there are.
         known: String,
     },
     /// The models directory cannot be used.
     #[error("models directory: {0}")]
     Disk(#[from] DiskError),
-    /// [`fetch_asset`]'s one asset failed.
+    /// The one asset of [`fetch_asset`] or of [`install_bundled`] failed.
     #[error(transparent)]
     Asset(#[from] AssetError),
 }
 
-/// Pulls the assets `ids` into `library`; one outcome per id, in order.
+/// Pulls the assets `ids` into `library`; returns one outcome per id, in order.
 ///
-/// Blocks: for the network, for a running pull of another process, and while a model is translated.
+/// It blocks while it waits for the network or for the pull of another process, and while a model is converted.
 ///
 /// # Errors
-/// An id that is not in the manifest (then nothing is pulled); a models directory that cannot be written.
+/// An id that is not in the manifest, in which case nothing is pulled; a models directory that cannot be written.
 pub fn pull(
     manifest: &Manifest,
     library: &Library,
@@ -137,7 +138,7 @@ pub fn pull(
 /// Pulls one asset, and returns its file.
 ///
 /// # Errors
-/// As [`pull`], and the asset's own failure.
+/// As [`pull`], and the failure of the asset.
 pub fn fetch_asset(
     manifest: &Manifest,
     library: &Library,
@@ -152,12 +153,12 @@ pub fn fetch_asset(
     Ok(path)
 }
 
-/// Installs those weights that are part of the binary and not installed yet; fetches nothing.
+/// Installs those weights that are part of the binary and not installed yet. It uses no network.
 ///
 /// # Errors
 /// The models directory cannot be written.
 pub fn install_bundled(manifest: &Manifest, library: &Library) -> Result<(), PullError> {
-    let missing = bundled::assets(manifest).filter(|asset| !is_installed(asset, library));
+    let missing = manifest.here().filter(|asset| is_bundled(asset) && !is_installed(asset, library));
     let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
     let sources = PullOptions { mirror: None, pip: Vec::new() };
     for outcome in pull(manifest, library, &ids, &sources, &Silent)? {
@@ -166,7 +167,7 @@ pub fn install_bundled(manifest: &Manifest, library: &Library) -> Result<(), Pul
     Ok(())
 }
 
-/// Whether `asset` is in the models directory. Sizes are looked at, hashes are not: that is [`Library::verify`]'s.
+/// Whether `asset` is in the models directory. Sizes are compared; hashes are left to [`Library::verify`].
 pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
     match asset.kind {
         kind if kind.is_model() => library.get(&asset.id).is_some(),
@@ -175,6 +176,12 @@ pub(crate) fn is_installed(asset: &Asset, library: &Library) -> bool {
             asset.files.iter().all(|file| fs::metadata(dir.join(&file.name)).is_ok_and(|meta| meta.len() == file.bytes))
         }
     }
+}
+
+/// Whether every file of `asset` is part of the binary.
+fn is_bundled(asset: &Asset) -> bool {
+    let bundled = |source: &Source| matches!(source, Source::Bundled { .. });
+    asset.files.iter().all(|file| file.sources.iter().any(bundled))
 }
 
 fn find<'a>(manifest: &'a Manifest, id: &str) -> Result<&'a Asset, PullError> {
@@ -196,14 +203,14 @@ fn install(
     let mut meter = Meter::new(progress, &asset.id, asset.bytes());
     let fetched = asset.files.iter().try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
     if fetched.is_err() {
-        // An empty runtime folder would be left; one with files in it stays.
+        // This removes the folder of a runtime when it is empty.
         let _ = fs::remove_dir(&dir);
     }
     fetched?;
     if asset.kind.is_model() {
         let weights = asset.files.first().map(|file| dir.join(&file.name)).unwrap_or_default();
         let made = import::import_listed(&weights, asset, library);
-        // The sources are of no further use and as large as the model.
+        // The weight files are not needed any more, and they are as large as the model.
         let _ = fs::remove_dir_all(&dir);
         made.map_err(|source| AssetError::Import { id: asset.id.clone(), source })?;
     }
@@ -212,7 +219,7 @@ fn install(
 
 fn folder(asset: &Asset, library: &Library) -> PathBuf {
     match asset.kind {
-        Kind::Runtime => library.dir().join(runtime::folder(asset)),
+        Kind::Runtime => library.dir().join(asset.folder()),
         _ => library.dir().to_path_buf(),
     }
 }
@@ -225,24 +232,17 @@ fn installed_path(asset: &Asset, library: &Library) -> PathBuf {
     folder(asset, library).join(name)
 }
 
-/// The lock is released when the file is closed, also by a process that dies.
-fn lock(dir: &Path, progress: &dyn Progress) -> Result<File, DiskError> {
+/// Waits for a pull of another process, if there is one.
+fn lock(dir: &Path, progress: &dyn Progress) -> Result<DirLock, DiskError> {
     disk::make_dir(dir)?;
-    let path = dir.join(".lock");
-    let fail = |error| DiskError::writing(&path, 0, error);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            progress.note(&format!("waiting for another process that is pulling into {}", dir.display()));
-            file.lock().map_err(fail)?;
-        }
-        Err(TryLockError::Error(error)) => return Err(fail(error)),
+    if let Some(lock) = DirLock::try_take(dir)? {
+        return Ok(lock);
     }
-    Ok(file)
+    progress.note(&format!("waiting for another process that is pulling into {}", dir.display()));
+    DirLock::take(dir)
 }
 
-/// A fresh scratch directory. The lock is held, so any older one belongs to a process that died.
+/// Makes a scratch directory. The lock is held, so any older one belongs to a process that died and is removed.
 fn scratch(dir: &Path) -> Result<TempDir, DiskError> {
     for entry in fs::read_dir(dir).map_err(|error| DiskError::io(dir, error))?.flatten() {
         if entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH)) {

@@ -3,24 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use crate::library::Library;
-use crate::manifest::{Asset, Manifest};
+use crate::manifest::{self, Manifest};
 
 /// Why there is no runtime to load.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RuntimeError {
-    /// The path the user named is not a file.
+    /// The path that the user named is not a file.
     #[error("ORT_DYLIB_PATH names {}, which is not a file", .0.display())]
     Absent(PathBuf),
-    /// Not pulled yet.
+    /// The runtime is not pulled yet.
     #[error("ONNX Runtime is not installed in {}: run `remaster models pull onnxruntime`, or set ORT_DYLIB_PATH", .0.display())]
     NotInstalled(PathBuf),
-    /// No pinned library for this platform.
+    /// The manifest has no library for this platform.
     #[error("no ONNX Runtime is listed for {0}: set ORT_DYLIB_PATH to a libonnxruntime of version 1.22 or later")]
     Unlisted(String),
 }
 
 impl Library {
-    /// The runtime library to load: `ort_dylib_path` when given, else the pulled one.
+    /// The runtime library to load: `ort_dylib_path` when it is given, or else the pulled one.
     ///
     /// # Errors
     /// A named path that is not a file; no pulled library; a platform that the manifest does not cover.
@@ -28,17 +28,12 @@ impl Library {
         if let Some(path) = ort_dylib_path {
             return if path.is_file() { Ok(path.into()) } else { Err(RuntimeError::Absent(path.into())) };
         }
-        let asset = manifest.runtime().ok_or_else(|| RuntimeError::Unlisted(crate::manifest::platform()))?;
-        match asset.files.first().map(|file| self.dir().join(folder(asset)).join(&file.name)) {
+        let asset = manifest.runtime().ok_or_else(|| RuntimeError::Unlisted(manifest::platform()))?;
+        match asset.files.first().map(|file| self.dir().join(asset.folder()).join(&file.name)) {
             Some(path) if path.is_file() => Ok(path),
             _ => Err(RuntimeError::NotInstalled(self.dir().into())),
         }
     }
-}
-
-/// The runtime's folder in the models directory.
-pub(crate) fn folder(asset: &Asset) -> String {
-    format!("{}-{}", asset.id, asset.version.as_deref().unwrap_or("0"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What is installed and what is missing, for `models list`, `GET /models` and start-up.
 
+use remaster_shared::catalogue::Kind;
 use serde::Serialize;
 
+use crate::asset::Asset;
 use crate::library::{Library, LibraryError};
-use crate::manifest::{Asset, Kind, Manifest};
+use crate::manifest::Manifest;
 use crate::pull;
 
 /// One line of the listing.
@@ -11,27 +13,30 @@ use crate::pull;
 pub struct AssetStatus {
     /// The id.
     pub id: String,
-    /// What it is for.
+    /// What the asset is for.
     pub kind: Kind,
-    /// The network's family, for models.
+    /// The architecture of a network.
     pub architecture: Option<String>,
     /// Output pixels per input pixel along one side, for upscalers.
     pub scale: Option<u32>,
-    /// The licence; `None` for a model outside the manifest, whose licence its importer knows.
+    /// The licence; `None` for a model outside the manifest, whose licence only its importer knows.
     pub licence: Option<String>,
-    /// What the licence identifier leaves unsaid.
+    /// What the licence's name does not say.
     pub licence_note: Option<String>,
-    /// Whether it is pulled unasked.
+    /// Whether it is pulled without being asked.
     pub default: bool,
     /// Whether it is in the models directory.
     pub installed: bool,
-    /// Whether the manifest lists it; otherwise somebody imported it.
+    /// Whether the manifest lists it. Other models were imported by somebody.
     pub listed: bool,
-    /// Bytes to fetch when missing; of a model outside the manifest, the installed file's size.
+    /// The bytes to fetch when it is missing; for a model outside the manifest, the size of the installed file.
     pub bytes: u64,
+    /// The place in the order of preference among the networks of its kind; the lowest is preferred.
+    #[serde(skip)]
+    pub rank: Option<u32>,
 }
 
-/// Every asset for this platform in the manifest's order, then the imported models outside the manifest by id.
+/// Every asset for this platform in the order of the manifest, followed by the imported models outside the manifest, by id.
 ///
 /// # Errors
 /// The models directory cannot be read.
@@ -39,7 +44,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
     let listed = manifest.here().map(|asset| AssetStatus {
         id: asset.id.clone(),
         kind: asset.kind,
-        architecture: asset.architecture.clone(),
+        architecture: asset.architecture.map(|architecture| architecture.to_string()),
         scale: asset.scale,
         licence: Some(asset.licence.clone()),
         licence_note: asset.licence_note.clone(),
@@ -47,6 +52,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         installed: pull::is_installed(asset, library),
         listed: true,
         bytes: asset.bytes(),
+        rank: asset.rank,
     });
     let custom = library.installed()?.into_iter().filter(|model| manifest.find(&model.id).is_none());
     let custom = custom.map(|model| AssetStatus {
@@ -60,12 +66,13 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         installed: true,
         listed: false,
         bytes: model.bytes,
+        rank: None,
     });
     Ok(listed.chain(custom).collect())
 }
 
-/// The default assets for this platform that are not installed: the runtime first, then the models in the manifest's
-/// order. [`Asset::bytes`] tells how much each is to fetch.
+/// The default assets for this platform that are not installed: first the runtime, then the models in the order of the
+/// manifest. [`Asset::bytes`] tells how much there is to fetch of each.
 #[must_use]
 pub fn missing_defaults<'a>(manifest: &'a Manifest, library: &Library) -> Vec<&'a Asset> {
     let missing = |asset: &&Asset| asset.default && !pull::is_installed(asset, library);

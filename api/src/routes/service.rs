@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use remaster_shared::catalogue::Kind;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::quota::Quota;
 
@@ -60,7 +61,7 @@ pub async fn ready(State(api): State<Shared>) -> Response {
     let dependencies = Dependencies {
         store: store.is_ok(),
         storage: storage.is_ok(),
-        models: fleet.has_kind("upscaler") || !api.settings.use_realesrgan,
+        models: fleet.has_kind(Kind::Upscaler) || !api.settings.use_realesrgan,
         workers: !fleet.workers.is_empty(),
     };
     let status = if dependencies.are_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

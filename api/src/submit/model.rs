@@ -1,6 +1,6 @@
 //! Choosing the network for a job from what the workers have.
 
-use remaster_shared::catalogue::{AUTO, ModelInfo, resolve};
+use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, ModelId, Scale};
 
@@ -26,7 +26,7 @@ pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<Enhance
 }
 
 fn restores_faces(fleet: &Fleet) -> bool {
-    fleet.has_kind("detector") && fleet.has_kind("face_restorer")
+    fleet.has_kind(Kind::Detector) && fleet.has_kind(Kind::FaceRestorer)
 }
 
 fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<ModelId> {
@@ -34,7 +34,7 @@ fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<Mo
         return Ok(model);
     }
     let is_known =
-        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == "upscaler");
+        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == Kind::Upscaler);
     if is_known {
         let detail = format!("The model {asked} is on no worker now; GET /models lists what is there.");
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use remaster_shared::catalogue::ModelInfo;
+use remaster_shared::catalogue::{Kind, ModelInfo};
 use remaster_shared::fleet::Announcement;
 use reqwest::multipart::{Form, Part};
 
@@ -31,12 +31,13 @@ pub fn form(files: &[(&str, Vec<u8>)]) -> Form {
 pub fn model(id: &str, installed: bool) -> ModelInfo {
     ModelInfo {
         id: id.into(),
-        kind: "upscaler".into(),
+        kind: Kind::Upscaler,
         architecture: "rrdbnet".into(),
         scale: Some(4),
         licence: "BSD-3-Clause".into(),
         licence_note: None,
         installed,
+        rank: None,
     }
 }
 

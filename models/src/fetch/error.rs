@@ -1,10 +1,10 @@
-//! Why a file could not be fetched: each error is one line that a person can act on.
+//! Why a file could not be fetched. Each error is one line that a person can act on.
 
 use std::fmt;
 
 use crate::disk::DiskError;
 
-/// Why a file is not here.
+/// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Every source failed, each for its own reason.
@@ -17,7 +17,7 @@ pub enum FetchError {
         /// What was tried, in order.
         tried: Vec<Tried>,
     },
-    /// The models directory cannot take it.
+    /// The models directory cannot take the file.
     #[error(transparent)]
     Disk(#[from] DiskError),
 }
@@ -27,7 +27,7 @@ pub enum FetchError {
 pub struct Tried {
     /// The source, in words.
     pub source: String,
-    /// Why not.
+    /// Why it did not.
     pub reason: SourceError,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Tried {
 /// Why one source did not serve the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// Other bytes than the pinned ones.
+    /// It served other bytes than the pinned ones.
     #[error("wrong SHA-256, got {got}, expected {expected}")]
     WrongHash {
         /// The hash of what came.
@@ -48,50 +48,50 @@ pub enum SourceError {
         /// The pinned hash.
         expected: String,
     },
-    /// More or fewer bytes than pinned.
+    /// It served or announced another size than the pinned one.
     #[error("wrong size, got {got} bytes, expected {expected}")]
     WrongSize {
-        /// Bytes that came or were announced.
+        /// The bytes that were served or announced.
         got: u64,
         /// The pinned size.
         expected: u64,
     },
-    /// No answer.
+    /// It did not answer.
     #[error("unreachable: {0}")]
     Unreachable(String),
-    /// An answer that broke off; the next fetch resumes it.
+    /// Its answer broke off; the next fetch resumes it.
     #[error("interrupted: {0}")]
     Interrupted(String),
-    /// Reachable, but without this file.
+    /// It is reachable, and does not have the file.
     #[error("does not have it")]
     Absent,
-    /// Any other HTTP answer.
+    /// It gave any other HTTP answer.
     #[error("answered HTTP {0}")]
     Status(u16),
-    /// A file that cannot be read.
+    /// Its file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),
-    /// No pip on this machine.
+    /// There is no pip on this machine.
     #[error("no pip found (tried {0}): install pip, set ASSET_MIRROR, or use `remaster models import`")]
     NoPip(String),
-    /// pip ran and failed; its last meaningful line.
+    /// pip ran and failed; this is the last meaningful line of its output.
     #[error("pip failed: {0}")]
     Pip(String),
 }
 
 impl SourceError {
-    /// The source served bytes that must not be used.
+    /// Whether the source served bytes that must not be used.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::WrongHash { .. } | Self::WrongSize { .. })
     }
 
-    /// The next file from the same place would fare the same.
+    /// Whether the next file from the same place would fail for the same reason.
     pub(crate) fn is_about_the_place(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::NoPip(_))
     }
 }
 
-/// One attempt's failure: the source's fault, or this machine's.
+/// Why one attempt failed: because of the source, or because of this machine.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Source(SourceError),
@@ -110,7 +110,7 @@ impl From<DiskError> for Failure {
     }
 }
 
-/// Text from elsewhere, made fit for one line.
+/// A text from elsewhere, with its lines and spaces joined to one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

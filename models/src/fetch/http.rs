@@ -1,4 +1,4 @@
-//! A file over http(s), resumed where an earlier transfer broke off.
+//! Fetches a file over http(s), and resumes where an earlier transfer broke off.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,15 +10,16 @@ use ureq::http::{Response, StatusCode, header};
 use super::error::{Failure, SourceError, one_line};
 use super::meter::Meter;
 use super::part::Part;
-use crate::manifest::AssetFile;
+use crate::asset::AssetFile;
 
-/// An unreachable server costs this much, per address it resolves to.
+/// How long a connection may take, for each address that the name resolves to.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A server that sends nothing for so long has stalled.
+/// How long a server may send nothing.
 const STALL: Duration = Duration::from_secs(15);
-/// Resumes within one fetch; each needs to bring bytes, so a dead server is not tried so often.
+/// The most requests of one fetch. Each has to bring bytes, so a dead server is not asked so often.
 const RESUMES: u32 = 50;
 
+/// The connections of one pull.
 pub(crate) struct Http {
     agent: Agent,
 }
@@ -30,7 +31,7 @@ impl Http {
             .timeout_connect(Some(CONNECT))
             .timeout_per_read(Some(STALL))
             .http_status_as_error(false)
-            // A compressed transfer could not be resumed by byte position.
+            // A compressed transfer could not be resumed at a position in the file.
             .accept_encoding("identity")
             .user_agent(concat!("remaster/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -50,7 +51,7 @@ impl Http {
         let resumed = part.written() > 0;
         part = self.complete(url, part, meter)?;
         match part.settle(target) {
-            // The beginning may have come from another source: this one is judged by its own bytes.
+            // The beginning may have come from another source, so this one is judged by a transfer of its own.
             Err(Failure::Source(SourceError::WrongHash { .. })) if resumed => {
                 self.complete(url, Part::fresh(dir, file)?, meter)?.settle(target)
             }
@@ -58,6 +59,7 @@ impl Http {
         }
     }
 
+    /// Sends requests until the part is complete.
     fn complete<'a>(&self, url: &str, mut part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
         for _ in 0..RESUMES {
             let before = part.written();
@@ -76,7 +78,7 @@ impl Http {
         Err(SourceError::Interrupted(format!("gave up after {RESUMES} resumes")).into())
     }
 
-    /// One request: whole, or from where the part ends.
+    /// Sends one request, for the whole file or for what follows the end of the part.
     fn transfer(&self, url: &str, part: &mut Part<'_>, meter: &Meter<'_>) -> Result<(), Failure> {
         if part.written() == part.file().bytes {
             return Ok(());
@@ -90,7 +92,7 @@ impl Http {
             StatusCode::PARTIAL_CONTENT if range_start(&response) == Some(part.written()) => {}
             StatusCode::OK => part.reset()?,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if part.written() > 0 => {
-                // The server cannot go on from here: ask for the whole.
+                // The server cannot go on from here, so the whole file is asked for.
                 part.reset()?;
                 return self.transfer(url, part, meter);
             }
@@ -127,23 +129,24 @@ fn unreachable(error: ureq::Error) -> Failure {
     SourceError::Unreachable(one_line(&error.to_string())).into()
 }
 
+/// The position at which the body of a partial answer begins.
 fn range_start(response: &Response<ureq::Body>) -> Option<u64> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
-/// Whether a mirror setting is an address rather than a directory.
+/// Whether the setting of a mirror is an address and not a directory.
 pub(crate) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// Scheme, host and port.
+/// The scheme, host and port of an address.
 pub(crate) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     url[host..].find(['/', '?', '#']).map_or(url, |end| &url[..host + end])
 }
 
-/// The address without a name and password, for messages.
+/// The address without user name and password, for messages.
 pub(crate) fn without_userinfo(url: &str) -> String {
     let origin = origin(url);
     match (origin.find("://"), origin.rfind('@')) {

@@ -1,4 +1,4 @@
-//! A mirror that is a directory: the file lies in it under its own name.
+//! Copies a file from a mirror that is a directory, in which it lies under its own name.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,7 +8,10 @@ use super::error::{Failure, SourceError};
 use super::meter::Meter;
 use super::part::Part;
 
-/// Copies the part's file from `dir`.
+/// Copies the file of `part` from `dir`.
+///
+/// # Errors
+/// A directory without the file, or with one of another size; a full disk.
 pub(crate) fn copy<'a>(dir: &Path, part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
     if !dir.is_dir() {
         return Err(SourceError::Unreachable("no such directory".into()).into());
@@ -22,7 +25,10 @@ pub(crate) fn copy<'a>(dir: &Path, part: Part<'a>, meter: &Meter<'_>) -> Result<
     drain(&mut from, part, meter)
 }
 
-/// Copies `from` to its end into `part`.
+/// Copies `from` into `part` until its end.
+///
+/// # Errors
+/// More bytes than the part takes; an error of `from`; a full disk.
 pub(crate) fn drain<'a>(from: &mut impl Read, mut part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
     let mut buffer = vec![0; 1 << 18];
     loop {

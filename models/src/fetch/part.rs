@@ -1,17 +1,18 @@
-//! The `.part` file: what has arrived of one pinned file, hashed as it comes.
+//! The `.part` file: what has arrived of one pinned file, hashed as it arrives.
 //!
-//! Invariants: never longer than the pinned size; removed on drop unless it was settled or kept for a later resume.
-//! Its name carries the pinned hash, so it never resumes a file that the manifest has since replaced.
+//! Invariants: it is never longer than the pinned size; it is removed on drop unless it was settled or kept for a later
+//! resume. Its name has the pinned hash in it, so that it is not resumed once the manifest pins another file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{Failure, SourceError};
-use crate::digest::{self, Hasher};
+use crate::asset::AssetFile;
+use crate::digest::Hasher;
 use crate::disk::{self, DiskError};
-use crate::manifest::AssetFile;
 
+/// A file that is arriving.
 pub(crate) struct Part<'a> {
     path: PathBuf,
     out: File,
@@ -22,21 +23,21 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// An empty part for `file` in `dir`.
+    /// Makes an empty part for `file` in `dir`.
     pub(crate) fn fresh(dir: &Path, file: &'a AssetFile) -> Result<Self, Failure> {
         let mut part = Self::resume(dir, file)?;
         part.reset()?;
         Ok(part)
     }
 
-    /// The part that an interrupted transfer left in `dir`, or an empty one.
+    /// Opens the part that an interrupted transfer left in `dir`, or makes an empty one.
     pub(crate) fn resume(dir: &Path, file: &'a AssetFile) -> Result<Self, Failure> {
         let path = dir.join(format!(".{}.{}.part", file.name, &file.sha256[..12]));
         let fail = |error| DiskError::writing(&path, file.bytes, error);
         let mut out =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
         let mut hasher = Hasher::default();
-        let written = digest::feed(&mut hasher, &mut out).map_err(fail)?;
+        let written = io::copy(&mut out, &mut hasher).map_err(fail)?;
         let mut part = Self { path, out, file, hasher, written, keep: false };
         if written > file.bytes {
             part.reset()?;
@@ -44,17 +45,17 @@ impl<'a> Part<'a> {
         Ok(part)
     }
 
-    /// Bytes here so far.
+    /// The bytes that have arrived.
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
-    /// The pinned file this is becoming.
+    /// The pinned file that this becomes.
     pub(crate) fn file(&self) -> &'a AssetFile {
         self.file
     }
 
-    /// Starts again from nothing.
+    /// Starts again with nothing.
     pub(crate) fn reset(&mut self) -> Result<(), Failure> {
         let reset = self.out.set_len(0).and_then(|()| self.out.rewind());
         reset.map_err(|error| DiskError::writing(&self.path, self.file.bytes, error))?;
@@ -81,7 +82,7 @@ impl<'a> Part<'a> {
         Err(SourceError::WrongSize { got: size, expected: self.file.bytes }.into())
     }
 
-    /// Leaves what is here for a later resume.
+    /// Leaves what has arrived for a later resume.
     pub(crate) fn keep(mut self) {
         self.keep = self.written > 0;
     }
@@ -102,7 +103,7 @@ impl<'a> Part<'a> {
 impl Drop for Part<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            // Best effort: the next fetch truncates or removes what is left.
+            // An error does not matter, because the next fetch truncates what is left.
             let _ = fs::remove_file(&self.path);
         }
     }

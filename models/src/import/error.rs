@@ -1,11 +1,12 @@
 //! Why a file cannot be imported, in one line each.
 
+use std::io;
 use std::path::PathBuf;
 
-use super::ncnn::NcnnError;
-use super::weights::WeightsError;
+use remaster_shared::catalogue::Kind;
+use remaster_weights::ConvertError;
+
 use crate::disk::DiskError;
-use crate::manifest::Kind;
 
 /// Why a file did not become a model.
 #[derive(Debug, thiserror::Error)]
@@ -13,70 +14,45 @@ pub enum ImportError {
     /// The id could not name a file safely.
     #[error("{0:?} cannot be an id: use 1 to 64 of a-z, 0-9, '.', '-', '_', starting with a letter or a digit")]
     BadId(String),
-    /// The id belongs to something that is no model.
+    /// The id belongs to an asset that is not a model.
     #[error("the id {id:?} is taken by a {kind}")]
     Reserved {
         /// The id.
         id: String,
-        /// What has it.
+        /// The kind of the asset that has it.
         kind: Kind,
     },
-    /// An extension that no importer takes.
+    /// The file's extension is not that of an accepted format.
     #[error("{}: not an accepted kind; import takes .pth, .safetensors, .onnx, and ncnn's .param with its .bin beside it", .0.display())]
     NotAccepted(PathBuf),
-    /// Half of an ncnn network.
+    /// Only one of the two files of an ncnn network is there.
     #[error("{}: needs {} beside it", file.display(), missing.display())]
     Alone {
-        /// The half that is there.
+        /// The file that is there.
         file: PathBuf,
-        /// The half that is not.
+        /// The file that is missing.
         missing: PathBuf,
     },
     /// The file cannot be read.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's own words.
-        why: String,
+        /// What the system says.
+        source: io::Error,
     },
-    /// Past the limit for its kind.
+    /// The file is larger than its format needs to be.
     #[error("{}: larger than the {limit} bytes that are accepted", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The limit.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// An ncnn network that is broken, or has something this importer does not translate.
-    #[error("ncnn: {0}")]
-    Ncnn(#[from] NcnnError),
-    /// A PyTorch weight file that is broken, or not of a known network; the tensor is named.
-    #[error("weights: {0}")]
-    Weights(#[from] WeightsError),
-    /// An ONNX file that is broken, or does not take and give one RGB image batch.
-    #[error("onnx: {0}")]
-    Onnx(String),
-    /// Neither the file nor the caller tells the scale.
-    #[error("the file does not tell its scale: give it with --scale")]
-    ScaleUnknown,
-    /// Two scales.
-    #[error("the scale is {got}, expected {expected}")]
-    ScaleDiffers {
-        /// What the manifest or the caller says.
-        expected: u32,
-        /// What the file, or else the caller, says.
-        got: u32,
-    },
-    /// The weights are of another network than the id, or the caller, says.
-    #[error("the network is {got}, expected {expected}")]
-    ArchitectureDiffers {
-        /// What the manifest or the caller says.
-        expected: String,
-        /// What the file has.
-        got: &'static str,
-    },
-    /// The models directory cannot take it.
+    /// The file's content does not become a model.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// The models directory cannot take the model.
     #[error(transparent)]
     Disk(#[from] DiskError),
 }

@@ -1,4 +1,4 @@
-//! A full disk, played by a file size limit: the test runs itself under `ulimit -f`.
+//! A full disk. A file size limit stands for it: the test runs itself under `ulimit -f`.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use remaster_models::{AssetError, DiskError, FetchError, ImportError, ImportOpti
 use crate::support::{Told, bare, content, library, manifest, names, pull_one};
 
 const SELF: &str = "disk_full::a_full_disk_is_named_and_nothing_stays";
-/// Set for the limited run: the folder with files that are larger than the limit.
+/// This variable is set for the run under the limit. It names the folder with files that are larger than the limit.
 const FOLDER: &str = "REMASTER_TEST_FULL_DISK";
 
 #[test]
@@ -17,11 +17,11 @@ fn a_full_disk_is_named_and_nothing_stays() {
         return under_the_limit(Path::new(&folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    let (param, bin) = crate::import::identity(10_000);
+    let (param, bin) = crate::network::files(10_000);
     std::fs::write(folder.path().join("m.param"), param).unwrap();
     std::fs::write(folder.path().join("m.bin"), bin).unwrap();
     std::fs::write(folder.path().join("a.bin"), content()).unwrap();
-    // 64 blocks are 32 or 64 KiB, depending on the shell. Ignored, the signal becomes an error of the write.
+    // 64 blocks are 32 or 64 KiB, depending on the shell. When the signal is ignored, the write fails with an error.
     let output = Command::new("sh")
         .args(["-c", "ulimit -f 64; trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())

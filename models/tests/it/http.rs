@@ -1,3 +1,5 @@
+//! Pulling over HTTP: resumes, wrong bytes, errors of the server.
+
 use std::time::{Duration, Instant};
 
 use remaster_models::{AssetError, FetchError, Pulled, SourceError};
@@ -52,7 +54,7 @@ fn a_server_without_ranges_starts_again() {
 
 #[test]
 fn an_interrupted_pull_leaves_a_part_that_the_next_pull_resumes() {
-    // Each answer brings nothing after the first, so the first pull gives up with its part kept.
+    // The answers bring no bytes, so the pull gives up and keeps the part.
     let broken = Server::start(content(), Behaviour { drop_after: Some((0, 99)), ..Behaviour::default() });
     let (_dir, library) = library();
     let name = format!(".a.bin.{}.part", &manifest(&["a"], "{ url = \"x\" }").assets[0].files[0].sha256[..12]);

@@ -1,43 +1,26 @@
-//! Importing files: what is accepted, what is said of the rest, and what the library shows afterwards.
+//! Importing files: what is accepted, what is said of other files, and what the library shows afterwards.
 
-use remaster_models::{ImportError, ImportOptions, Kind, Library, Manifest, Verdict, import, missing_defaults, status};
+use std::path::{Path, PathBuf};
 
-use crate::support::{library, sha256};
+use remaster_models::{
+    ConvertError, ImportError, ImportOptions, Installed, Kind, Library, Manifest, PullOptions, Verdict, import,
+    missing_defaults, pull, status,
+};
 
-/// An ncnn network of one 1x1 convolution and one x2 enlargement; `middle` channels make it heavier.
-pub fn identity(middle: usize) -> (String, Vec<u8>) {
-    let param = format!(
-        "7767517\n4 4\nInput in 0 1 data\nConvolution a 1 1 data x 0={middle} 1=1 5=0 6={}\n\
-         Convolution b 1 1 x y 0=3 1=1 5=0 6={}\nInterp up 1 1 y output 0=1 1=2.0 2=2.0\n",
-        3 * middle,
-        3 * middle
-    );
-    let mut bin = Vec::new();
-    for _ in 0..2 {
-        bin.extend([0; 4]);
-        (0..3 * middle).for_each(|at| bin.extend((at as f32).to_le_bytes()));
-    }
-    (param, bin)
-}
+use crate::network::{files, write};
+use crate::support::{Told, bare, library, names, sha256};
 
-fn write(dir: &std::path::Path, middle: usize) -> std::path::PathBuf {
-    let (param, bin) = identity(middle);
-    std::fs::write(dir.join("net.param"), param).unwrap();
-    std::fs::write(dir.join("net.bin"), bin).unwrap();
-    dir.join("net.param")
-}
-
-fn take(library: &Library, file: &std::path::Path, id: &str) -> Result<remaster_models::Installed, ImportError> {
+fn take(library: &Library, file: &Path, id: &str) -> Result<Installed, ImportError> {
     import(file, id, library, &ImportOptions::default())
 }
 
 #[test]
 fn an_ncnn_network_is_installed_listed_and_verified() {
     let (dir, library) = library();
-    let param = write(dir.path(), 4);
+    let param = write(dir.path());
     let made = take(&library, &param, "my-net").unwrap();
     assert_eq!((made.scale, made.kind, made.architecture.as_str()), (2, Kind::Upscaler, "custom"));
-    let (text, bin) = identity(4);
+    let (text, bin) = files(4);
     assert_eq!(made.source_sha256, sha256(&[text.as_bytes(), &bin].concat()));
     let bytes = std::fs::read(&made.path).unwrap();
     assert_eq!(library.installed().unwrap().as_slice(), std::slice::from_ref(&made));
@@ -65,55 +48,26 @@ fn an_ncnn_network_is_installed_listed_and_verified() {
 }
 
 #[test]
-fn an_onnx_file_is_taken_as_it_is() {
+fn an_installed_model_can_be_imported_under_another_id() {
     let (dir, library) = library();
-    let made = take(&library, &write(dir.path(), 4), "first").unwrap();
+    let made = take(&library, &write(dir.path()), "first").unwrap();
     let copy = dir.path().join("model.onnx");
     std::fs::copy(&made.path, &copy).unwrap();
     let second = take(&library, &copy, "second").unwrap();
     assert_eq!((second.scale, second.id.as_str()), (2, "second"));
     assert_eq!(second.source_sha256, sha256(&std::fs::read(&copy).unwrap()));
     assert_eq!(library.installed().unwrap().len(), 2);
-    let (one, two) = (std::fs::read(&made.path).unwrap(), std::fs::read(&second.path).unwrap());
-    assert!(two.starts_with(&one[..one.len() / 2]));
     let other = ImportOptions { scale: Some(4), architecture: None };
     let error = import(&copy, "third", &library, &other).unwrap_err();
-    assert!(matches!(error, ImportError::ScaleDiffers { expected: 4, got: 2 }), "{error}");
-    for end in 0..one.len() {
-        std::fs::write(&copy, &one[..end]).unwrap();
-        // A cut between two fields leaves a whole file with fewer fields.
-        let _ = take(&library, &copy, "cut");
-    }
-}
-
-#[test]
-fn an_onnx_file_that_does_not_tell_its_scale_needs_one() {
-    let (dir, library) = library();
-    let made = take(&library, &write(dir.path(), 4), "first").unwrap();
-    let bytes = std::fs::read(&made.path).unwrap();
-    // The same model with its metadata keys renamed.
-    let text: Vec<u8> = String::from_utf8_lossy(&bytes).replace("remaster.", "whatever.").into_bytes();
-    let copy = dir.path().join("model.onnx");
-    if text.len() == bytes.len() {
-        std::fs::write(&copy, text).unwrap();
-    } else {
-        let mut bytes = bytes.clone();
-        let at = |bytes: &[u8]| bytes.windows(9).position(|window| window == b"remaster.");
-        while let Some(at) = at(&bytes) {
-            bytes[at..at + 9].copy_from_slice(b"whatever.");
-        }
-        std::fs::write(&copy, bytes).unwrap();
-    }
-    assert!(matches!(take(&library, &copy, "second").unwrap_err(), ImportError::ScaleUnknown));
-    let given = ImportOptions { scale: Some(2), architecture: Some("span".into()) };
-    let second = import(&copy, "second", &library, &given).unwrap();
-    assert_eq!((second.scale, second.architecture.as_str()), (2, "span"));
+    assert!(matches!(error, ImportError::Convert(ConvertError::ScaleDiffers { expected: 4, got: 2 })), "{error}");
+    let named = ImportOptions { scale: Some(2), architecture: Some("span".into()) };
+    assert_eq!(import(&copy, "third", &library, &named).unwrap().architecture, "span");
 }
 
 #[test]
 fn what_cannot_be_imported_is_said_in_one_line() {
     let (dir, library) = library();
-    let param = write(dir.path(), 4);
+    let param = write(dir.path());
     for (name, content) in [("w.pth", "x"), ("w.safetensors", "x"), ("w", "x"), ("w.onnx", "x"), ("alone.param", "x")] {
         std::fs::write(dir.path().join(name), content).unwrap();
         let error = take(&library, &dir.path().join(name), "w").unwrap_err().to_string();
@@ -124,6 +78,51 @@ fn what_cannot_be_imported_is_said_in_one_line() {
     assert!(matches!(take(&library, &param, "../w"), Err(ImportError::BadId(_))));
     assert!(matches!(take(&library, &param, "onnxruntime"), Err(ImportError::Reserved { .. })));
     let error = take(&library, &param, "realesrgan-x4plus").unwrap_err();
-    assert!(matches!(error, ImportError::ScaleDiffers { expected: 4, got: 2 }), "{error}");
+    assert!(matches!(error, ImportError::Convert(ConvertError::ScaleDiffers { expected: 4, got: 2 })), "{error}");
     assert!(library.installed().unwrap().is_empty());
+}
+
+/// A small network in the official layout of its authors.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/pytorch").join(name)
+}
+
+#[test]
+fn the_manifest_tells_what_a_listed_id_has_to_be() {
+    let (_dir, library) = library();
+    let error = take(&library, &fixture("srvgg-x4.pth"), "realesrgan-x2plus").unwrap_err();
+    assert!(matches!(error, ImportError::Convert(ConvertError::ScaleDiffers { expected: 2, got: 4 })), "{error}");
+    let error = take(&library, &fixture("srvgg-x4.pth"), "realesrgan-x4plus").unwrap_err();
+    assert!(matches!(error, ImportError::Convert(ConvertError::ArchitectureDiffers { .. })), "{error}");
+    assert!(names(library.dir()).is_empty());
+    let made = take(&library, &fixture("srvgg-x4.pth"), "realesr-general-x4v3").unwrap();
+    assert_eq!((made.architecture.as_str(), made.scale), ("srvgg", 4));
+    assert_eq!(made.source_sha256, sha256(&std::fs::read(fixture("srvgg-x4.pth")).unwrap()));
+    assert_eq!(names(library.dir()), ["realesr-general-x4v3.onnx", "realesr-general-x4v3.onnx.sha256"]);
+}
+
+#[test]
+fn a_pull_imports_a_single_pth() {
+    let name = "rrdbnet-x2.pth";
+    let bytes = std::fs::read(fixture(name)).unwrap();
+    let entry = |id: &str, scale: u32| {
+        format!(
+            "[[asset]]\nid = \"{id}\"\nkind = \"upscaler\"\narchitecture = \"rrdbnet\"\nscale = {scale}\n\
+             purpose = [\"photos\"]\ntile = {{ overlap = 144, align = 2 }}\n\
+             licence = \"x\"\n[[asset.files]]\nname = \"{name}\"\nbytes = {}\nsha256 = \"{}\"\n\
+             sources = [{{ url = \"http://127.0.0.1:1/{name}\" }}]\n",
+            bytes.len(),
+            sha256(&bytes)
+        )
+    };
+    let manifest = Manifest::parse(&(entry("good", 2) + &entry("bad", 4))).unwrap();
+    let (_dir, library) = library();
+    let mirror = fixture("").to_str().unwrap().to_owned();
+    let options = PullOptions { mirror: Some(mirror), ..bare() };
+    let mut outcomes = pull(&manifest, &library, &["good", "bad"], &options, &Told::default()).unwrap();
+    let bad = outcomes.remove(1).result.unwrap_err().to_string();
+    assert!(bad.contains("the scale is 2, expected 4"), "{bad}");
+    assert_eq!(outcomes.remove(0).result.unwrap().path(), library.model_path("good"));
+    assert_eq!(library.get("good").unwrap().scale, 2);
+    assert_eq!(names(library.dir()), ["good.onnx", "good.onnx.sha256"]);
 }

@@ -1,3 +1,5 @@
+//! The mirror, which is tried before the sources in the manifest.
+
 use remaster_models::{PullError, PullOptions, pull};
 
 use crate::server::{Behaviour, Server};

@@ -1,4 +1,4 @@
-//! pip, played by a shell script: what is asked of it, and how its failures read.
+//! pip, for which a shell script stands: what it is asked for, and how its failures are reported.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

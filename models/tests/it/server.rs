@@ -1,4 +1,4 @@
-//! An HTTP server that serves one file, resumes by range, and can drop connections half-way.
+//! An HTTP server that serves one file, resumes by range, and can drop connections in the middle of a body.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,11 +12,11 @@ pub struct Server {
 
 #[derive(Clone, Copy)]
 pub struct Behaviour {
-    /// Close the connection after so many body bytes, this many times.
+    /// Closes the connection after so many bytes of the body, this many times.
     pub drop_after: Option<(usize, usize)>,
-    /// Answer ranges with 206.
+    /// Answers a range with 206; otherwise the whole file is sent.
     pub ranges: bool,
-    /// Answer everything with this status.
+    /// Answers every request with this status.
     pub status: Option<u16>,
 }
 
@@ -41,7 +41,7 @@ impl Server {
         Self { url, seen }
     }
 
-    /// `PATH RANGE` of each request.
+    /// The path and the start of the range of each request, as `PATH RANGE`.
     pub fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }

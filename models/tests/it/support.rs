@@ -1,6 +1,5 @@
-//! A manifest with one small file, a progress that remembers, and a look into a directory.
+//! A manifest of small files, a progress that remembers what it was told, and the names in a directory.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -8,19 +7,16 @@ use remaster_models::{Library, Manifest, Progress, PullOptions, PullOutcome, pul
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// The one file's bytes.
+/// The bytes of the file.
 pub fn content() -> Vec<u8> {
     (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
+    hex::encode(Sha256::digest(bytes))
 }
 
-/// Assets of [`content`], named `ID.bin`, each with these sources.
+/// A manifest with an asset for each of `ids`. Its file is `ID.bin`, holds [`content`], and has these `sources`.
 pub fn manifest(ids: &[&str], sources: &str) -> Manifest {
     let (bytes, sha) = (content().len(), sha256(&content()));
     let text: String = ids
@@ -41,18 +37,18 @@ pub fn library() -> (TempDir, Library) {
     (dir, library)
 }
 
-/// No mirror and no pip.
+/// Neither a mirror nor pip.
 pub fn bare() -> PullOptions {
     PullOptions { mirror: None, pip: Vec::new() }
 }
 
-/// Pulls one asset.
+/// Pulls the first asset of the manifest.
 pub fn pull_one(manifest: &Manifest, library: &Library, options: &PullOptions, told: &Told) -> PullOutcome {
     let id = manifest.assets[0].id.clone();
     pull(manifest, library, &[&id], options, told).unwrap().remove(0)
 }
 
-/// Everything in the models directory but the lock.
+/// The names of everything in the models directory but the lock, sorted.
 pub fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = entries.filter(|name| name != ".lock").collect();
@@ -60,7 +56,7 @@ pub fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Remembers what it was told.
+/// A progress that remembers what it was told.
 #[derive(Default)]
 pub struct Told(Mutex<Vec<String>>);
 

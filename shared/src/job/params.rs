@@ -98,7 +98,8 @@ impl utoipa::PartialSchema for Scale {
 
 impl ToSchema for Scale {}
 
-/// A model's name: 1 to 64 of `a-z 0-9 . - _`, so it is also a safe file name.
+/// A model's id, which is also a safe file name: 1 to 64 of `a-z 0-9 . - _`, beginning with a letter or a digit, without
+/// two dots in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String)]
@@ -110,8 +111,10 @@ impl ModelId {
     /// # Errors
     /// A text that is not an id.
     pub fn parse(text: &str) -> Result<Self, ParamError> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.') {
+        let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let allowed = |c: char| alphanumeric(c) || matches!(c, '.' | '-' | '_');
+        let plain = text.starts_with(alphanumeric) && text.chars().all(allowed) && !text.contains("..");
+        if plain && text.len() <= 64 {
             Ok(Self(text.to_owned()))
         } else {
             Err(ParamError {
@@ -188,10 +191,28 @@ mod tests {
 
     #[test]
     fn a_model_id_is_never_a_path() {
-        for bad in ["", ".", "..", "../x", "a/b", "A", "a b", ".hidden", &"a".repeat(65)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "../a",
+            "a/b",
+            "a\\b",
+            ".hidden",
+            "-flag",
+            "_a",
+            "A",
+            "ü",
+            "a b",
+            "a\0",
+            &"a".repeat(65),
+        ] {
             assert!(ModelId::parse(bad).is_err(), "{bad:?}");
         }
-        assert!(ModelId::parse("realesrgan-x4plus").is_ok());
+        for good in ["realesrgan-x4plus", "a", "gfpgan-1.4", "x_2", "4x", &"a".repeat(64)] {
+            assert!(ModelId::parse(good).is_ok(), "{good:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use ort::session::{NoSelectedOutputs, RunOptions};
-use remaster_models::{Installed, Kind, Library};
+use remaster_models::{Kind, Library, Manifest, ManifestError};
 use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
@@ -48,6 +48,9 @@ pub enum StartError {
     /// The system did not start another thread.
     #[error("no thread for the engine: {0}")]
     Thread(#[from] std::io::Error),
+    /// The binary was built with a broken manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
 }
 
 /// A call of the engine, on its way to a device's thread.
@@ -64,6 +67,8 @@ type RunHandle = Arc<Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>>;
 /// The engine over ONNX Runtime.
 pub struct OnnxEngine {
     library: Library,
+    /// Tells how pictures are tiled for a network, and which networks are preferred.
+    manifest: Manifest,
     requests: async_channel::Sender<Request>,
     /// What the metadata of each model says, read once.
     networks: Mutex<HashMap<ModelId, Network>>,
@@ -91,7 +96,7 @@ impl OnnxEngine {
                 .name(format!("engine-{index}"))
                 .spawn(move || serve(&queue, sessions, &library))?;
         }
-        Ok(Self { library, requests, networks: Mutex::default() })
+        Ok(Self { library, manifest: Manifest::embedded()?, requests, networks: Mutex::default() })
     }
 }
 
@@ -126,18 +131,6 @@ fn run(
     sessions.run(&model, &find, input, &options)
 }
 
-/// The overlap at which tiles of a photo equal the whole within 1/255, measured (`worker/examples/tiles.rs`) and with
-/// some pixels to spare. The dense blocks of RRDBNet carry far; a network that is not known gets the same.
-///
-/// An x2 RRDBNet works on blocks of 2x2 pixels, so it carries twice as far (not measured: its weights were not at hand).
-fn overlap(model: &Installed) -> usize {
-    match (model.architecture.as_str(), model.scale) {
-        ("srvgg", _) => 24,
-        (_, 2) => 144,
-        _ => 72,
-    }
-}
-
 /// The first output, which has to be a tensor of four dimensions.
 fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
     let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
@@ -166,7 +159,9 @@ impl Engine for OnnxEngine {
         let found = tokio::task::spawn_blocking(move || library.get(id.as_str()));
         let found = found.await.map_err(|_| EngineError::Stopped)?;
         let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
-        let network = Network { scale: found.scale, overlap: overlap(&found) };
+        let tile = self.manifest.tile(&found.architecture, found.scale);
+        let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
+        let network = Network { scale: found.scale, overlap: tile.ok_or_else(unlisted)?.overlap };
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
         Ok(network)
     }
@@ -195,8 +190,10 @@ impl Engine for OnnxEngine {
             }
             Err(_) => Vec::new(),
         };
-        let of_kind = models.into_iter().filter(|model| model.kind == kind);
+        let mut of_kind: Vec<_> = models.into_iter().filter(|model| model.kind == kind).collect();
+        self.manifest.sort_by_preference(&mut of_kind, |model| &model.id);
         of_kind
+            .into_iter()
             .filter_map(|model| {
                 Some(Available { id: ModelId::parse(&model.id).ok()?, architecture: model.architecture })
             })

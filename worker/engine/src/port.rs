@@ -41,7 +41,7 @@ pub trait Engine: Send + Sync + 'static {
         Ok(vec![Output { name: "output".into(), values }])
     }
 
-    /// The models of `kind` that can be run now, ordered by id. Callers ask anew for each job, because models are
+    /// The models of `kind` that can be run now, the preferred ones first, the others by id. Callers ask anew for each job, because models are
     /// installed and removed while the process runs.
     async fn installed(&self, _kind: Kind) -> Vec<Available> {
         Vec::new()

@@ -11,7 +11,8 @@ use ort::{
     },
     value::Tensor as OrtTensor,
 };
-use remaster_models::{HalfError, Installed, Kind, half_precision};
+use remaster_models::{Installed, Kind};
+use remaster_weights::{HalfError, half_precision};
 use remaster_shared::job::ModelId;
 
 use crate::device::Device;

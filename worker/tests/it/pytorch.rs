@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use remaster_engine::Tensor;
-use remaster_models::{ImportOptions, half_precision, import};
+use remaster_models::{ImportOptions, import};
 use remaster_shared::job::ModelId;
+use remaster_weights::half_precision;
 
 use crate::fixtures::reference;
 use crate::real::{engine, library};

@@ -1,7 +1,0 @@
-//! ONNX files: building them, and reading as much of them as installing and listing need.
-
-pub(crate) mod build;
-pub(crate) mod meta;
-pub(crate) mod ports;
-pub(crate) mod proto;
-pub(crate) mod wire;
