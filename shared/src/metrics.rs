@@ -23,6 +23,17 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// What the store reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreNumbers {
+    /// Its counts.
+    pub stats: Stats,
+    /// Workers that are there.
+    pub workers: u64,
+    /// Workers among them that take no jobs.
+    pub paused: u64,
+}
+
 /// Counters of this process, and gauges with the numbers that the store reported last.
 pub struct Metrics {
     registry: Registry,
@@ -33,6 +44,7 @@ pub struct Metrics {
     queued: Gauge,
     processing: Gauge,
     workers: Gauge,
+    paused: Gauge,
     units: Gauge,
 }
 
@@ -45,7 +57,7 @@ impl Default for Metrics {
         let (settled, answers, webhooks) = (Family::default(), Family::default(), Family::default());
         let seconds = Histogram::new(DURATION_BOUNDS);
         let (queued, processing) = (Gauge::default(), Gauge::default());
-        let (workers, units) = (Gauge::default(), Gauge::default());
+        let (workers, paused, units) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register(
             "jobs_settled",
             "Attempts that ended on this node, by the status of the job after the attempt",
@@ -65,8 +77,13 @@ impl Default for Metrics {
         registry.register("queue_depth", "Queued jobs over all nodes", queued.clone());
         registry.register("jobs_processing", "Jobs in processing over all nodes", processing.clone());
         registry.register("workers", "Workers that have announced themselves recently", workers.clone());
+        registry.register(
+            "workers_paused",
+            "Workers among them that take no jobs, after a fault of their own",
+            paused.clone(),
+        );
         registry.register("units_today", "Images charged since midnight UTC", units.clone());
-        Self { registry, settled, seconds, answers, webhooks, queued, processing, workers, units }
+        Self { registry, settled, seconds, answers, webhooks, queued, processing, workers, paused, units }
     }
 }
 
@@ -87,15 +104,16 @@ impl Metrics {
         self.answers.get_or_create(&CodeLabel { code }).inc();
     }
 
-    /// Renders every metric. `store` holds what the store reported, with the number of live workers; without it the gauges
+    /// Renders every metric. `store` holds what the store reported, with the workers that are there; without it the gauges
     /// keep their last values.
-    pub fn text(&self, store: Option<(Stats, usize)>) -> String {
-        if let Some((stats, workers)) = store {
+    pub fn text(&self, store: Option<StoreNumbers>) -> String {
+        if let Some(StoreNumbers { stats, workers, paused }) = store {
             let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
             set(&self.queued, stats.queued);
             set(&self.processing, stats.processing);
             set(&self.units, stats.requests_today);
-            set(&self.workers, workers as u64);
+            set(&self.workers, workers);
+            set(&self.paused, paused);
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -114,13 +132,15 @@ mod tests {
         metrics.settled(Status::Succeeded, 0.3);
         metrics.settled(Status::Succeeded, 70.0);
         metrics.answered(202);
-        let text = metrics.text(Some((Stats { queued: 7, ..Stats::default() }, 2)));
+        let text =
+            metrics.text(Some(StoreNumbers { stats: Stats { queued: 7, ..Stats::default() }, workers: 2, paused: 1 }));
         for line in [
             "remaster_jobs_settled_total{status=\"succeeded\"} 2",
             "remaster_job_seconds_bucket{le=\"0.5\"} 1",
             "remaster_http_answers_total{code=\"202\"} 1",
             "remaster_queue_depth 7",
             "remaster_workers 2",
+            "remaster_workers_paused 1",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -66,12 +66,14 @@ pub struct Dependencies {
     pub models: bool,
     /// Whether there is a worker.
     pub workers: bool,
+    /// Whether one of the workers takes jobs.
+    pub working: bool,
 }
 
 impl Dependencies {
     /// Whether jobs can be taken and worked on.
     pub fn are_ready(self) -> bool {
-        self.store && self.storage && self.models && self.workers
+        self.store && self.storage && self.models && self.workers && self.working
     }
 }
 
@@ -83,7 +85,11 @@ impl From<Dependencies> for Readiness {
             store: ok_or(dependencies.store, "unreachable"),
             storage: ok_or(dependencies.storage, "unreachable"),
             models: ok_or(dependencies.models, "no upscaler on any worker"),
-            workers: ok_or(dependencies.workers, "none seen"),
+            workers: match (dependencies.workers, dependencies.working) {
+                (true, true) => "ok",
+                (true, false) => "all paused after a fault of their own",
+                (false, _) => "none seen",
+            },
         }
     }
 }
@@ -124,6 +130,9 @@ pub struct WorkerView {
     jobs: u32,
     /// How many jobs it is working on.
     in_flight: u32,
+    /// Whether it takes no jobs at present, because a part of it failed (its log says which). It takes jobs again by itself
+    /// once that part works.
+    paused: bool,
     /// When it last announced itself.
     #[schema(value_type = String, format = DateTime)]
     last_seen: Timestamp,
@@ -138,6 +147,7 @@ impl From<&WorkerSeen> for WorkerView {
             models: said.models.iter().map(|model| model.id.clone()).collect(),
             jobs: said.jobs,
             in_flight: said.in_flight,
+            paused: said.paused.is_some(),
             last_seen: *at,
         }
     }

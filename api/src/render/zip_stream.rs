@@ -121,13 +121,17 @@ mod tests {
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         let mut entries = Vec::new();
         for number in 0..2 {
-            let key = BlobKey::Output(remaster_shared::job::JobId::random(), OutputName::Attempt(1));
+            let key = BlobKey::Output(
+                remaster_shared::job::JobId::random(),
+                remaster_shared::blob_key::OutputName::Attempt(1),
+            );
             let path = folder.path().join(key.to_string());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             File::create(path).unwrap().set_len(SIZE).unwrap();
             entries.push(ZipEntry { name: format!("{number}.png"), key, bytes: SIZE, modified: Timestamp::UNIX_EPOCH });
         }
-        let last = BlobKey::Output(remaster_shared::job::JobId::random(), OutputName::Attempt(1));
+        let last =
+            BlobKey::Output(remaster_shared::job::JobId::random(), remaster_shared::blob_key::OutputName::Attempt(1));
         std::fs::create_dir_all(folder.path().join(last.to_string()).parent().unwrap()).unwrap();
         std::fs::write(folder.path().join(last.to_string()), b"the last").unwrap();
         entries.push(ZipEntry {

@@ -63,6 +63,7 @@ pub async fn ready(State(api): State<Shared>) -> Response {
         storage: storage.is_ok(),
         models: fleet.has_kind(Kind::Upscaler) || !api.settings.use_realesrgan,
         workers: !fleet.workers.is_empty(),
+        working: fleet.workers.iter().any(|worker| worker.said.paused.is_none()),
     };
     let status = if dependencies.are_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness::from(dependencies))).into_response()

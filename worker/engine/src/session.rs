@@ -12,8 +12,8 @@ use ort::{
     value::Tensor as OrtTensor,
 };
 use remaster_models::{Installed, Kind};
-use remaster_weights::{HalfError, half_precision};
 use remaster_shared::job::ModelId;
+use remaster_weights::{HalfError, half_precision};
 
 use crate::device::Device;
 use crate::error::{Cause, EngineError};

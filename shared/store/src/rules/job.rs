@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_withdrawn_job_is_refunded_in_whatever_state() {
-        for status in Status::ALL {
+        for &status in Status::ALL {
             let attempt = u32::from(status != Status::Queued);
             let change = after(JobState { status, attempt, ..QUEUED }, Event::Withdrawn);
             assert!(change.refunds && change.silences, "{status}");
