@@ -2,7 +2,7 @@
 //! project's own code (`ASSET_MIRROR`, then the manifest's sources) and kept between runs.
 //!
 //! Also a [`RedisServer`] and an [`S3Server`] for tests to start, stop and restart, a [`Receiver`] of webhooks, and a
-//! [`python`] with packages to compare with.
+//! [`python`] with packages to compare with, and [`axe_core`] for the web page.
 //!
 //! The assets lie in `REMASTER_TEST_ASSETS`, or in `test-assets` under the target folder.
 
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use image::RgbImage;
 use remaster_models::{Library, Manifest, PullOptions, Silent, fetch_asset, pull, status};
 
-pub use python::python;
+pub use python::{axe_core, python};
 pub use receiver::{Manner, Receiver, body, header};
 pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 pub use s3::S3Server;

@@ -35,8 +35,9 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 }
 
 /// What tests start: programs of which one has to be there, and the Debian package that has it.
-const NEEDED: [(&[&str], &str); 3] = [
+const NEEDED: [(&[&str], &str); 4] = [
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
+    (&["chromedriver"], "chromium-driver"),
     (&["redis-server"], "redis-server"),
     (&["unzip"], "unzip"),
 ];

@@ -4,6 +4,7 @@ pub mod batches;
 pub mod enhance;
 pub mod events;
 pub mod jobs;
+pub mod page;
 pub mod result;
 pub mod system;
 pub mod webhooks;
@@ -51,6 +52,6 @@ pub fn router(api: Shared) -> Router {
         .url("/openapi.json", with_webhooks(document))
         .config(Config::default().validator_url("none"));
     let metrics = api.metrics.clone();
-    let routes = routes.with_state(api);
+    let routes = routes.merge(page::routes()).with_state(api);
     middleware(routes.merge(swagger), metrics)
 }
