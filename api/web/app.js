@@ -164,10 +164,10 @@ async function readQuota() {
 async function readModels() {
   try {
     options.models = (await read("models")).models;
+    byId("no-model").hidden = options.hasUpscaler;
   } catch {
     // The menu then offers Automatic, which needs no list.
   }
-  byId("no-model").hidden = options.hasUpscaler;
   if (!options.hasUpscaler) setTimeout(readModels, MODELS_PACE);
 }
 

@@ -65,7 +65,8 @@ export class Follower {
 
   /** Asks how an entry stands; its version. */
   async #ask(key, known, wait) {
-    const { view, version } = await readVersion(pathOf(this.#open(key)), { version: known, wait });
+    // Without a version to compare with, a change before the question would be waited for in vain.
+    const { view, version } = await readVersion(pathOf(this.#open(key)), { version: known, wait: known ? wait : 0 });
     const entry = this.#open(key);
     if (view && entry) this.#entries.see(entry, view);
     return version;

@@ -4,8 +4,8 @@ import { byId, el } from "./dom.js";
 
 /**
  * A new option of the API is one entry here. `kind` is `choice` (a few values side by side), `list` (a menu), `range` or
- * `switch`. Values are the text that is sent. `when` says for which other values the option has a meaning. A `choices`
- * function is given the installed models.
+ * `switch`. Values are the text that is sent. `when` says for which other values the option has a meaning. `choices` is given
+ * the models and lists value, words and whether the choice is barred; `note` is given them too.
  */
 const OPTIONS = [
   { name: "scale", label: "Enlarge", kind: "choice", initial: "2", choices: () => [["2", "2×"], ["4", "4×"]] },
@@ -48,7 +48,7 @@ export class Options {
     } catch {
       // Without a memory the options are as they are initially.
     }
-    this.#form.addEventListener("input", () => this.#taken());
+    for (const event of ["input", "change"]) this.#form.addEventListener(event, () => this.#taken());
     this.#form.addEventListener("submit", (event) => event.preventDefault());
     this.#draw();
   }
@@ -69,10 +69,9 @@ export class Options {
   set models(models) {
     if (JSON.stringify(models) === JSON.stringify(this.#models)) return;
     this.#models = models;
-    for (const { name, choices, initial } of OPTIONS) {
-      if (!choices?.(models).some(([value, , barred]) => value === this.#values[name] && !barred) && choices) {
-        this.#values[name] = initial;
-      }
+    for (const { name, choices, initial } of OPTIONS.filter(({ choices }) => choices)) {
+      const isThere = choices(models).some(([value, , barred]) => value === this.#values[name] && !barred);
+      if (!isThere) this.#values[name] = initial;
     }
     this.#draw();
   }

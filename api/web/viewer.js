@@ -61,6 +61,8 @@ export class Viewer {
     this.#shown = id;
     this.#isLoaded = false;
     for (const image of [byId("before"), byId("after")]) image.removeAttribute("src");
+    delete byId("after").dataset.job;
+    delete byId("after").dataset.state;
     this.#compare.blank();
     byId("tools").hidden = true;
     setText(byId("blank"), "");

@@ -94,10 +94,11 @@ impl Browser {
         self.until(&format!("document.querySelector({selector:?})?.innerText.includes({text:?})")).await;
     }
 
-    /// Chooses files with the file picker.
+    /// Chooses files with the file picker, and waits until they can be sent.
     pub async fn pick(&self, files: &[PathBuf]) {
         let paths: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
         self.find("#picker").await.send_keys(&paths.join("\n")).await.unwrap();
+        self.until("!document.getElementById('submit').hidden").await;
     }
 
     /// Drags files from outside onto the middle of the page.
@@ -114,8 +115,8 @@ impl Browser {
         loop {
             let files: Vec<_> =
                 std::fs::read_dir(&self.downloads).unwrap().map(|entry| entry.unwrap().path()).collect();
-            let isolated = files.iter().all(|file| !file.to_string_lossy().ends_with(".crdownload"));
-            if let ([file], true) = (&files[..], isolated)
+            let is_complete = files.iter().all(|file| !file.to_string_lossy().ends_with(".crdownload"));
+            if let ([file], true) = (&files[..], is_complete)
                 && !file.file_name().unwrap().to_string_lossy().starts_with('.')
             {
                 return std::fs::read(file).unwrap();
@@ -147,7 +148,8 @@ impl Browser {
         let urls: Vec<_> = urls.collect();
         assert!(!urls.is_empty(), "the log has the page's own requests");
         let own = |url: &String| {
-            [self.base.as_str(), "blob:", "data:"].iter().chain(others).any(|prefix| url.starts_with(prefix))
+            // The browser's own empty tab, which is there before the page, is at chrome:.
+            [self.base.as_str(), "blob:", "data:", "chrome:"].iter().chain(others).any(|prefix| url.starts_with(prefix))
         };
         urls.into_iter().filter(|url| !own(url)).collect()
     }

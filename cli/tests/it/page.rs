@@ -23,6 +23,7 @@ pub async fn choose_small_model(browser: &Browser) {
     let option = format!("#option-model option[value='{SMALL_MODEL}']");
     browser.until(&format!("document.querySelector({option:?})")).await;
     browser.click(&option).await;
+    assert_eq!(browser.eval("document.getElementById('option-model').value").await, SMALL_MODEL);
 }
 
 /// Settings under which even a small photo has several tiles, and so a progress that moves.
