@@ -8,16 +8,24 @@ use crate::assets::folder;
 
 /// The packages and their versions. Each list of packages has a folder of its own.
 const PACKAGES: [&str; 3] = ["cryptography==50.0.2", "schemathesis==4.32.5", "standardwebhooks==1.1.0"];
+/// A Python package that carries axe-core. Its own dependencies are a browser and what drives it, which are not needed.
+const AXE_CORE: [&str; 2] = ["--no-deps", "axe-playwright-python==0.1.8"];
 
 /// A command that runs `python3` with the packages.
 pub fn python() -> Command {
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", packages()).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
+    command.env("PYTHONPATH", installed(&PACKAGES)).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
     command
 }
 
-fn packages() -> PathBuf {
-    let name: String = PACKAGES.join("+").chars().filter(|c| c.is_ascii_alphanumeric() || ".+".contains(*c)).collect();
+/// The script of axe-core, which finds faults of a web page's accessibility.
+pub fn axe_core() -> String {
+    fs::read_to_string(installed(&AXE_CORE).join("axe_playwright_python/axe.min.js")).unwrap()
+}
+
+/// The folder with what pip installs for these arguments.
+fn installed(packages: &[&str]) -> PathBuf {
+    let name: String = packages.join("+").chars().filter(|c| c.is_ascii_alphanumeric() || ".+".contains(*c)).collect();
     let target = folder().join("python").join(name);
     let done = target.join("installed");
     fs::create_dir_all(&target).unwrap();
@@ -26,9 +34,9 @@ fn packages() -> PathBuf {
     lock.lock().unwrap();
     if !done.is_file() {
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "-q", "--upgrade", "--target"]).arg(&target).args(PACKAGES);
+        pip.args(["-m", "pip", "install", "-q", "--upgrade", "--target"]).arg(&target).args(packages);
         let status = pip.stdin(Stdio::null()).status();
-        assert!(status.is_ok_and(|status| status.success()), "pip cannot install {PACKAGES:?}");
+        assert!(status.is_ok_and(|status| status.success()), "pip cannot install {packages:?}");
         fs::write(done, "").unwrap();
     }
     target

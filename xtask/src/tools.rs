@@ -37,8 +37,9 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 }
 
 /// The programs that tests start: alternatives of which one has to be installed, and the Debian package that provides it.
-const REQUIRED: [(&[&str], &str); 3] = [
+const REQUIRED: [(&[&str], &str); 4] = [
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
+    (&["chromedriver"], "chromium-driver"),
     (&["redis-server"], "redis-server"),
     (&["unzip"], "unzip"),
 ];

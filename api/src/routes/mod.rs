@@ -6,6 +6,7 @@ mod enhance;
 mod events;
 mod job_submit;
 mod jobs;
+mod page;
 mod result;
 mod service;
 mod webhooks;
@@ -32,7 +33,7 @@ pub fn router(api: Shared) -> Router {
         .url("/openapi.json", with_webhooks(document))
         .config(Config::default().validator_url("none"));
     let metrics = api.metrics.clone();
-    let routes = routes.with_state(api);
+    let routes = routes.merge(page::routes()).with_state(api);
     middleware(routes.merge(swagger), metrics)
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod batches;
+mod browser;
 mod chaos;
 mod conformance;
 mod crash;
@@ -12,9 +13,12 @@ mod layout;
 mod models;
 mod nodes;
 mod page;
+mod page_access;
+mod page_faults;
 mod redis;
 mod serve;
 mod site;
+mod swagger;
 mod usage;
 mod watching;
 mod webhooks;
