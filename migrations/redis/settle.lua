@@ -38,8 +38,7 @@ end
 -- A worker calls. Where the server, or its clock, stood still until now, no heartbeat could arrive: every lease is extended before
 -- any is looked at (shared/store/src/rules/lease.rs).
 local function called(now, lease)
-  local last = tonumber(redis.call('GET', P .. 'call') or '')
-  redis.call('SET', P .. 'call', string.format('%d', now))
+  local last = tonumber(redis.call('SET', P .. 'call', string.format('%d', now), 'GET') or '')
   if not last or math.abs(now - last) <= lease / 2 then return end
   for _, id in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
     redis.call('ZADD', P .. 'leases', now + lease, id)

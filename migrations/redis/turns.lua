@@ -69,6 +69,7 @@ end
 -- The oldest job of the client whose turn it is, of the clients whose oldest job one of `models` can do; `models` is nil for a
 -- worker of a release that did not tell. A job needs a model only for its background.
 local function next_job(models)
+  if redis.call('ZCARD', P .. 'act') == 0 then return nil end
   local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
   local order = claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 and 'heads' or 'act'
   for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do

@@ -21,7 +21,7 @@ async fn health_stats_models_and_quota() {
         json!({"total_ips_today": 1, "total_requests_today": 1, "redis_connected": false, "daily_limit_per_ip": 100,
                "store": "sqlite", "queue_depth": 1, "processing": 0, "workers": 1,
                "fleet": [{"name": "w", "version": "0", "device": "cpu", "models": ["realesrgan-x4plus"], "jobs": 2,
-                          "in_flight": 1, "last_seen": null}]})
+                          "in_flight": 1, "paused": false, "last_seen": null}]})
     );
     let models = harness.json("/models").await;
     let model = |index: usize| {

@@ -13,6 +13,8 @@ mod library;
 mod outbox;
 mod submissions;
 #[cfg(test)]
+mod release_test;
+#[cfg(test)]
 mod tests;
 mod wire;
 mod work_queue;

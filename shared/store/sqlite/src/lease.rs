@@ -1,15 +1,10 @@
 //! Leases that no worker can be blamed for, by `remaster_store::rules::lease`.
 
-use jiff::Timestamp;
 use remaster_store::rules::lease::was_out_of_reach;
 use rusqlite::named_params;
 
 use super::rows::millis;
 use super::write::Write;
-
-/// When a worker last called, any worker.
-#[derive(Default)]
-pub struct LastCall(pub Option<Timestamp>);
 
 /// A worker calls: where the store was out of reach until now, every lease is extended before any is looked at.
 pub fn spare(write: &mut Write<'_>) -> rusqlite::Result<()> {

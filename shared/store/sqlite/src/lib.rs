@@ -20,6 +20,8 @@ mod rows;
 mod settle;
 mod submit;
 #[cfg(test)]
+mod release_test;
+#[cfg(test)]
 mod tests;
 mod totals;
 mod write;
@@ -53,9 +55,8 @@ use rusqlite::{Connection, named_params};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use lease::LastCall;
 pub use open::OpenError;
-use write::{News, Write, Written};
+use write::{LastCall, News, Write, Written};
 use writer::Writer;
 
 /// Connections for reading.

@@ -9,8 +9,6 @@ use remaster_store::{Policy, StoreError};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::lease::LastCall;
-
 /// What a verb works with.
 pub struct Write<'a> {
     /// Inside the transaction.
@@ -24,6 +22,10 @@ pub struct Write<'a> {
     /// What to tell after the commit.
     pub news: &'a mut News,
 }
+
+/// When a worker last called, any worker.
+#[derive(Default)]
+pub struct LastCall(pub Option<Timestamp>);
 
 /// What to tell once a write is durable.
 #[derive(Default)]

@@ -9,8 +9,7 @@ use remaster_store::{StoreError, notifier::Notifier};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::lease::LastCall;
-use super::write::{Failure, News, Written};
+use super::write::{Failure, LastCall, News, Written};
 
 /// Writes committed together at most, so that the first of them does not wait for ever.
 const GROUP: usize = 256;
