@@ -85,15 +85,15 @@ fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(files.into_iter().map(|path| (path.clone(), file_name(&path))).collect())
 }
 
-/// `relative` with the extension `.png`, and with a number if an earlier image has that path already.
-fn unique_path(relative: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
-    let mut candidate = relative.with_extension("png");
-    let stem = relative.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+/// `path` with the extension `.png`, and with a number if an earlier image has that path already.
+fn unique_path(path: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
+    let mut candidate = path.with_extension("png");
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 2.. {
         if taken.insert(candidate.clone()) {
             break;
         }
-        candidate = relative.with_file_name(format!("{stem}-{number}.png"));
+        candidate = path.with_file_name(format!("{stem}-{number}.png"));
     }
     candidate
 }

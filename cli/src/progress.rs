@@ -1,4 +1,4 @@
-//! The progress of downloads on stderr: a line for fetches file with its size and source, and a bar if stderr is a terminal.
+//! The progress of downloads on stderr: a line for each file with its size and source, and a bar if stderr is a terminal.
 
 use std::{
     collections::HashMap,
