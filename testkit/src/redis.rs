@@ -223,12 +223,14 @@ fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Option<Child> {
 /// What the server at `port` answers to `INFO`, if it answers.
 fn info(port: u16, section: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-    // QUIT closes the connection, which ends the answer.
+    stream.set_read_timeout(Some(Duration::from_millis(250))).ok()?;
+    // QUIT closes the connection, which ends the answer. A sentinel does not know it, and just falls silent.
     stream.write_all(format!("INFO {section}\r\nQUIT\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        answer.extend_from_slice(&piece[..count]);
+    }
+    String::from_utf8(answer).ok()
 }
 
 /// Waits until `condition` holds.
