@@ -11,9 +11,9 @@ mod housekeeping;
 mod jobs;
 mod library;
 mod outbox;
-mod submissions;
 #[cfg(test)]
 mod release_test;
+mod submissions;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -58,7 +58,10 @@ async fn a_store_of_release_0_1_opens() {
     assert_eq!((stats.queued, stats.processing), (4, 1));
 
     // A key of before stands for its job.
-    let again = Idempotency { key: "again".parse().unwrap(), fingerprint: FingerprintBuilder::new().part("file", b"a").finish() };
+    let again = Idempotency {
+        key: "again".parse().unwrap(),
+        fingerprint: FingerprintBuilder::new().part("file", b"a").finish(),
+    };
     let new = NewJobs { idempotency: Some(again), ..NewJobs::new(ClientKey([1; 16]), vec![new_job()]) };
     let submitted = store.submit(new).await.unwrap();
     assert_eq!((submitted.replayed, submitted.jobs[0].id), (true, id("succeeded.jpg")));
@@ -71,7 +74,8 @@ async fn a_store_of_release_0_1_opens() {
         store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
     }
     claimed.sort();
-    let expected = [("batch-1.jpg", 1), ("batch-2.jpg", 1), ("processing.jpg", 2), ("queued.jpg", 1), ("retried.jpg", 2)];
+    let expected =
+        [("batch-1.jpg", 1), ("batch-2.jpg", 1), ("processing.jpg", 2), ("queued.jpg", 1), ("retried.jpg", 2)];
     assert_eq!(claimed, expected.map(|(name, attempt)| (name.to_owned(), attempt)));
     let batch = store.batch(batch).await.unwrap().unwrap();
     assert_eq!((batch.status(), batch.counts().succeeded, batch.counts().failed), (BatchStatus::Finished, 2, 1));

@@ -16,11 +16,11 @@ mod line;
 mod open;
 mod quota;
 mod reap;
+#[cfg(test)]
+mod release_test;
 mod rows;
 mod settle;
 mod submit;
-#[cfg(test)]
-mod release_test;
 #[cfg(test)]
 mod tests;
 mod totals;

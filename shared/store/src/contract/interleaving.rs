@@ -19,7 +19,7 @@ use remaster_shared::quota::UtcDay;
 
 use super::fixtures::{client, new_job, request, result, start};
 use crate::rules::fairness::{self, Order};
-use crate::rules::job::{Change, Event, Hold, JobState, Line, Refused, decide};
+use crate::rules::job::{Change, Event, Hold, JobState, Line, Output, Refused, decide};
 use crate::rules::{lease::was_out_of_reach, price::price, retry};
 use crate::{Beat, Claim, Lease, NewJob, NewJobs, Outcome, Policy, Store};
 
@@ -174,7 +174,7 @@ impl Expected {
             self.moments += 1;
             self.clients.entry(owner).or_default().head_since = self.moments;
         }
-        if change.status == Status::Succeeded {
+        if change.output == Output::Kept {
             job.expires = now + policy.result_ttl;
         }
         Ok(change)
