@@ -16,7 +16,8 @@ local function call_off(job, now)
   return true
 end
 
--- now, job: an accepted job whose caller was told otherwise, for the answer was lost; nobody is to hear of it
+-- now, job: takes back a job that was accepted although its caller was told that the submit had failed. It is refunded, and its
+-- webhooks are dropped.
 local function withdraw(_, a)
   local now, job = time(a[1]), load(a[2])
   if not job then return cjson.encode({}) end

@@ -22,6 +22,8 @@
 --   {rm}:h:<subject>  hash    the webhook of a job or batch
 --   {rm}:hk:<host>    zset    webhooks to a host that are to be tried -> when
 --   {rm}:hooks        zset    those hosts -> when the first of theirs is due
+--   {rm}:seq          string  order of arrival so far
+--   {rm}:secret       string  the 32 bytes under which addresses are hashed
 --   {rm}:trash        zset    pictures without a use -> order
 --   {rm}:n            hash    status -> jobs
 --   {rm}:lost         string  jobs that were listed somewhere though their hash was gone

@@ -1,5 +1,6 @@
--- The verbs by name, and what they need of the server. A read writes nothing, so that a replica or a full server answers it. What
--- settles a job or frees memory is carried out on a full server too; a submit is refused there, with nothing charged.
+-- The verbs by name, and what they need of the server. A read writes nothing, so that a replica or a full server answers it. Every
+-- verb but a submit is also carried out on a full server, so that jobs can be worked off; a submit is refused there, and nothing is
+-- charged.
 
 local READS, SETTLES, ADDS = { 'no-writes' }, { 'allow-oom' }, {}
 

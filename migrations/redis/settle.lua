@@ -35,8 +35,8 @@ local function requeue(job)
   set(job, 'progress', 0)
 end
 
--- A worker calls. Where the server, or its clock, stood still until now, no heartbeat could arrive: every lease is extended before
--- any is looked at (shared/store/src/rules/lease.rs).
+-- A worker calls. While the server or its clock stood still, no heartbeat could arrive. The first call after that extends every lease
+-- once, before any is checked (shared/store/src/rules/lease.rs).
 local function called(now, lease)
   local last = tonumber(redis.call('SET', P .. 'call', string.format('%d', now), 'GET') or '')
   if not last or math.abs(now - last) <= lease / 2 then return end
@@ -215,7 +215,7 @@ local function failed(_, a)
     requeue(job)
     redis.call('ZADD', P .. 'delayed', now + tonumber(a[7]), job.id)
     changed(job)
-    -- Nobody has work now, but the wait for it has a new end.
+    -- No job is ready yet, but workers have to compute anew how long to wait.
     wake()
   else
     fail(job, now, a[4], a[5], a[6] == '1')
@@ -239,18 +239,22 @@ local function release(_, a)
   return cjson.encode({})
 end
 
--- now, job, fence, wait: a fault of the service's own kept the worker from making the picture
+-- now, job, fence, wait, how often it may go back, code and message once it may not: a fault of the service's own kept the worker
+-- from making the picture
 local function deferred(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
   if job.cancel == '1' then
     finish(job, 'canceled', now)
+  elseif tonumber(job.deferrals or '0') >= tonumber(a[5]) then
+    fail(job, now, a[6], a[7], true)
   else
+    set(job, 'deferrals', (job.deferrals or 0) + 1)
     requeue(job)
     uncount(job)
     redis.call('ZADD', P .. 'delayed', now + tonumber(a[4]), job.id)
     changed(job)
-    -- Nobody has work now, but the wait for it has a new end.
+    -- No job is ready yet, but workers have to compute anew how long to wait.
     wake()
   end
   return cjson.encode({ job = job })

@@ -3,7 +3,7 @@
 -- How long an idempotency key is known: a day, as in shared/store/src/ports/submissions.rs.
 local KEY_TTL = 86400000
 
--- The jobs that a client's key stands for, if it is known; true for what it stands for instead, if that is another request.
+-- Returns the jobs of a client's key, or nil when it is not known. The second result is true if the key was used for another request.
 local function known(key, fingerprint, now)
   local kept = redis.call('GET', key)
   if not kept then return nil end

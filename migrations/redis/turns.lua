@@ -2,7 +2,8 @@
 
 local LONGEST_WAIT_EVERY = 8
 local ARRIVAL = 1e-6
--- Clients that one claim looks at, past those whose oldest job needs a model that the worker lacks.
+-- How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a model that the worker lacks
+-- are passed over, and count.
 local LOOKED_AT = 64
 
 local function virtual_now() return tonumber(redis.call('GET', P .. 'vt') or '0') end
@@ -46,7 +47,7 @@ local function next_head(client)
   redis.call('ZADD', P .. 'heads', 'XX', moment(), client)
 end
 
--- Nobody waits and nobody is served, so nobody is owed a turn: virtual time moves past what every client was served.
+-- Called when the queue is empty and no job runs: virtual time moves to the largest start of any client.
 local function settle()
   local last = redis.call('ZRANGE', P .. 'idle', -1, -1, 'WITHSCORES')
   if #last > 0 then set_virtual_now(math.max(virtual_now(), tonumber(last[2]))) end
@@ -71,14 +72,18 @@ end
 local function next_job(models)
   if redis.call('ZCARD', P .. 'act') == 0 then return nil end
   local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
-  local order = claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 and 'heads' or 'act'
-  for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
-    local job = oldest(client)
-    if job then
-      local params = models and cjson.decode(job.params)
-      if not models or not params.background or models[params.model] then
-        redis.call('INCR', P .. 'claims')
-        return job
+  local orders = { 'act', 'heads' }
+  if claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 then orders = { 'heads', 'act' } end
+  -- The second order is looked at when the first is full of clients whose oldest job needs another model.
+  for _, order in ipairs(orders) do
+    for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
+      local job = oldest(client)
+      if job then
+        local params = models and cjson.decode(job.params)
+        if not models or not params.background or models[params.model] then
+          redis.call('INCR', P .. 'claims')
+          return job
+        end
       end
     end
   end
@@ -94,7 +99,7 @@ local function position(job)
   return math.max(1, math.min(counted('queued'), 1 + earlier + before * (earlier + 1) + after * earlier))
 end
 
--- Clients of a library that knew no heads have waited longest.
+-- Libraries before 4 kept no heads. Their waiting clients are entered as having waited longest.
 local function upgrade()
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do
     redis.call('ZADD', P .. 'heads', 'NX', 0, client)

@@ -8,6 +8,9 @@ CREATE UNIQUE INDEX jobs_fence ON jobs (fence) WHERE fence IS NOT NULL;
 ALTER TABLE jobs ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
 UPDATE jobs SET begun = 1 WHERE status = 'processing';
 
+-- How often the job went back because of a fault of the service's own.
+ALTER TABLE jobs ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0;
+
 -- The upscaler without which the job cannot be done; NULL when it needs none.
 ALTER TABLE jobs ADD COLUMN model TEXT;
 UPDATE jobs SET model = json_extract(params, '$.model') WHERE json_extract(params, '$.background');

@@ -53,7 +53,8 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Announces changes as they come, and itself now and then, until `stop`; then that it goes.
+    /// Announces each change within 2 seconds, and the unchanged state every 10 seconds. When `stop` is cancelled, announces that the
+    /// worker is stopping.
     pub async fn run(&self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut last = None;
@@ -75,7 +76,7 @@ impl Announcer {
         self.tell(&self.announcement(true)).await;
     }
 
-    /// Says that it is there, before anybody looks for it.
+    /// Announces the worker for the first time.
     pub async fn first(&self) {
         self.tell(&self.announcement(false)).await;
     }

@@ -22,10 +22,8 @@ pub enum Part {
     Storage,
     /// The folder in which results are kept until they are stored cannot be written.
     Spool,
-    /// This model is missing, or does not run on this worker's device.
+    /// This model cannot be loaded, or does not run on this worker's device.
     Model(ModelId),
-    /// The models that restore faces are missing.
-    FaceModels,
 }
 
 /// Why no jobs are taken.
@@ -35,7 +33,7 @@ struct Closed {
     reason: String,
 }
 
-/// The gate that claims pass.
+/// Whether this worker may claim jobs. The queue waits for it before each claim.
 #[derive(Clone)]
 pub struct Gate(Arc<watch::Sender<Option<Closed>>>);
 

@@ -11,16 +11,17 @@ use remaster_store::{Housekeeping, Reaped, StoreError};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(15);
-/// Orphans are looked for every so many rounds: it lists the whole storage.
+/// The search for orphans runs once in this many rounds, which is hourly, because it lists the whole storage.
 const SWEEP_ROUNDS: u32 = 240;
 /// A blob younger than this may belong to a submit that is under way.
 const ORPHAN_AGE: Duration = Duration::from_secs(2 * 3600);
-/// Blobs deleted per round.
+/// How many inputs, and how many outputs, are deleted as garbage in one round. Orphans are not limited.
 const AT_ONCE: usize = 1000;
 
 /// Runs until `stop`; what fails is tried again in the next round.
-pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, stop: CancellationToken) {
-    let mut rounds = tokio::time::interval(EVERY);
+pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, stop: CancellationToken) {
+    // At least every third of a lease, so that the store knows that this worker is within reach, also while it takes no jobs.
+    let mut rounds = tokio::time::interval(EVERY.min(lease / 3));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tokio::select! {

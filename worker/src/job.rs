@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{JobId, JobResult, ModelId};
+use remaster_shared::job::{EnhanceParams, JobId, JobResult};
 use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
@@ -25,11 +25,13 @@ use crate::gate::{Gate, Part, Probe};
 /// Progress is written no more often than this.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a job waits that met a fault of this worker's own; other workers may take it then.
+/// How long a job waits in the queue after a fault of this worker. After that any worker may take it.
 const DEFER: Duration = Duration::from_secs(5);
 /// Waits between tries to store a result.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a result is held that the storage does not take. After that the job is given to another worker.
+const STORE_FOR: Duration = Duration::from_secs(600);
 
 /// Why an attempt made no result.
 enum Failure {
@@ -93,7 +95,7 @@ impl Workshop {
             Ok(made) => made,
             Err(error) => {
                 tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
-                return Err(self.blame(error, &job.params.model).await);
+                return Err(self.blame(error, &job.params).await);
             }
         };
         self.store(BlobKey::Output(job.id, lease.fence.into()), &made).await?;
@@ -121,29 +123,33 @@ impl Workshop {
         })
     }
 
-    /// Stores the result, for as long as the lease lives: a picture that is made is not made twice.
+    /// Stores the result, and tries again while the lease lives, so that a picture that is made is not made twice.
     async fn store(&self, key: BlobKey, made: &Enhanced) -> Result<(), Failure> {
-        let mut wait = FIRST_WAIT;
+        let (mut wait, began) = (FIRST_WAIT, std::time::Instant::now());
         loop {
             match self.blobs.put_file(key, made.png.file.path()).await {
                 Ok(()) => return Ok(()),
-                Err(BlobError::Unavailable(error)) => {
+                Err(BlobError::Unavailable(error)) if began.elapsed() < STORE_FOR => {
                     self.gate.close(Part::Storage, format!("results cannot be stored: {error}"));
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(error) => return Err(self.cannot(Part::Spool, &error)),
+                Err(BlobError::Io(error)) => return Err(self.cannot(Part::Spool, &error)),
+                Err(error) => return Err(self.cannot(Part::Storage, &error)),
             }
         }
     }
 
     /// Tells a fault of the picture or the attempt from one of this worker.
-    async fn blame(&self, error: EnhanceError, model: &ModelId) -> Failure {
+    async fn blame(&self, error: EnhanceError, params: &EnhanceParams) -> Failure {
         match error.blame() {
             Blame::Attempt => Failure::Job(error.public()),
             Blame::Worker(part) => self.cannot(part, &error),
+            Blame::Missing => Failure::Worker,
+            // Without the upscaler there is nothing to try the device with.
+            Blame::Device if !params.background => Failure::Job(error.public()),
             Blame::Device => {
-                let part = Part::Model(model.clone());
+                let part = Part::Model(params.model.clone());
                 match self.probe.probe(&part).await {
                     Ok(()) => Failure::Job(error.public()),
                     Err(_) => self.cannot(part, &error),

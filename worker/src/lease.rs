@@ -43,7 +43,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct LeaseLayer {
     pub store: Arc<dyn WorkQueue>,
-    /// Heartbeats come three times as often as the lease is long.
+    /// The store's lease. A heartbeat is sent every third of it.
     pub lease: Duration,
     pub shutdown: Shutdown,
     pub in_flight: InFlight,
@@ -148,7 +148,7 @@ impl LeaseLayer {
                     Ok(Beat::GoOn) => {}
                     Ok(Beat::Cancel) => return Stop::Canceled,
                     Err(LeaseError::Lost) => return Stop::Lost,
-                    // The work is worth more than the lease's formality: if it did run out, settling will tell.
+                    // A store that does not answer is no reason to stop. If the lease has run out meanwhile, settling fails.
                     Err(LeaseError::Store(error)) => tracing::warn!(job = %lease.job, %error, "no heartbeat"),
                 },
                 // A cancel is acted on at once; other changes are this worker's own progress.
@@ -163,7 +163,7 @@ impl LeaseLayer {
         }
     }
 
-    /// Settles the job while the lease is kept, until the store answers: the picture is made, and is not to be made twice.
+    /// Settles the job and keeps the lease meanwhile, until the store answers, so that finished work is not done again.
     async fn settle(&self, lease: &Lease, outcome: Outcome, began: Instant) {
         let settled = tokio::select! {
             settled = self.try_until_settled(lease, outcome) => settled,

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use async_trait::async_trait;
 use ndarray::Array4;
-use remaster_blobs::Blobs;
-use remaster_shared::job::ModelId;
+use remaster_blobs::{BlobError, Blobs};
+use remaster_shared::blob_key::BlobKey;
+use remaster_shared::job::{JobId, ModelId};
 
 use crate::enhance::Enhancer;
-use crate::faces::FaceModels;
 use crate::gate::{Part, Probe};
 
 /// What is written to the spool folder to see whether it takes a picture, in bytes.
@@ -28,17 +28,22 @@ pub struct Probes {
 impl Probe for Probes {
     async fn probe(&self, part: &Part) -> Result<(), String> {
         match part {
-            Part::Storage => self.blobs.ping().await.map_err(|error| error.to_string()),
+            Part::Storage => self.storage().await.map_err(|error| error.to_string()),
             Part::Spool => self.spool().await.map_err(|error| error.to_string()),
             Part::Model(model) => self.model(model).await,
-            Part::FaceModels => {
-                FaceModels::installed(&self.enhancer.engine).await.map(drop).ok_or("no face models".to_owned())
-            }
         }
     }
 }
 
 impl Probes {
+    /// Stores and deletes a small object, since a storage that answers may still refuse to take anything.
+    async fn storage(&self) -> Result<(), BlobError> {
+        let file = tempfile::NamedTempFile::new_in(&self.enhancer.spool)?;
+        let key = BlobKey::Input(JobId::random());
+        self.blobs.put_file(key, file.path()).await?;
+        self.blobs.delete(key).await
+    }
+
     async fn spool(&self) -> std::io::Result<()> {
         let folder = self.enhancer.spool.clone();
         let trial = move || {

@@ -29,7 +29,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
-/// Claims jobs. Never yields an error, since apalis would end the worker for it.
+/// Claims jobs. It never yields an error, because apalis ends the worker at the first error of its backend.
 pub struct Queue {
     claims: Claims,
     layer: LeaseLayer,
@@ -64,7 +64,7 @@ impl Backend for Queue {
         Poll::Ready(claimed.map(|assignment| Ok(TaskBuilder::new(assignment).build())))
     }
 
-    /// A claim under way is seen through; the job it brings goes back, unharmed.
+    /// Waits for a claim in progress, and releases the job that it returns without counting the attempt.
     fn poll_close(&mut self, cx: &mut Context<'_>, _worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
         self.claims.stop.cancel();
         if let Some(claiming) = &mut self.claiming {
@@ -114,6 +114,8 @@ pub struct Claims {
     pub catalogue: Arc<dyn Catalogue>,
     /// Closed while this worker cannot make pictures.
     pub gate: Gate,
+    /// The store's lease. A worker calls at least every third of it, so that the store knows that it is within reach.
+    pub lease: Duration,
     /// No more jobs are claimed once this is cancelled.
     pub stop: CancellationToken,
 }
@@ -135,9 +137,9 @@ impl Claims {
                 Ok(Claim::Job(job, lease)) => return Some(Assignment { job, lease }),
                 Ok(Claim::Nothing { next }) => {
                     failures = 0;
-                    // What came of this request is known, so the next one is another.
+                    // The request was answered, so the next claim needs a new fence.
                     request = self.request();
-                    next.unwrap_or(FALLBACK).min(FALLBACK)
+                    next.unwrap_or(FALLBACK).min(FALLBACK).min(self.lease / 3)
                 }
                 // The same request again: it may have been carried out, and then gives the same job.
                 Err(error) => {

@@ -55,6 +55,7 @@ pub async fn start(
         worker: name.clone(),
         catalogue: catalogue.clone(),
         gate: gate.clone(),
+        lease,
         stop: shutdown.requested.clone(),
     };
     let layer =
@@ -75,7 +76,7 @@ pub async fn start(
         let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone() });
         let probing = tokio::spawn(gate.clone().run(probe.clone(), shutdown.requested.clone()));
         let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, gate, probe });
-        let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, shutdown.requested.clone()));
+        let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, lease, shutdown.requested.clone()));
 
         let requested = shutdown.requested.clone();
         let signal = async move {

@@ -104,14 +104,14 @@ pub struct JobRecord {
     pub finished_at: Option<Timestamp>,
     /// When the result is deleted.
     pub expires_at: Option<Timestamp>,
-    /// How many attempts have begun.
+    /// How many attempts have been claimed. A claim that no heartbeat followed is taken back.
     pub attempt: u32,
     /// How much of the work is done, from 0 to 1.
     pub progress: f64,
     /// Whether the caller has canceled the job while it was being processed.
     pub cancel_requested: bool,
     /// The estimated place in the queue, counted from 1. It is known only while the job is queued, and only when the job
-    /// is read alone (`Store::get`).
+    /// is read alone (`Jobs::get` of the store crate).
     pub position: Option<u64>,
     /// The result of a job that has succeeded.
     pub result: Option<JobResult>,
@@ -121,7 +121,7 @@ pub struct JobRecord {
     pub error: Option<JobError>,
     /// The batch that the job belongs to.
     pub batch: Option<BatchId>,
-    /// The state of the job's webhook, if it has one. It is known only when the job is read alone (`Store::get`).
+    /// The state of the job's webhook, if it has one. It is known only when the job is read alone (`Jobs::get` of the store crate).
     pub webhook: Option<Delivery>,
 }
 

@@ -38,6 +38,8 @@ pub enum EnhanceError {
 /// Who is to blame for a picture that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blame {
+    /// A model is not installed here. Another worker may have it, and this one can do other jobs.
+    Missing,
     /// The picture, or this attempt at it.
     Attempt,
     /// This part of the worker, which has to work again before other jobs are tried.
@@ -50,13 +52,12 @@ impl EnhanceError {
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {
-            EnhanceError::NoFaceModel => Blame::Worker(Part::FaceModels),
+            EnhanceError::NoFaceModel => Blame::Missing,
             EnhanceError::Write(_) => Blame::Worker(Part::Spool),
             EnhanceError::Upscale(UpscaleError::Engine(error)) | EnhanceError::Faces(FacesError::Engine(error)) => {
                 match error {
-                    EngineError::NotInstalled(model) | EngineError::Load(model, _) => {
-                        Blame::Worker(Part::Model(model.clone()))
-                    }
+                    EngineError::NotInstalled(_) => Blame::Missing,
+                    EngineError::Load(model, _) => Blame::Worker(Part::Model(model.clone())),
                     EngineError::OutOfMemory(_) | EngineError::Run(_) | EngineError::Stopped => Blame::Device,
                 }
             }

@@ -20,7 +20,7 @@ impl Jobs for RedisStore {
         "redis"
     }
 
-    /// Which day it is, and what callers are told; leases and retries go by the server's clock.
+    /// This node's clock. It decides the day of the quota and the times that callers see; leases and retries go by the server's clock.
     fn now(&self) -> Timestamp {
         self.clock.as_ref().map_or_else(|| SystemClock.now(), |clock| clock.now())
     }

@@ -1,8 +1,7 @@
 //! The shared store: Redis (7 or newer) or Valkey, for many API nodes and many workers.
 //!
 //! Each verb is one function of the library in `migrations/redis/`, so one atomic step on the server, by the server's
-//! clock. Wake-ups and changes come by pub/sub; whoever waits also looks now and then, so a lost message costs time
-//! only.
+//! clock. Wake-ups and changes come by pub/sub; a waiting caller also polls, so a lost message only delays it.
 
 #![warn(missing_docs)]
 

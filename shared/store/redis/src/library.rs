@@ -36,7 +36,8 @@ pub const VERSION: u32 = 5;
 pub async fn ensure(client: &Client) -> Result<(), RedisError> {
     let found: Result<u32, _> = client.fcall("rm_version", "{rm}", MultipleValues::from(())).await;
     match found {
-        Ok(VERSION) => Ok(()),
+        // Again, in case that a node did not come so far after it had loaded the library.
+        Ok(VERSION) => upgrade(client).await,
         Ok(found) if found > VERSION => Err(RedisError::Newer { found, known: VERSION }),
         Ok(_) => load(client).await,
         Err(error) if is_missing(&error) => load(client).await,
@@ -51,7 +52,11 @@ async fn load(client: &Client) -> Result<(), RedisError> {
         client.function_load::<(), _>(true, CODE).await
     };
     loaded.map_err(RedisError::Library)?;
-    // What an older library kept is brought up to date.
+    upgrade(client).await
+}
+
+/// Brings what an older library kept up to date. Doing it twice changes nothing.
+async fn upgrade(client: &Client) -> Result<(), RedisError> {
     client.fcall("rm_upgrade", "{rm}", MultipleValues::from(())).await.map_err(RedisError::Library)
 }
 

@@ -15,7 +15,7 @@ impl Outbox for RedisStore {
         let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
         args.extend(room.under_way.into_iter().flat_map(|(host, under_way)| [host, under_way.to_string()]));
         let reply: wire::HooksReply = self.call("rm_due_hooks", args).await?;
-        // One that another release wrote, say, is no reason to hold up the others.
+        // An entry that cannot be read, for example one of another release, is skipped.
         let readable = reply.hooks.iter().filter_map(|hook| {
             wire::due_hook(hook).inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
         });

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remaster_shared::error::Fault;
+use remaster_shared::error::{Fault, JobError};
 use remaster_shared::job::{JobRecord, JobResult};
+use remaster_store::rules::job::MAX_DEFERRALS;
 use remaster_store::rules::retry;
 use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, StoreError, WorkQueue};
 use serde::de::DeserializeOwned;
@@ -62,7 +63,9 @@ impl WorkQueue for RedisStore {
             }
             Outcome::Deferred(wait) => {
                 let mut args = self.fenced(lease);
-                args.push(millis(wait.mul_f64(retry::spread())));
+                let last = JobError::internal();
+                args.extend([millis(wait.mul_f64(retry::spread())), MAX_DEFERRALS.to_string()]);
+                args.extend([last.code.as_str().to_owned(), last.message]);
                 self.held("rm_deferred", args).await?
             }
         };

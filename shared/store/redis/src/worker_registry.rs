@@ -17,9 +17,9 @@ impl WorkerRegistry for RedisStore {
 
     async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
         let reply: wire::WorkersReply = self.call("rm_workers", vec![self.time(), millis(WORKER_REMEMBERED)]).await?;
-        // By the server's clock it is that long ago; told in this node's.
+        // Times are the server's; this converts them to this node's clock.
         let ahead = self.now().duration_since(from_millis(reply.now as i64));
-        // One that another release announced, say, is no reason to know of none.
+        // An entry that cannot be read, for example one of another release, is skipped.
         let readable = reply.workers.iter().filter_map(|(said, at)| {
             wire::worker(said, at).inspect_err(|error| tracing::warn!(%error, "a worker is passed over")).ok()
         });

@@ -56,7 +56,7 @@ fn carry_out(
         }
     }
     write.news.changed(&row.record);
-    // A retry that is due later is no work yet, but the wait for work has a new end.
+    // A retry that is due later is no work yet, but workers have to compute anew how long to wait.
     write.news.work_available |= matches!(change.line, Line::Joins | Line::JoinsAfter(_));
     Ok(())
 }
@@ -96,6 +96,7 @@ fn update(
     row.begun = change.begun;
     row.served |= change.serves;
     row.refunded |= change.refunds;
+    row.deferrals += u32::from(change.defers);
     let not_before = match change.line {
         Line::JoinsAfter(wait) => Some(millis(now).saturating_add(wait.as_millis() as i64)),
         _ => None,
@@ -106,7 +107,7 @@ fn update(
         .prepare_cached(
             "UPDATE jobs SET status = :status, attempt = :attempt, cancel_requested = :cancel, progress = :progress,
                  result = :result, error = :error, started_at = :started, finished_at = :finished, expires_at = :expires,
-                 clock_charged = :served, refunded = :refunded, not_before = :not_before, fence = :fence, begun = :begun,
+                 clock_charged = :served, refunded = :refunded, deferrals = :deferrals, not_before = :not_before, fence = :fence, begun = :begun,
                  worker = iif(:keeps, worker, :worker), lease_until = iif(:stays, lease_until, :until), output = :output
              WHERE seq = :seq",
         )?
@@ -122,6 +123,7 @@ fn update(
             ":expires": record.expires_at.map(millis),
             ":served": row.served,
             ":refunded": row.refunded,
+            ":deferrals": row.deferrals,
             ":not_before": not_before,
             ":fence": row.fence.map(|fence| fence.0),
             ":begun": row.begun,

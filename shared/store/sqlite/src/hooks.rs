@@ -104,7 +104,7 @@ fn take(db: &Connection, now: Timestamp, host: &str, limit: usize) -> rusqlite::
         let target = row.get::<_, Json<_>>(2)?.0;
         Ok(DueHook { subject, target, attempts: row.get(3)?, body: row.get(4)? })
     })?;
-    // One that cannot be read is no reason to hold up the others; it comes again.
+    // An entry that cannot be read is skipped, and is handed out again later.
     let readable = |hook: rusqlite::Result<DueHook>| {
         hook.inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
     };

@@ -62,7 +62,8 @@ pub fn join(write: &Write<'_>, key: ClientKey, jobs: u64) -> rusqlite::Result<()
     .map(drop)
 }
 
-/// One of the client's ready jobs leaves its line. `claimed` when it was the oldest, so that another one is now.
+/// One of the client's ready jobs leaves its line. `claimed` says that it was the client's oldest job, so the
+/// next one is the oldest from now on.
 pub fn leave(write: &Write<'_>, key: ClientKey, claimed: bool) -> rusqlite::Result<()> {
     let db = write.db;
     let since = if claimed { Some(moment(db)?) } else { None };
@@ -97,13 +98,30 @@ pub fn settle(db: &Connection) -> rusqlite::Result<()> {
     set_virtual_now(db, fairness::settle(clock(db)?.virtual_now, latest.unwrap_or(0.0)))
 }
 
-/// Clients that one claim looks at, past those whose oldest job needs a model that the worker lacks.
+/// How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a model that the worker
+/// lacks are passed over, and count.
 const LOOKED_AT: usize = 64;
 
 /// The oldest ready job of the client whose turn it is, of the clients whose oldest job one of `models` can do. Counts a claim
 /// when there is one.
 pub fn next(db: &Connection, models: &[ModelId]) -> rusqlite::Result<Option<JobRow>> {
-    let order = match fairness::order(clock(db)?.claims) {
+    let (first, second) = match fairness::order(clock(db)?.claims) {
+        Order::Start => (Order::Start, Order::LongestWait),
+        Order::LongestWait => (Order::LongestWait, Order::Start),
+    };
+    // The second order is looked at when the first is full of clients whose oldest job needs another model.
+    let row = match next_by(db, first, models)? {
+        Some(row) => Some(row),
+        None => next_by(db, second, models)?,
+    };
+    if row.is_some() {
+        db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
+    }
+    Ok(row)
+}
+
+fn next_by(db: &Connection, order: Order, models: &[ModelId]) -> rusqlite::Result<Option<JobRow>> {
+    let order = match order {
         Order::Start => "vstart, head_since",
         Order::LongestWait => "head_since",
     };
@@ -123,7 +141,6 @@ pub fn next(db: &Connection, models: &[ModelId]) -> rusqlite::Result<Option<JobR
         if let Some((model, row)) = row
             && model.is_none_or(|model| models.iter().any(|own| own.as_str() == model))
         {
-            db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
             return Ok(Some(row));
         }
     }

@@ -60,6 +60,8 @@ pub struct JobRow {
     pub served: bool,
     /// Whether its unit was given back.
     pub refunded: bool,
+    /// How often it went back because of a fault of the service's own.
+    pub deferrals: u32,
     /// Whether it waits for a retry that is not due yet.
     pub delayed: bool,
 }
@@ -74,6 +76,7 @@ impl JobRow {
             cancel_requested: self.record.cancel_requested,
             served: self.served,
             refunded: self.refunded,
+            deferrals: self.deferrals,
         }
     }
 }
@@ -117,6 +120,7 @@ pub fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         cost: row.get("cost")?,
         served: row.get("clock_charged")?,
         refunded: row.get("refunded")?,
+        deferrals: row.get("deferrals")?,
         delayed: row.get::<_, Option<i64>>("not_before")?.is_some(),
     })
 }

@@ -32,7 +32,7 @@ pub struct LastCall(pub Option<Timestamp>);
 pub struct News {
     /// Jobs and batches that changed.
     pub changed: BTreeSet<Uuid>,
-    /// Whether a worker may find work, or has to wait for another time than it does.
+    /// Whether a worker may find work, or its wait has to end at another time.
     pub work_available: bool,
     /// Whether a webhook may be due.
     pub hooks_due: bool,
@@ -80,7 +80,7 @@ impl<E: From<StoreError>> Failure<E> {
 }
 
 impl Failure<Refused> {
-    /// A refusal that cannot be, after what was checked before, means that the row is not what its status says.
+    /// Turns a refusal that earlier checks rule out into a store error, because the row must be inconsistent.
     pub fn unexpected<E: From<StoreError>>(self) -> Failure<E> {
         match self {
             Failure::Database(error) => Failure::Database(error),

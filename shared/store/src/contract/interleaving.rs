@@ -113,6 +113,7 @@ impl Expected {
                 cancel_requested: false,
                 served: false,
                 refunded: false,
+                deferrals: 0,
             };
             let queued = ExpectedJob {
                 client: owner,
@@ -154,6 +155,7 @@ impl Expected {
             cancel_requested: change.cancel_requested,
             served: before.served || change.serves,
             refunded: before.refunded || change.refunds,
+            deferrals: before.deferrals + u32::from(change.defers),
         };
         job.due = match change.line {
             // A deferral gives the attempt back, and waits for a time of its own.

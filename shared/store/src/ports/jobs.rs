@@ -17,7 +17,7 @@ pub trait Jobs: Send + Sync + 'static {
     /// The store's kind as `GET /stats` names it: `sqlite` or `redis`.
     fn name(&self) -> &'static str;
 
-    /// The store's own clock, in whole milliseconds.
+    /// The time by which the quota's day is chosen, in whole milliseconds.
     fn now(&self) -> Timestamp;
 
     /// Hashes addresses under this store's secret, which is the same on every node.

@@ -1,7 +1,8 @@
 //! What a store promises, as one trait for each kind of caller, so that nobody can call what is not theirs.
 //!
 //! The API holds [`Submissions`], a worker holds a [`WorkQueue`], the deliverer of webhooks an [`Outbox`], the janitor
-//! [`Housekeeping`]; the workers announce themselves in the [`WorkerRegistry`]. All but the worker also read, by [`Jobs`].
+//! [`Housekeeping`]; the workers announce themselves in the [`WorkerRegistry`]. Every port except [`WorkerRegistry`] also includes
+//! [`Jobs`], the trait for reading.
 //! Every verb is one atomic step and is durable before it returns. No verb reads or writes a picture.
 
 mod housekeeping;

@@ -5,13 +5,13 @@
 //! was idle starts at the present virtual time: idling saves up no turns. (Goyal, Vin, Cheng: *Start-time Fair Queueing*,
 //! SIGCOMM 1996.)
 //!
-//! Two additions hold when new clients never stop arriving. Virtual time moves on with the service that is given and by a
+//! Two additions keep this fair even if new clients never stop arriving. Virtual time moves on with the service that is given and by a
 //! little with every arrival, so that newcomers line up behind those who wait. And every [`LONGEST_WAIT_EVERY`]th claim goes
 //! to the client whose oldest job has been its oldest for longest. From this follows the bound: while a job is its client's
 //! oldest, at most [`LONGEST_WAIT_EVERY`] times as many claims pass it over as there were clients waiting when it became the
-//! oldest.
+//! oldest. (A worker that lacks models looks at a limited number of clients, and may pass over those that it cannot serve.)
 
-/// One claim in so many goes to the client that has waited longest.
+/// Every claim of this number (the 8th, the 16th and so on) goes to the client whose oldest job has been its oldest for longest.
 pub const LONGEST_WAIT_EVERY: u64 = 8;
 
 /// How far virtual time moves on with an arrival: the price of one pixel. Nobody's share changes by it; it puts clients that
@@ -57,7 +57,8 @@ pub fn position(earlier: u64, clients_before: u64, clients_after: u64, waiting: 
     others.saturating_add(earlier + 1).min(waiting).max(1)
 }
 
-/// Nobody waits and nobody is served, so nobody is owed a turn: virtual time moves past what every client was served.
+/// Called when the queue is empty and no job runs. Virtual time moves to the largest start of any client, so that earlier service is
+/// forgotten.
 pub fn settle(virtual_now: f64, latest_left_off: f64) -> f64 {
     virtual_now.max(latest_left_off)
 }

@@ -26,7 +26,13 @@ pub struct JobState {
     pub served: bool,
     /// Whether its unit was given back.
     pub refunded: bool,
+    /// How often it went back because of a fault of the service's own.
+    pub deferrals: u32,
 }
+
+/// How often a job goes back because of a fault of the service's own before it fails. Without a bound, a fault that only this job
+/// meets would keep it, and the workers that try it, busy for ever.
+pub const MAX_DEFERRALS: u32 = 50;
 
 /// What happens to a job.
 #[derive(Debug, Clone)]
@@ -117,6 +123,8 @@ pub struct Change {
     pub error: Option<JobError>,
     /// Progress starts again from 0.
     pub restarts: bool,
+    /// One deferral more is counted.
+    pub defers: bool,
 }
 
 /// Why an event is refused.
@@ -130,7 +138,7 @@ pub enum Refused {
     Illegal(#[from] IllegalTransition),
 }
 
-/// What the caller of a job reads that ended every attempt with its worker gone.
+/// The message of a job that failed because its worker disappeared during every attempt.
 pub const POISON: &str = "Every attempt at this job ended with its worker gone; its unit was refunded.";
 
 /// Decides what `event` does to a job.
@@ -153,6 +161,7 @@ pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Re
         result: None,
         error: None,
         restarts: false,
+        defers: false,
     };
     match event {
         Event::Claimed => Ok(Change {
@@ -201,7 +210,10 @@ fn finished(policy: &Policy, job: JobState, outcome: Outcome, same: Change) -> R
             requeued(job, Line::JoinsAfter(wait), same)
         }
         Outcome::Failed(error) => failed(job, error, same),
-        Outcome::Deferred(wait) => uncounted(job, Line::JoinsAfter(wait.mul_f64(retry::spread())), same),
+        Outcome::Deferred(_) if job.deferrals >= MAX_DEFERRALS => failed(job, JobError::internal(), same),
+        Outcome::Deferred(wait) => {
+            Ok(Change { defers: true, ..uncounted(job, Line::JoinsAfter(wait.mul_f64(retry::spread())), same)? })
+        }
     }
 }
 
@@ -232,7 +244,7 @@ fn called_off(job: JobState, same: Change) -> Result<Change, Refused> {
     }
 }
 
-/// The change of status, and what always goes with it: a lease ends with the attempt, and an end is an end.
+/// The change of status, with its fixed consequences: leaving `processing` ends the lease, and reaching a final status sets `ends`.
 fn moved(job: JobState, to: Status, same: Change) -> Result<Change, Refused> {
     let status = job.status.transition(to)?;
     let hold = if job.status == Status::Processing { Hold::Ends } else { Hold::Unchanged };
@@ -253,6 +265,7 @@ mod tests {
         cancel_requested: false,
         served: false,
         refunded: false,
+        deferrals: 0,
     };
     const RUNNING: JobState = JobState { status: Status::Processing, attempt: 1, begun: true, served: true, ..QUEUED };
 
@@ -324,6 +337,13 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_only_this_job_meets_ends_it_with_a_refund() {
+        let job = JobState { deferrals: MAX_DEFERRALS, ..RUNNING };
+        let change = after(job, Event::Finished(Outcome::Deferred(Duration::from_secs(10))));
+        assert_eq!((change.status, change.refunds, change.ends), (Status::Failed, true, true));
+    }
+
+    #[test]
     fn a_claim_that_nobody_heard_of_costs_no_attempt() {
         let claimed = JobState { begun: false, ..RUNNING };
         assert_eq!(after(claimed, Event::LeaseExpired).attempt, 0);
@@ -370,6 +390,7 @@ mod tests {
                     cancel_requested: change.cancel_requested,
                     served: job.served || change.serves,
                     refunded: job.refunded || change.refunds,
+                    deferrals: job.deferrals + u32::from(change.defers),
                 };
             }
             prop_assert!(refunds <= 1);

@@ -7,7 +7,7 @@
 //! - [`job`]: what an event does to a job: its status, its attempts, its refund, its webhook.
 //! - [`fairness`]: whose turn it is.
 //! - [`lease`]: when nobody can be blamed for a heartbeat that did not come.
-//! - [`price`]: what a job counts in its client's turn.
+//! - [`price`]: the price of a job, by which its client's turn moves on.
 //! - [`retry`]: how long a failed attempt waits.
 
 pub mod admission;

@@ -1,12 +1,12 @@
-//! What a job counts in its client's turn.
+//! The price of a job, by which its client's start moves on.
 
 use remaster_shared::job::FaceMode;
 
 use crate::NewJob;
 
-/// What every job counts, whatever its size: it is decoded, encoded and stored.
+/// The price of any job, whatever its size, for decoding, encoding and storing it.
 const HANDLING: f64 = 0.01;
-/// What looking for faces counts, per megapixel of the input and once besides.
+/// The price of searching for faces: this much, plus this much per megapixel of the input.
 const FACES: f64 = 0.01;
 
 /// The price of a job in megapixels of network work.
