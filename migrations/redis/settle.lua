@@ -99,6 +99,16 @@ local function next_event(now)
   return next
 end
 
+-- Retries that are due and leases that have ended, where there are any: an idle claim reads two heads and no more. Returns how long it is
+-- until the next of them.
+local function catch_up(now, max_attempts)
+  local next = next_event(now)
+  if next ~= 0 then return next end
+  promote(now)
+  reclaim(now, max_attempts)
+  return next_event(now)
+end
+
 -- Gives the job to the worker. `fence` is empty for a worker of library 4 or older, whose fence is a counter.
 local function take(job, now, worker, lease, fence)
   if not job.charged then
@@ -132,12 +142,11 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  promote(now)
-  reclaim(now, tonumber(a[4]))
+  local next = catch_up(now, tonumber(a[4]))
   local models = {}
   for i = 6, #a do models[a[i]] = true end
   local job = next_job(models)
-  if not job then return cjson.encode({ next = next_event(now) }) end
+  if not job then return cjson.encode({ next = next }) end
   return take(job, now, a[2], lease, fence)
 end
 
@@ -145,10 +154,9 @@ end
 local function claim_4(_, a)
   local now, lease = time(a[1]), tonumber(a[3])
   called(now, lease)
-  promote(now)
-  reclaim(now, tonumber(a[4]))
+  local next = catch_up(now, tonumber(a[4]))
   local job = next_job(nil)
-  if not job then return cjson.encode({ next = next_event(now) }) end
+  if not job then return cjson.encode({ next = next }) end
   return take(job, now, a[2], lease, nil)
 end
 
