@@ -20,8 +20,8 @@ const AT_ONCE: usize = 1000;
 
 /// Runs until `stop`; what fails is tried again in the next round.
 pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, stop: CancellationToken) {
-    // Well within half a lease, so that the store knows that this worker is within reach, also while it takes no jobs.
-    let mut rounds = tokio::time::interval(EVERY.min(lease * 2 / 5));
+    // Within half a lease, so that the store knows that this worker is within reach, also while it takes no jobs.
+    let mut rounds = tokio::time::interval(EVERY.min(lease * 9 / 20));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tokio::select! {

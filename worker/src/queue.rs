@@ -23,7 +23,7 @@ use crate::gate::Gate;
 use crate::lease::LeaseLayer;
 
 /// Longest wait between claims: covers a wake-up that was lost.
-const FALLBACK: Duration = Duration::from_secs(5);
+const FALLBACK: Duration = Duration::from_secs(7);
 /// Longest wait after the store failed.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 /// jumped. Heartbeats that were due meanwhile could not arrive, so no lease may end for want of them: each is extended once.
 ///
 /// `last` is when a worker last claimed, sent a heartbeat or cleaned up, any worker. Every worker
-/// calls well within half a lease of its last call, by a heartbeat, a claim or its janitor.
+/// calls within half a lease of its last call, by a heartbeat, a claim or its janitor.
 pub fn was_out_of_reach(last: Option<Timestamp>, now: Timestamp, lease: Duration) -> bool {
     last.is_some_and(|last| now.duration_since(last).unsigned_abs() > lease / 2)
 }
