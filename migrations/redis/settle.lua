@@ -51,6 +51,14 @@ local function uncount(job)
   if job.attempt == '0' then clear(job, 'started') end
 end
 
+-- The job joins its client's line again once it is due.
+local function delay(job, due)
+  redis.call('ZADD', P .. 'delayed', due, job.id)
+  changed(job)
+  -- No job is ready yet, but workers have to compute anew how long to wait.
+  wake()
+end
+
 -- Jobs whose worker was not heard of for longer than its lease.
 local function reclaim(now, max_attempts)
   local requeued, poisoned = 0, 0
@@ -221,10 +229,7 @@ local function failed(_, a)
     finish(job, 'canceled', now)
   elseif a[7] ~= '' and tonumber(job.attempt) < tonumber(a[8]) then
     requeue(job)
-    redis.call('ZADD', P .. 'delayed', now + tonumber(a[7]), job.id)
-    changed(job)
-    -- No job is ready yet, but workers have to compute anew how long to wait.
-    wake()
+    delay(job, now + tonumber(a[7]))
   else
     fail(job, now, a[4], a[5], a[6] == '1')
   end
@@ -260,10 +265,7 @@ local function deferred(_, a)
     set(job, 'deferrals', (job.deferrals or 0) + 1)
     requeue(job)
     uncount(job)
-    redis.call('ZADD', P .. 'delayed', now + tonumber(a[4]), job.id)
-    changed(job)
-    -- No job is ready yet, but workers have to compute anew how long to wait.
-    wake()
+    delay(job, now + tonumber(a[4]))
   end
   return cjson.encode({ job = job })
 end
