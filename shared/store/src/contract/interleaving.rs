@@ -106,21 +106,12 @@ impl Expected {
         *self.used.entry((day, owner)).or_default() += jobs.len() as u64;
         for job in jobs {
             self.joins(owner);
-            let state = JobState {
-                status: Status::Queued,
-                attempt: 0,
-                begun: false,
-                cancel_requested: false,
-                served: false,
-                refunded: false,
-                deferrals: 0,
-            };
             let queued = ExpectedJob {
                 client: owner,
                 day,
                 seq: self.jobs.len(),
                 price: price(job),
-                state,
+                state: JobState::SUBMITTED,
                 fence: None,
                 lease_until: self.now,
                 due: None,

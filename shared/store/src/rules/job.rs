@@ -30,6 +30,19 @@ pub struct JobState {
     pub deferrals: u32,
 }
 
+impl JobState {
+    /// A job as it is submitted: in line, and nothing happened to it yet.
+    pub const SUBMITTED: Self = Self {
+        status: Status::Queued,
+        attempt: 0,
+        begun: false,
+        cancel_requested: false,
+        served: false,
+        refunded: false,
+        deferrals: 0,
+    };
+}
+
 /// How often a job goes back because of a fault of the service's own before it fails. Without a bound, a fault that only this job
 /// meets would keep it, and the workers that try it, busy for ever.
 pub const MAX_DEFERRALS: u32 = 50;
@@ -258,15 +271,7 @@ mod tests {
 
     use super::*;
 
-    const QUEUED: JobState = JobState {
-        status: Status::Queued,
-        attempt: 0,
-        begun: false,
-        cancel_requested: false,
-        served: false,
-        refunded: false,
-        deferrals: 0,
-    };
+    const QUEUED: JobState = JobState::SUBMITTED;
     const RUNNING: JobState = JobState { status: Status::Processing, attempt: 1, begun: true, served: true, ..QUEUED };
 
     fn result() -> JobResult {
