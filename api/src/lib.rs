@@ -30,6 +30,7 @@ mod submit;
 pub use admin::admin_router;
 pub use axum::Router;
 pub use fleet::{Fleet, FleetView};
+pub use parse::option_spec;
 pub use routes::{document, router};
 pub use server::serve;
 pub use state::{Api, ApiSettings, Webhooks};

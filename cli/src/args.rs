@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OptionSpec, SCALE};
 use remaster_api::proxies::TrustedProxies;
 use remaster_engine::{Device, Precision};
 use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
@@ -278,6 +279,11 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
+/// The default of an option of a submit, which is the default of the same option here.
+fn default_of(option: &OptionSpec) -> &'static str {
+    option.default.unwrap_or_default()
+}
+
 /// The arguments of `remaster enhance`.
 #[derive(Args)]
 pub struct EnhanceArgs {
@@ -288,22 +294,22 @@ pub struct EnhanceArgs {
     #[arg(short, long)]
     pub output: PathBuf,
     /// How much larger the result is, per side: 2 or 4
-    #[arg(long, default_value = "2", value_parser = parse::option::<Scale>)]
+    #[arg(long, default_value = default_of(&SCALE), value_parser = parse::option::<Scale>)]
     pub scale: Scale,
     /// Id of an installed upscaler, or auto
-    #[arg(long, default_value = "auto", value_parser = parse::model)]
+    #[arg(long, default_value = default_of(&MODEL), value_parser = parse::model)]
     pub model: ModelId,
     /// Whether faces are restored: auto, off or require
-    #[arg(long, default_value = "auto", value_parser = parse::option::<FaceMode>)]
+    #[arg(long, default_value = default_of(&FACES), value_parser = parse::option::<FaceMode>)]
     pub faces: FaceMode,
     /// How much of the restored face is blended in, from 0 (the enlarged face) to 1 (the restored face)
-    #[arg(long, default_value = "1", value_parser = parse::fraction)]
+    #[arg(long, default_value = default_of(&FACE_STRENGTH), value_parser = parse::fraction)]
     pub face_strength: f64,
     /// Whether the network enlarges the background; with false a Lanczos filter enlarges everything but faces
-    #[arg(long, default_value = "true", action = clap::ArgAction::Set, value_parser = parse::boolean)]
+    #[arg(long, default_value = default_of(&BACKGROUND), action = clap::ArgAction::Set, value_parser = parse::boolean)]
     pub background: bool,
     /// Whether EXIF data are removed or copied: strip or keep
-    #[arg(long, default_value = "strip", value_parser = parse::option::<MetadataPolicy>)]
+    #[arg(long, default_value = default_of(&METADATA), value_parser = parse::option::<MetadataPolicy>)]
     pub metadata: MetadataPolicy,
     #[command(flatten)]
     pub engine: EngineArgs,

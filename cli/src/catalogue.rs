@@ -1,11 +1,8 @@
 //! The models folder as the API's catalogue.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
+use moka::sync::Cache;
 use remaster_models::{Asset, AssetStatus, Kind, Library, Manifest, status};
 use remaster_shared::catalogue::{Catalogue, ModelInfo};
 
@@ -17,12 +14,14 @@ pub struct Folder {
     library: Library,
     /// A runtime that was named, instead of the pulled one.
     runtime: Option<PathBuf>,
-    seen: Mutex<Option<(Instant, Vec<ModelInfo>)>>,
+    /// Holds one value.
+    seen: Cache<(), Vec<ModelInfo>>,
 }
 
 impl Folder {
     pub fn new(manifest: Manifest, library: Library, runtime: Option<PathBuf>) -> Self {
-        Self { manifest, library, runtime, seen: Mutex::default() }
+        let seen = Cache::builder().max_capacity(1).time_to_live(FRESH).build();
+        Self { manifest, library, runtime, seen }
     }
 
     fn look(&self) -> Vec<ModelInfo> {
@@ -65,14 +64,6 @@ pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
 
 impl Catalogue for Folder {
     fn models(&self) -> Vec<ModelInfo> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*seen {
-            Some((at, models)) if at.elapsed() < FRESH => models.clone(),
-            _ => {
-                let models = self.look();
-                *seen = Some((Instant::now(), models.clone()));
-                models
-            }
-        }
+        self.seen.get_with((), || self.look())
     }
 }

@@ -11,6 +11,7 @@ mod fixtures;
 mod hooks;
 mod housekeeping;
 mod interleaving;
+mod opening;
 mod submitting;
 mod turns;
 mod watching;
@@ -27,6 +28,7 @@ use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{BatchId, InputInfo, JobId, ModelId, Status};
 
 pub use fixtures::{client, new_job, request, result, start, submit};
+pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
 
 use self::fixtures::{claim, idle, pass, status, used};
 use self::{
