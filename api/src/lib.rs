@@ -27,7 +27,7 @@ mod server;
 mod state;
 mod submit;
 
-pub use admin::admin_router;
+pub use admin::{Admin, admin_router};
 pub use axum::Router;
 pub use fleet::{Fleet, FleetView};
 pub use parse::option_spec;

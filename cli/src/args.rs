@@ -39,6 +39,13 @@ pub enum Command {
     /// List, fetch, import and verify models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look at the queue of a running service, and act on it: needs a node with ADMIN_BIND
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+        #[command(flatten)]
+        admin: AdminUrlArgs,
+    },
     /// Check the health of a running node; the exit code is 0 if it is healthy
     Healthcheck(HealthcheckArgs),
     /// Print every setting with its default and its description
@@ -161,9 +168,18 @@ pub struct WebhookArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs {
-    /// Address and port for health and metrics, separate from the public port; a worker node serves no other port
+    /// Address and port for health, metrics and the actions of operators (`remaster jobs`), separate from the public port and to be
+    /// reachable by operators only; a worker node serves no other port
     #[arg(long, env = "ADMIN_BIND", default_value = "", value_parser = parse::optional_address, hide_default_value = true)]
     pub admin_bind: OptionalSetting<SocketAddr>,
+}
+
+/// Where `remaster jobs` finds the service.
+#[derive(Args)]
+pub struct AdminUrlArgs {
+    /// The URL of a node's administration port
+    #[arg(long, env = "ADMIN_URL", default_value = "http://127.0.0.1:9100", value_parser = parse::public_url, global = true)]
+    pub admin_url: String,
 }
 
 /// The arguments of `remaster healthcheck`.
@@ -319,6 +335,69 @@ pub struct EnhanceArgs {
     pub pull: PullArgs,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// The commands below `remaster jobs`. Each prints the answer as JSON.
+#[derive(Subcommand)]
+pub enum JobsCommand {
+    /// Show the queue as a whole: counts, whether claiming is paused, and the workers
+    Queue,
+    /// List failed jobs, jobs that are being worked on, or the longest waiting job of each client
+    List {
+        /// failed, processing or queued
+        #[arg(long, default_value = "failed")]
+        status: String,
+        /// Only jobs that failed with this error code
+        #[arg(long)]
+        code: Option<String>,
+        /// The most jobs to list, up to 1000
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one job
+    Show {
+        /// The id of the job
+        id: String,
+    },
+    /// Queue failed jobs again, without a charge, as long as their inputs are kept
+    Requeue {
+        /// Ids of jobs
+        #[arg(required_unless_present = "code")]
+        ids: Vec<String>,
+        /// Every job that failed with this error code
+        #[arg(long, conflicts_with = "ids")]
+        code: Option<String>,
+    },
+    /// Give no jobs to workers; jobs that are being worked on go on
+    Pause,
+    /// Give jobs to workers again, or to one drained worker
+    Resume {
+        /// The name of a drained worker
+        worker: Option<String>,
+    },
+    /// Give no jobs to one worker; those that it works on go on
+    Drain {
+        /// The name of the worker
+        worker: String,
+    },
+    /// Cancel the waiting jobs of a client
+    Purge {
+        /// The client's IP address
+        address: String,
+    },
+    /// Show the quota of a client, or change it for today
+    Quota {
+        /// The client's IP address
+        address: String,
+        /// Units to give back; a negative number takes units away
+        #[arg(long, allow_negative_numbers = true)]
+        give_back: Option<i64>,
+    },
+    /// Send the webhook of a job or a batch again
+    Resend {
+        /// The id of the job or the batch
+        id: String,
+    },
 }
 
 /// The commands below `remaster models`.

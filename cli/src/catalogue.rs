@@ -1,4 +1,4 @@
-//! The models folder as the API's catalogue.
+//! The models folder as the catalogue of a worker and of `remaster enhance`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,7 +6,8 @@ use moka::sync::Cache;
 use remaster_models::{Asset, AssetStatus, Kind, Library, Manifest, status};
 use remaster_shared::catalogue::{Catalogue, ModelInfo};
 
-/// The folder is looked at no more often than this: models come and go by hand, submits by the thousand.
+/// The folder is read at most once in this time, because every claim and every announcement asks for the models, and they
+/// rarely change.
 const FRESH: Duration = Duration::from_secs(1);
 
 pub struct Folder {

@@ -15,6 +15,7 @@ mod exit;
 mod fetch;
 mod files;
 mod healthcheck;
+mod jobs;
 mod log;
 mod models;
 mod node;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => block_on(serve::worker(*args)),
         Command::Enhance(args) => block_on(enhance::run(*args)),
         Command::Models(command) => models::run(command),
+        Command::Jobs { command, admin } => block_on(jobs::run(command, admin)),
         Command::Healthcheck(args) => block_on(healthcheck::run(args)),
         Command::Config => {
             print!("{}", config::page());

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Api, ApiSettings, FleetView, Webhooks};
+use remaster_api::{Admin, Api, ApiSettings, FleetView, Webhooks};
 use remaster_blobs::Blobs;
 use remaster_models::Manifest;
 use remaster_pictures::header::PixelLimits;
@@ -149,15 +149,20 @@ impl Node {
         configured.unwrap_or_else(|| Signer::from_seed(self.store.hasher().signing_seed()))
     }
 
-    /// Serves health and metrics on a separate port if `ADMIN_BIND` is set.
+    /// Serves health, metrics and the operators' actions on a separate port if `ADMIN_BIND` is set.
     ///
     /// # Errors
     /// The port cannot be used.
     pub async fn administer(&mut self, args: &AdminArgs) -> anyhow::Result<()> {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
-        tracing::info!("health and metrics on http://{}", listener.local_addr()?);
-        let router = remaster_api::admin_router(self.store.clone(), self.store.clone(), self.metrics.clone());
+        tracing::info!("administration on http://{}", listener.local_addr()?);
+        let router = remaster_api::admin_router(Admin {
+            operations: self.store.clone(),
+            jobs: self.store.clone(),
+            registry: self.store.clone(),
+            metrics: self.metrics.clone(),
+        });
         self.serve("the administration server", listener, router);
         Ok(())
     }

@@ -1,9 +1,9 @@
 -- The outbox of webhooks.
 
--- Bodies handed out in one call, in bytes, give or take those of one host.
+-- Once the bodies handed out in one call exceed this many bytes, no further host is served in that call.
 local HOOK_BYTES = 4000000
 
--- The host is as early as the first of its webhooks.
+-- Sorts the host by the time at which its earliest webhook is due, or removes the host if it has none.
 local function place_host(host)
   local first = redis.call('ZRANGE', P .. 'hk:' .. host, 0, 0, 'WITHSCORES')
   if #first == 0 then
@@ -22,8 +22,8 @@ end
 -- There is something to tell: the webhook of a job or a batch, if it has one, becomes due.
 local function arm(subject, now)
   local key = P .. 'h:' .. subject
-  local host = redis.call('HGET', key, 'host')
-  if not host then return end
+  local host, ended = unpack(redis.call('HMGET', key, 'host', 'ended'))
+  if not host or ended then return end
   redis.call('HSET', key, 'due', now)
   redis.call('ZADD', P .. 'hk:' .. host, now, subject)
   place_host(host)
@@ -38,6 +38,26 @@ local function disarm(subject)
   redis.call('DEL', key)
   redis.call('ZREM', P .. 'hk:' .. host, subject)
   place_host(host)
+end
+
+-- What ended is open again: its new end is told from the first attempt on.
+local function rearm(subject)
+  local key = P .. 'h:' .. subject
+  if redis.call('HEXISTS', key, 'target') == 0 then return end
+  redis.call('ZREM', P .. 'hk:' .. redis.call('HGET', key, 'host'), subject)
+  redis.call('HDEL', key, 'ended', 'due', 'body')
+  redis.call('HSET', key, 'attempts', 0)
+end
+
+-- now, job or batch: whether its webhook is sent again. One that waits for its first reason is not.
+local function resend(_, a)
+  local state = redis.call('HMGET', P .. 'h:' .. a[2], 'target', 'ended', 'due')
+  local again = state[1] and (state[2] or state[3]) and true or false
+  if again then
+    rearm(a[2])
+    arm(a[2], time(a[1]))
+  end
+  return cjson.encode({ again = again })
 end
 
 -- How a webhook stands, without what only its deliverer needs.
@@ -104,7 +124,7 @@ local function hook_attempted(_, a)
     redis.call('ZADD', line, now + wait, a[2])
   else
     redis.call('HSET', key, 'ended', a[6])
-    redis.call('HDEL', key, 'body', 'due', 'target')
+    redis.call('HDEL', key, 'body', 'due')
     redis.call('ZREM', line, a[2])
   end
   place_host(hook.host)

@@ -4,6 +4,7 @@ local LEGAL = {
   queued = { processing = true, canceled = true },
   processing = { queued = true, succeeded = true, failed = true, canceled = true },
   succeeded = { expired = true },
+  failed = { queued = true },
 }
 
 local function load(id) return hash(P .. 'j:' .. id) end
@@ -49,7 +50,7 @@ local function listed(zset, latest, status)
   return jobs
 end
 
--- from, to: whether a job may go there. A test holds this table against the one in shared/src/job/status.rs.
+-- from, to: whether a job may go there. A test compares this table with the one in shared/src/job/status.rs.
 local function legal(_, a)
   return (LEGAL[a[1]] or {})[a[2]] and 1 or 0
 end

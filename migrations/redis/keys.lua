@@ -14,7 +14,7 @@
 --   {rm}:claims       string  claims served so far
 --   {rm}:delayed      zset    jobs that wait for a retry -> when it is due
 --   {rm}:f:<fence>    string  the job that a claim of this fence was given
---   {rm}:call         string  when a worker last called, any worker
+--   {rm}:call         string  the latest time at which any worker claimed a job, sent a heartbeat or ran its janitor
 --   {rm}:leases       zset    jobs being worked on -> when their lease ends
 --   {rm}:expiry       zset    succeeded jobs -> when their result expires
 --   {rm}:done         zset    finished jobs -> when they are next considered for forgetting
@@ -24,19 +24,24 @@
 --   {rm}:hooks        zset    those hosts -> when the first of theirs is due
 --   {rm}:seq          string  order of arrival so far
 --   {rm}:secret       string  the 32 bytes under which addresses are hashed
---   {rm}:trash        zset    pictures without a use -> order
+--   {rm}:trash        zset    pictures without a use -> when they may next be handed out for deletion
+--   {rm}:failed       zset    failed jobs -> when they failed; {rm}:failed:<code> those of one error code
+--   {rm}:sweep        string  when the last search for orphans began
+--   {rm}:paused       string  there while workers are given no jobs; {rm}:drained set of workers that are given none
 --   {rm}:n            hash    status -> jobs
 --   {rm}:lost         string  jobs that were listed somewhere though their hash was gone
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
---   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum
+--   {rm}:idems        zset    <client>:<key> of those -> when
+--   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum; {rm}:days zset of those days
+-- What has to last has no time to live, for a server whose policy is volatile-* evicts what has. Housekeeping deletes it.
 -- Channels: {rm}:ev names a job or batch that changed, {rm}:wake says that work may have become available, {rm}:hook that a
 -- webhook may have become due.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 5
+local VERSION = 6
 local P = '{rm}:'
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200

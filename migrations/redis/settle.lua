@@ -5,28 +5,36 @@ local function unlease(job)
   clear(job, 'worker')
 end
 
--- The job reaches an end: its lease goes, its input has no use any more, and who asked for it is told.
-local function finish(job, to, now)
+-- Ends the job: removes its lease, marks its input for deletion (from `input_due` on, if it is given), and makes its webhook due.
+local function finish(job, to, now, input_due)
   move(job, to)
   unlease(job)
   set(job, 'finished', now)
   redis.call('ZADD', P .. 'done', now, job.id)
-  redis.call('ZADD', P .. 'trash', job.seq, 'i:' .. job.id)
+  redis.call('ZADD', P .. 'trash', input_due or now, 'i:' .. job.id)
   arm(job.id, now)
   if job.batch and redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', -1) == 0 then arm(job.batch, now) end
   changed(job)
 end
 
-local function trash_output(job)
-  if job.output then
-    redis.call('ZADD', P .. 'trash', exact(tonumber(job.seq) + 0.5), 'o:' .. job.id .. ':' .. job.output)
-  end
+local function trash_output(job, now)
+  if job.output then redis.call('ZADD', P .. 'trash', now, 'o:' .. job.id .. ':' .. job.output) end
 end
 
-local function fail(job, now, code, message, service)
+-- The input is kept for `keep`, so that an operator can queue the job again until then.
+local function fail(job, now, code, message, service, keep)
   set(job, 'error', cjson.encode({ code = code, message = message }))
   if service then refund(job) end
-  finish(job, 'failed', now)
+  finish(job, 'failed', now, now + (keep or 0))
+  redis.call('ZADD', P .. 'failed', now, job.id)
+  redis.call('ZADD', P .. 'failed:' .. code, now, job.id)
+end
+
+-- The job is no longer one that failed: it is queued again, or forgotten.
+local function unlist_failed(job)
+  if not job.error then return end
+  redis.call('ZREM', P .. 'failed', job.id)
+  redis.call('ZREM', P .. 'failed:' .. cjson.decode(job.error).code, job.id)
 end
 
 local function requeue(job)
@@ -59,8 +67,8 @@ local function delay(job, due)
   wake()
 end
 
--- Jobs whose worker was not heard of for longer than its lease.
-local function reclaim(now, max_attempts)
+-- Jobs whose worker was not heard of for longer than its lease. `keep` is how long the input of one that fails is kept.
+local function reclaim(now, max_attempts, keep)
   local requeued, poisoned = 0, 0
   for _, job in ipairs(listed('leases', now, 'processing')) do
     if job.cancel == '1' then
@@ -73,7 +81,7 @@ local function reclaim(now, max_attempts)
       changed(job)
       requeued = requeued + 1
     elseif tonumber(job.attempt) >= max_attempts then
-      fail(job, now, 'poison', 'Every attempt at this job ended with its worker gone; its unit was refunded.', true)
+      fail(job, now, 'poison', 'Every attempt at this job ended with its worker gone; its unit was refunded.', true, keep)
       poisoned = poisoned + 1
     else
       requeue(job)
@@ -109,15 +117,15 @@ end
 
 -- Retries that are due and leases that have ended, where there are any: an idle claim reads two heads and no more. Returns how long it is
 -- until the next of them.
-local function catch_up(now, max_attempts)
+local function catch_up(now, max_attempts, keep)
   local next = next_event(now)
   if next ~= 0 then return next end
   promote(now)
-  reclaim(now, max_attempts)
+  reclaim(now, max_attempts, keep)
   return next_event(now)
 end
 
--- Gives the job to the worker. `fence` is empty for a worker of library 4 or older, whose fence is a counter.
+-- Gives the job to the worker. `fence` is nil for a worker that uses the claim of library 4; the job's counter `token` is its fence.
 local function take(job, now, worker, lease, fence)
   if not job.charged then
     -- Once, however often the job is claimed.
@@ -142,7 +150,12 @@ local function take(job, now, worker, lease, fence)
   return cjson.encode({ job = job })
 end
 
--- now, worker, lease, attempts, fence, the models that the worker has
+-- Whether an operator keeps this worker from being given jobs.
+local function held_back(worker)
+  return redis.call('EXISTS', P .. 'paused') == 1 or redis.call('SISMEMBER', P .. 'drained', worker) == 1
+end
+
+-- now, worker, lease, attempts, fence, how long the input of a failed job is kept, the models that the worker has
 local function claim(_, a)
   local now, lease, fence = time(a[1]), tonumber(a[3]), a[5]
   called(now, lease)
@@ -150,18 +163,26 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  local next = catch_up(now, tonumber(a[4]))
+  if held_back(a[2]) then return cjson.encode({ next = -1 }) end
+  local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
   local models = {}
-  for i = 6, #a do models[a[i]] = true end
+  for i = 7, #a do models[a[i]] = true end
   local job = next_job(models)
   if not job then return cjson.encode({ next = next }) end
   return take(job, now, a[2], lease, fence)
+end
+
+-- now, worker, lease, attempts, fence, models: as library 5 had it, for workers of that release
+local function claim_5(_, a)
+  table.insert(a, 6, '0')
+  return claim(nil, a)
 end
 
 -- now, worker, lease, attempts: as library 4 had it, for workers of that release
 local function claim_4(_, a)
   local now, lease = time(a[1]), tonumber(a[3])
   called(now, lease)
+  if held_back(a[2]) then return cjson.encode({ next = -1 }) end
   local next = catch_up(now, tonumber(a[4]))
   local job = next_job(nil)
   if not job then return cjson.encode({ next = next }) end
@@ -203,7 +224,7 @@ local function succeed(_, a)
   set(job, 'output', job.fence or job.attempt)
   if job.cancel == '1' then
     finish(job, 'canceled', now)
-    trash_output(job)
+    trash_output(job, now)
   else
     local expires = now + tonumber(a[5])
     set(job, 'result', a[4], 'progress', 1, 'expires', expires)
@@ -221,7 +242,8 @@ local function canceled(_, a)
   return cjson.encode({ job = job })
 end
 
--- now, job, fence, code, message, 1 for the service's fault, wait before the next attempt or empty for none, attempts
+-- now, job, fence, code, message, 1 for the service's fault, wait before the next attempt or empty for none, attempts, how long the
+-- input is kept if it fails for good
 local function failed(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
@@ -231,7 +253,7 @@ local function failed(_, a)
     requeue(job)
     delay(job, now + tonumber(a[7]))
   else
-    fail(job, now, a[4], a[5], a[6] == '1')
+    fail(job, now, a[4], a[5], a[6] == '1', tonumber(a[9]))
   end
   return cjson.encode({ job = job })
 end
@@ -252,15 +274,15 @@ local function release(_, a)
   return cjson.encode({})
 end
 
--- now, job, fence, wait, how often it may go back, code and message once it may not: a fault of the service's own kept the worker
--- from making the picture
+-- Arguments: now, job, fence, wait, the largest number of deferrals, the error's code and message for a job that has reached it, how long
+-- its input is kept then. Called when a fault of the service kept the worker from making the picture.
 local function deferred(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
   if job.cancel == '1' then
     finish(job, 'canceled', now)
   elseif tonumber(job.deferrals or '0') >= tonumber(a[5]) then
-    fail(job, now, a[6], a[7], true)
+    fail(job, now, a[6], a[7], true, tonumber(a[8]))
   else
     set(job, 'deferrals', (job.deferrals or 0) + 1)
     requeue(job)

@@ -15,6 +15,16 @@ local function known(key, fingerprint, now)
   return jobs
 end
 
+-- Forgets keys that are old enough, and returns how many.
+local function forget_keys(now)
+  local old = redis.call('ZRANGEBYSCORE', P .. 'idems', '-inf', now - KEY_TTL, 'LIMIT', 0, STEP)
+  for _, name in ipairs(old) do
+    redis.call('DEL', P .. 'idem:' .. name)
+    redis.call('ZREM', P .. 'idems', name)
+  end
+  return #old
+end
+
 -- now, client, idempotency key
 local function knows(_, a)
   local kept = redis.call('GET', P .. 'idem:' .. a[2] .. ':' .. a[3])
@@ -27,8 +37,7 @@ end
 local function submit(_, a)
   local now, client, day = time(a[1]), a[2], a[3]
   local batch, asked, jobs = a[8], tonumber(a[11]), (#a - 11) / 5
-  local quota = P .. 'quota:' .. day
-  local used = tonumber(redis.call('HGET', quota, client) or '0')
+  local used = tonumber(redis.call('HGET', P .. 'quota:' .. day, client) or '0')
   local key = P .. 'idem:' .. client .. ':' .. a[6]
   if a[6] ~= '' then
     local same, reused = known(key, a[7], now)
@@ -39,10 +48,7 @@ local function submit(_, a)
   local waiting = counted('queued')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, used = used, now = now }) end
   if waiting == 0 and counted('processing') == 0 then settle() end
-  if asked > 0 then used = redis.call('HINCRBY', quota, client, asked) end
-  redis.call('INCRBY', P .. 'used:' .. day, asked)
-  redis.call('EXPIRE', quota, 259200)
-  redis.call('EXPIRE', P .. 'used:' .. day, 259200)
+  if asked > 0 then used = charge(day, client, asked) end
   count('queued', asked)
   local last = redis.call('INCRBY', P .. 'seq', jobs)
   local ids = {}
@@ -75,7 +81,8 @@ local function submit(_, a)
     if asked == 0 then arm(subject, now) end
   end
   if a[6] ~= '' then
-    redis.call('SET', key, string.format('%d', now) .. ' ' .. a[7] .. ' ' .. table.concat(ids, ' '), 'PX', KEY_TTL)
+    redis.call('SET', key, string.format('%d', now) .. ' ' .. a[7] .. ' ' .. table.concat(ids, ' '))
+    redis.call('ZADD', P .. 'idems', now, client .. ':' .. a[6])
   end
   wake()
   return cjson.encode({ used = used, now = now })

@@ -34,7 +34,7 @@ local function leave(job)
   if start then redis.call('ZADD', P .. 'idle', start, job.client) end
 end
 
--- The client is given this job for the first time. Told while the job is still in line.
+-- Called when the client is given this job for the first time, before the job leaves the line.
 local function serve(job)
   local start, waiting = tonumber(redis.call('ZSCORE', P .. 'act', job.client)), redis.call('ZCARD', P .. 'act')
   local price = tonumber(job.cost)

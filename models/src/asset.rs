@@ -144,7 +144,7 @@ pub struct PipSource {
     pub pip_python: Option<String>,
 }
 
-/// Holds the invariants of one entry of the manifest; the error says which is broken.
+/// Checks the invariants of one entry of the manifest; the error says which is broken.
 pub(crate) fn check(asset: &Asset) -> Result<(), String> {
     if ModelId::parse(&asset.id).is_err() {
         return Err("the id is not valid".into());

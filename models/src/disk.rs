@@ -135,7 +135,8 @@ fn share(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a rename durable. Not every file system can sync a directory; what is lost with it is fetched again.
+/// Makes a rename durable. Not every file system can sync a directory; if a crash undoes the rename, the file is fetched
+/// again.
 fn sync_dir(dir: &Path) {
     if let Ok(dir) = File::open(dir) {
         let _ = dir.sync_all();

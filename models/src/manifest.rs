@@ -45,7 +45,7 @@ impl Manifest {
     /// The manifest of this release.
     ///
     /// # Errors
-    /// A binary that was built with a broken manifest; a test holds that there is none.
+    /// A binary that was built with a broken manifest; a test checks that there is none.
     pub fn embedded() -> Result<Self, ManifestError> {
         Self::parse(EMBEDDED)
     }

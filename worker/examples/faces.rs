@@ -74,7 +74,7 @@ fn params() -> EnhanceParams {
     }
 }
 
-/// A PNG with the test photo's face, so many times.
+/// A PNG with the test photo's face, this many times.
 fn picture(faces: u32) -> Vec<u8> {
     let mut canvas = RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([(x / 4) as u8, (y / 3) as u8, 90]));
     let face = imageops::crop_imm(&remaster_testkit::photo(), 120, 20, 210, 210).to_image();

@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails so many times.
+    /// Fails this many times.
     struct Fails(AtomicU32);
 
     #[async_trait::async_trait]

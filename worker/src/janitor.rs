@@ -1,66 +1,117 @@
 //! Housekeeping: lost leases, expired results, blobs without a use, uploads that never became a job.
+//!
+//! Its parts run side by side, so that none waits for another: a storage that is slow to delete holds up no lease.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use remaster_blobs::Blobs;
 use remaster_shared::blob_key::BlobKey;
-use remaster_shared::job::Status;
 use remaster_store::{Housekeeping, Reaped, StoreError};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(15);
-/// The search for orphans runs once in this many rounds, which is hourly, because it lists the whole storage.
-const SWEEP_ROUNDS: u32 = 240;
+/// The search for orphans lists the whole storage, so only one worker of all does it, once in this time.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// A blob younger than this may belong to a submit that is under way.
 const ORPHAN_AGE: Duration = Duration::from_secs(2 * 3600);
-/// How many inputs, and how many outputs, are deleted as garbage in one round. Orphans are not limited.
+/// How many blobs are taken from the store, deleted and reported at once. Taken blobs have to be deleted within
+/// [`remaster_store::GARBAGE_LEASE`].
 const AT_ONCE: usize = 1000;
 
 /// Runs until `stop`; what fails is tried again in the next round.
 pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, stop: CancellationToken) {
     // Within half a lease, so that the store knows that this worker is within reach, also while it takes no jobs.
-    let mut rounds = tokio::time::interval(EVERY.min(lease * 9 / 20));
+    let reap_every = EVERY.min(lease * 9 / 20);
+    let (mut reaping, mut collecting, mut sweeping) = (rounds(reap_every), rounds(EVERY), rounds(EVERY));
+    let reaped = async {
+        loop {
+            reaping.tick().await;
+            log(reap(&*store).await);
+        }
+    };
+    let collected = async {
+        loop {
+            collecting.tick().await;
+            log(collect(&*store, &blobs).await);
+        }
+    };
+    let swept = async {
+        loop {
+            sweeping.tick().await;
+            log(sweep(&*store, &blobs).await);
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = reaped => {}
+        () = collected => {}
+        () = swept => {}
+    }
+}
+
+fn rounds(every: Duration) -> tokio::time::Interval {
+    let mut rounds = tokio::time::interval(every);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for round in 0_u32.. {
-        tokio::select! {
-            _ = rounds.tick() => {}
-            () = stop.cancelled() => return,
+    rounds
+}
+
+fn log(done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "housekeeping was cut short");
+    }
+}
+
+/// Ends leases, expires results and forgets records, until nothing is left to do.
+async fn reap(store: &dyn Housekeeping) -> Result<(), StoreError> {
+    loop {
+        let reaped = store.reap().await?;
+        if reaped != Reaped::default() {
+            tracing::info!(?reaped, "housekeeping");
         }
-        let tidied = tokio::select! {
-            tidied = tidy(&*store, &blobs, round.is_multiple_of(SWEEP_ROUNDS)) => tidied,
-            () = stop.cancelled() => return,
-        };
-        if let Err(error) = tidied {
-            tracing::warn!(%error, "housekeeping was cut short");
+        if !reaped.more {
+            return Ok(());
         }
     }
 }
 
-async fn tidy(store: &dyn Housekeeping, blobs: &Blobs, sweep: bool) -> Result<(), StoreError> {
-    let reaped = store.reap().await?;
-    if reaped != Reaped::default() {
-        tracing::info!(?reaped, "housekeeping");
-    }
-    let mut gone = Vec::new();
-    for key in store.garbage(AT_ONCE).await? {
-        match blobs.delete(key).await {
-            Ok(()) => gone.push(key),
-            Err(error) => tracing::warn!(%key, %error, "not deleted yet"),
+/// Deletes blobs that have no use any more, until none is left or the storage refuses.
+async fn collect(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
+    loop {
+        let taken = store.garbage(AT_ONCE).await?;
+        let all = taken.len();
+        let gone = delete(blobs, taken).await;
+        let deleted = gone.len();
+        if deleted > 0 {
+            store.collected(gone).await?;
+        }
+        if all < AT_ONCE || deleted < all {
+            return Ok(());
         }
     }
-    if !gone.is_empty() {
-        store.collected(gone).await?;
-    }
-    if sweep {
-        orphans(store, blobs).await?;
-    }
-    Ok(())
 }
 
-/// Deletes old blobs that no job will ever use.
-async fn orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
+/// Deletes the blobs and returns those that are gone.
+async fn delete(blobs: &Blobs, keys: Vec<BlobKey>) -> Vec<BlobKey> {
+    let all = keys.len();
+    let (gone, error) = blobs.delete_all(keys).await;
+    if let Some(error) = error {
+        tracing::warn!(left = all - gone.len(), %error, "blobs are not deleted yet");
+    }
+    gone
+}
+
+/// Deletes old blobs that no job will ever use, if it is this worker's turn to search for them.
+async fn sweep(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
+    if !store.takes_sweep(SWEEP_EVERY).await? {
+        return Ok(());
+    }
+    delete_orphans(store, blobs).await
+}
+
+async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
     let Ok(before) = store.now().checked_sub(ORPHAN_AGE) else { return Ok(()) };
     // The store's secret gives every store a name of its own, the same to all its nodes.
     let name = store.hasher().key(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string();
@@ -75,25 +126,18 @@ async fn orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreErr
             return Ok(());
         }
     }
-    let old = match blobs.older_than(before).await {
-        Ok(old) => old,
-        Err(error) => {
-            tracing::warn!(%error, "the storage cannot be listed");
-            return Ok(());
-        }
-    };
-    for key in old {
-        let used = match (store.get(key.job()).await?, key) {
-            (None, _) => false,
-            (Some(job), _) if !job.status.is_terminal() => true,
-            (Some(_), BlobKey::Input(_)) => false,
-            (Some(job), BlobKey::Output(_, name)) => job.status == Status::Succeeded && job.output == Some(name),
-        };
-        if !used {
-            match blobs.delete(key).await {
-                Ok(()) => tracing::info!(%key, "orphan deleted"),
-                Err(error) => tracing::warn!(%key, %error, "orphan not deleted yet"),
+    let mut old = blobs.older_than(before).try_ready_chunks(AT_ONCE);
+    while let Some(chunk) = old.next().await {
+        let keys = match chunk {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::warn!(error = %error.1, "the storage cannot be listed");
+                return Ok(());
             }
+        };
+        let orphans = delete(blobs, store.unused(keys).await?).await;
+        if !orphans.is_empty() {
+            tracing::info!(blobs = orphans.len(), "orphans deleted");
         }
     }
     Ok(())
@@ -104,6 +148,7 @@ mod tests {
     use jiff::Timestamp;
     use remaster_shared::client::ClientKey;
     use remaster_shared::clock::ManualClock;
+    use remaster_shared::error::{ErrorCode, JobError};
     use remaster_shared::job::JobId;
     use remaster_store::contract::{new_job, request, result};
     use remaster_store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, Submissions, WorkQueue};
@@ -151,13 +196,15 @@ mod tests {
         }
 
         async fn kept(&self) -> Vec<BlobKey> {
-            let mut keys = self.blobs.older_than(Timestamp::MAX).await.unwrap();
+            let mut keys: Vec<_> = self.blobs.older_than(Timestamp::MAX).try_collect().await.unwrap();
             keys.sort_by_key(ToString::to_string);
             keys
         }
 
         async fn tidy(&self) {
-            tidy(&self.store, &self.blobs, true).await.unwrap();
+            reap(&self.store).await.unwrap();
+            collect(&self.store, &self.blobs).await.unwrap();
+            delete_orphans(&self.store, &self.blobs).await.unwrap();
         }
     }
 
@@ -200,5 +247,50 @@ mod tests {
         let mut expected = vec![BlobKey::Input(queued), BlobKey::Output(waiting, lease.fence.into())];
         expected.sort_by_key(ToString::to_string);
         assert_eq!(house.kept().await, expected);
+    }
+
+    #[tokio::test]
+    async fn one_worker_in_an_hour_searches_for_orphans() {
+        let house = House::new();
+        let orphan = BlobKey::Input(JobId::random());
+        house.put(orphan).await;
+        house.clock.advance(ORPHAN_AGE * 2);
+        sweep(&house.store, &house.blobs).await.unwrap();
+        assert_eq!(house.kept().await, []);
+        house.put(orphan).await;
+        sweep(&house.store, &house.blobs).await.unwrap();
+        assert_eq!(house.kept().await, [orphan], "another worker's turn is an hour later");
+        house.clock.advance(SWEEP_EVERY);
+        sweep(&house.store, &house.blobs).await.unwrap();
+        assert_eq!(house.kept().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_failed_job_s_input_is_kept_as_long_as_a_result() {
+        let house = House::new();
+        let id = house.submit().await;
+        let lease = house.claim().await;
+        let error = JobError::new(ErrorCode::ImageCorrupt, "cut short");
+        house.store.finish(&lease, Outcome::Failed(error)).await.unwrap();
+        house.tidy().await;
+        assert_eq!(house.kept().await, [BlobKey::Input(id)]);
+        house.clock.advance(Policy::default().result_ttl);
+        house.tidy().await;
+        assert_eq!(house.kept().await, []);
+    }
+
+    #[tokio::test]
+    async fn thousands_of_blobs_go_in_one_round() {
+        let house = House::new();
+        for _ in 0..25 {
+            let jobs: Vec<_> = (0..100).map(|_| new_job()).collect();
+            house.store.submit(NewJobs::new(ClientKey([1; 16]), jobs)).await.unwrap();
+        }
+        while let Claim::Job(_, lease) = house.store.claim(&request()).await.unwrap() {
+            house.store.finish(&lease, Outcome::Canceled).await.unwrap();
+        }
+        collect(&house.store, &house.blobs).await.unwrap();
+        house.clock.advance(remaster_store::GARBAGE_LEASE);
+        assert_eq!(house.store.garbage(AT_ONCE).await.unwrap(), []);
     }
 }

@@ -37,7 +37,7 @@ const STORE_FOR: Duration = Duration::from_secs(600);
 enum Failure {
     /// The picture's fault, or the attempt's.
     Job(JobError),
-    /// This worker's, or its storage's. The gate is closed by now.
+    /// A fault of this worker or of its storage. Unless a model was only missing, the gate has already been closed.
     Worker,
 }
 
@@ -123,7 +123,8 @@ impl Workshop {
         })
     }
 
-    /// Stores the result, and tries again while the lease lives, so that a picture that is made is not made twice.
+    /// Stores the result, so that a picture that is made is not made twice: tries again for up to 10 minutes while the lease
+    /// lives; then the job goes back to the queue.
     async fn store(&self, key: BlobKey, made: &Enhanced) -> Result<(), Failure> {
         let (mut wait, began) = (FIRST_WAIT, std::time::Instant::now());
         loop {

@@ -1,6 +1,7 @@
 //! The lease around a job: kept alive while it runs, given up when it is lost, settled when the work ends.
 //!
-//! Outermost around every job, so it sees every end: success, failure, panic, cancel, a lost lease, shutdown.
+//! This layer is the outermost around every job, so it sees every way in which a job can end: success, failure, panic,
+//! cancel, a lost lease, shutdown.
 
 use std::{
     sync::Arc,

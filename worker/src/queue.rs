@@ -114,7 +114,8 @@ pub struct Claims {
     pub catalogue: Arc<dyn Catalogue>,
     /// Closed while this worker cannot make pictures.
     pub gate: Gate,
-    /// The store's lease. A worker calls at least every third of it, so that the store knows that it is within reach.
+    /// The store's lease. An idle worker claims at least once in every third of it, so that the store knows that it is within
+    /// reach. While the gate is closed, its janitor does that alone.
     pub lease: Duration,
     /// No more jobs are claimed once this is cancelled.
     pub stop: CancellationToken,

@@ -7,8 +7,8 @@ use super::client::Client;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
 
-/// Refuses a client that has used up its day before its upload is read, and gives the quota that is left. `None` is a
-/// repeated request, which is read in any case because it costs nothing.
+/// Before the upload is read, refuses a client that has used up its daily quota; otherwise returns the quota that is left.
+/// `None` is a repeated request, which is read in any case because it costs nothing.
 ///
 /// The charge itself is checked again by the store, in the same step as the enqueue.
 ///

@@ -54,7 +54,8 @@ pub async fn whole(api: &Api, job: &JobRecord) -> ApiResult {
     Ok((picture_headers(job, result), length, Body::from_stream(stream.body)).into_response())
 }
 
-/// 206 with the first of the ranges that were asked for, or 416. RFC 9110 allows to answer several ranges by one of them.
+/// 206 with the first of the ranges that were asked for, or 416. RFC 9110 allows a server to answer a request for several
+/// ranges with only one of them.
 async fn part(api: &Api, job: &JobRecord, (result, key): (&JobResult, BlobKey), ranges: &ParsedRanges) -> ApiResult {
     let size = result.bytes;
     let first = ranges.validate(size).ok().and_then(|ranges| ranges.into_iter().next());
@@ -113,7 +114,7 @@ fn download_name(job: &JobRecord) -> String {
     format!("{safe}_x{}.png", job.params.scale.factor())
 }
 
-/// A result that the job still has and the storage has not was deleted after the job was read.
+/// If the object is missing although the job has a result, it was deleted after the job was read.
 fn missing(error: BlobError) -> Problem {
     match error {
         BlobError::NotFound(_) => Problem::new(ErrorCode::ResultExpired, "The result is no longer kept."),

@@ -48,8 +48,8 @@ pub async fn show_batch(
 
 /// Cancel the rest of a batch
 ///
-/// Jobs that wait are removed and refunded, running jobs are told to stop, and finished jobs stay as they are. The answer is
-/// 200 when everything has ended with that, and 202 while a running job has still to stop.
+/// Each job is canceled as `DELETE /jobs/{id}` does it; finished jobs stay as they are. The answer is 200 when everything has ended
+/// with that, and 202 while a running job has still to stop.
 #[utoipa::path(
     delete, path = "/batches/{id}", tag = "batches", params(("id" = BatchId, Path)), responses(Canceled<BatchView>),
 )]

@@ -47,8 +47,8 @@ pub async fn show(
 
 /// Cancel a job
 ///
-/// A job that waits in the queue is removed, and its unit of the quota is refunded (200). The worker of a running job is told
-/// to stop, which it does before the next tile of the picture (202).
+/// A job that waits in the queue is removed (200), and its unit of the quota is refunded unless an earlier attempt has failed. The
+/// worker of a running job is told to stop, which it does before the next tile of the picture (202).
 #[utoipa::path(
     delete, path = "/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)), responses(Canceled<JobView>),
 )]

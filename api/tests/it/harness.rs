@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
-use remaster_api::{Api, ApiSettings, FleetView, Webhooks, router, serve};
+use remaster_api::{Admin, Api, ApiSettings, FleetView, Webhooks, admin_router, router, serve};
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::blob_key::BlobKey;
@@ -116,6 +116,20 @@ impl Harness {
 
     pub async fn new() -> Self {
         Self::builder().start().await
+    }
+
+    /// Starts the administration port on the same store, and returns where it is.
+    pub async fn administration(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let admin = Admin {
+            operations: self.store.clone(),
+            jobs: self.store.clone(),
+            registry: self.store.clone(),
+            metrics: Arc::default(),
+        };
+        tokio::spawn(serve(listener, admin_router(admin), pending()));
+        base
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -132,7 +132,8 @@ impl Browser {
         self.page.issue_cmd(Extension { path: "goog/cdp/execute", body }).await.unwrap()
     }
 
-    /// What the page has written to the console or was refused by its content security policy: as warnings and errors.
+    /// The warnings and errors in the browser's log: what the page wrote to the console, and what its content security policy
+    /// refused.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.log("browser").await;
         let bad = log.iter().filter(|line| ["WARNING", "SEVERE"].contains(&line["level"].as_str().unwrap()));

@@ -123,7 +123,7 @@ impl Server {
         let base = loop {
             let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let line = line.unwrap_or_else(|error| panic!("the server does not start ({error}): {seen}"));
-            let address = ["listening on ", "health and metrics on "].iter().find_map(|words| line.split_once(words));
+            let address = ["listening on ", "administration on "].iter().find_map(|words| line.split_once(words));
             if let Some((_, rest)) = address {
                 break rest.split([',', ' ']).next().unwrap().to_owned();
             }

@@ -37,7 +37,7 @@ const WATCH: &str = "
     const options = { subtree: true, childList: true, characterData: true, attributes: true };
     for (const node of [bar, state]) new MutationObserver(note).observe(node, options);";
 
-/// The line's place between original and result, in percent.
+/// The place of the dividing line between original and result, in percent.
 async fn line(browser: &Browser) -> i64 {
     browser.find("#handle").await.attr("aria-valuenow").await.unwrap().unwrap().parse().unwrap()
 }
@@ -74,7 +74,7 @@ async fn a_photo_is_sent_followed_compared_and_saved() {
     assert!(progress.iter().any(|done| (0.01..0.99).contains(done)), "{seen}");
     assert!(progress.is_sorted(), "{seen}");
 
-    // The line by keyboard.
+    // Moves the dividing line with the keyboard.
     let clip = "getComputedStyle(document.getElementById('before')).clipPath";
     assert_eq!(line(&browser).await, 50);
     let before = browser.eval(clip).await;
@@ -89,12 +89,13 @@ async fn a_photo_is_sent_followed_compared_and_saved() {
     handle.send_keys(&Key::Home.to_string()).await.unwrap();
     assert_eq!(line(&browser).await, 0);
 
-    // The line by mouse: half way to the right end of the picture.
+    // Moves the dividing line with the mouse, half way to the right end of the picture.
     let width = browser.eval("document.getElementById('world').getBoundingClientRect().width").await.as_f64().unwrap();
     drag(&browser, -20.0, width / 4.0).await;
     assert!((74..=76).contains(&line(&browser).await), "{}", line(&browser).await);
 
-    // One pixel of the result is one of the screen; then the mouse moves the picture and not the line.
+    // At 100 % one pixel of the result is one pixel of the screen. Where not all of the picture is seen, the mouse moves the
+    // picture instead of the dividing line.
     browser.click("#zoom-full").await;
     assert_eq!(browser.text("#zoom").await, "100 %");
     browser.click("#zoom-in").await;
@@ -173,7 +174,7 @@ async fn thirty_photos_become_one_archive() {
     assert_eq!(browser.text("#sheet-state").await, "30 of 30 done");
     assert_eq!(browser.eval("document.querySelectorAll('#frames [data-look=done]').length").await, PHOTOS);
 
-    // One of them, and the next.
+    // Opens one photo, then the next one.
     browser.click("#frames li:nth-child(7) a").await;
     browser.until("document.getElementById('canvas').dataset.mode === 'compare'").await;
     assert_eq!(browser.text("#viewer-name").await, name(6));

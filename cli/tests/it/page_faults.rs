@@ -92,7 +92,8 @@ impl BadLine {
     }
 }
 
-/// Carries bytes both ways. A browser begins each request with the beginning of what it sends at once.
+/// Carries bytes both ways. It relies on the browser sending the request line at the start of a write, so the first bytes of
+/// each read show which request it is.
 async fn carry(mut caller: TcpStream, mut service: TcpStream, submits: Arc<AtomicUsize>, lost: Arc<AtomicBool>) {
     let (mut question, mut answer) = (vec![0; 65536], vec![0; 65536]);
     let mut is_submit = false;

@@ -51,7 +51,8 @@ impl Http {
         let resumed = part.written() > 0;
         part = self.complete(url, part, meter)?;
         match part.settle(target) {
-            // The beginning may have come from another source, so this one is judged by a transfer of its own.
+            // The first part may have come from another source, so the whole file is fetched again from this source before
+            // it is blamed.
             Err(Failure::Source(SourceError::WrongHash { .. })) if resumed => {
                 self.complete(url, Part::fresh(dir, file)?, meter)?.settle(target)
             }

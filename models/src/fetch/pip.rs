@@ -18,7 +18,7 @@ use super::error::{Failure, SourceError, one_line};
 use crate::asset::PipSource;
 use crate::disk::{self, DiskError};
 
-/// pip is stopped when it has received nothing for so long.
+/// pip is stopped when it has received nothing for this long.
 const STALL: Duration = Duration::from_secs(45);
 /// How often the bytes that pip has received are counted.
 const TICK: Duration = Duration::from_millis(100);

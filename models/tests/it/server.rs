@@ -12,7 +12,7 @@ pub struct Server {
 
 #[derive(Clone, Copy)]
 pub struct Behaviour {
-    /// Closes the connection after so many bytes of the body, this many times.
+    /// Closes the connection after the first number of bytes of the body, as often as the second number says.
     pub drop_after: Option<(usize, usize)>,
     /// Answers a range with 206; otherwise the whole file is sent.
     pub ranges: bool,

@@ -115,6 +115,27 @@ impl Blobs {
         Ok(BlobStream { size, body })
     }
 
+    /// Deletes the objects, many with one request where the storage can. Returns those that are gone, which includes those that
+    /// did not exist, and the first error if any is left.
+    pub async fn delete_all(&self, keys: Vec<BlobKey>) -> (Vec<BlobKey>, Option<BlobError>) {
+        let paths: Vec<_> = keys.iter().map(|key| Ok(path(*key))).collect();
+        let mut deleted = self.store.delete_stream(futures::stream::iter(paths).boxed());
+        let (mut gone, mut failed) = (Vec::new(), None);
+        while let Some(result) = deleted.next().await {
+            match result {
+                Ok(path) => gone.extend(path.as_ref().parse::<BlobKey>().ok()),
+                // The path of this error may be a full one, with the folder or the prefix of the storage.
+                Err(object_store::Error::NotFound { path, .. }) => {
+                    gone.extend(keys.iter().copied().find(|key| path.ends_with(&key.to_string())));
+                }
+                Err(error) => {
+                    failed.get_or_insert(BlobError::Unavailable(error));
+                }
+            }
+        }
+        (gone, failed)
+    }
+
     /// Deletes the object. It is not an error if there is none.
     ///
     /// # Errors
@@ -126,16 +147,14 @@ impl Blobs {
         }
     }
 
-    /// The keys of the objects that were last written before `before`. Objects with other names are skipped.
-    ///
-    /// # Errors
-    /// The storage does not answer.
-    pub async fn older_than(&self, before: Timestamp) -> Result<Vec<BlobKey>, BlobError> {
-        let old = self.store.list(None).try_filter_map(|meta| async move {
+    /// The keys of the objects that were last written before `before`. Objects with other names are skipped. An error, which
+    /// says that the storage does not answer, ends the stream.
+    pub fn older_than(&self, before: Timestamp) -> BoxStream<'static, Result<BlobKey, BlobError>> {
+        let old = self.store.list(None).try_filter_map(move |meta| async move {
             let old = from_millis(meta.last_modified.timestamp_millis()) < before;
             Ok(if old { meta.location.as_ref().parse::<BlobKey>().ok() } else { None })
         });
-        old.try_collect().await.map_err(BlobError::Unavailable)
+        old.map_err(BlobError::Unavailable).boxed()
     }
 
     /// A URL from which anybody can download the object for `time`, with the suggested file name `name` (plain ASCII).

@@ -56,7 +56,8 @@ impl Status {
         !matches!(self, Status::Queued | Status::Processing)
     }
 
-    /// Checks the transition from `self` to `to` and returns `to`. Every store calls this before it writes a status.
+    /// Checks the transition from `self` to `to` and returns `to`. The rules call this before any status changes; the Redis
+    /// library has a copy of the table, which a test compares with this one.
     ///
     /// # Errors
     /// The state machine does not permit the transition.
@@ -69,6 +70,8 @@ impl Status {
                 // from a worker whose lease has expired.
                 | (Processing, Queued | Succeeded | Failed | Canceled)
                 | (Succeeded, Expired)
+                // An operator queues it again.
+                | (Failed, Queued)
         );
         if allowed { Ok(to) } else { Err(IllegalTransition { from: self, to }) }
     }
@@ -95,10 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_state_can_only_expire() {
+    fn a_terminal_state_can_only_expire_or_be_queued_again() {
         for from in Status::ALL.iter().copied().filter(|status| status.is_terminal()) {
             for &to in Status::ALL {
-                let allowed = from == Status::Succeeded && to == Status::Expired;
+                let allowed =
+                    matches!((from, to), (Status::Succeeded, Status::Expired) | (Status::Failed, Status::Queued));
                 assert_eq!(from.transition(to).is_ok(), allowed, "{from} -> {to}");
             }
         }

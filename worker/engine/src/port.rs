@@ -54,7 +54,7 @@ pub struct Network {
     /// Output pixels per input pixel along one side.
     pub scale: u32,
     /// The width in input pixels of the border around a tile that visibly changes the tile's output. Tiles are run
-    /// with so many pixels of context on each side.
+    /// with this many pixels of context on each side.
     pub overlap: usize,
 }
 

@@ -28,7 +28,7 @@ const MAX_SESSIONS: usize = 4;
 /// One device, with the ONNX Runtime execution provider that drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
-    /// The CPU with so many threads per session.
+    /// The CPU with this many threads per session.
     Cpu { threads: usize },
     /// The GPU of that number through CUDA.
     Cuda(u32),

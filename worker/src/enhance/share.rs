@@ -2,7 +2,7 @@
 
 use crate::picture::Picture;
 
-/// A face takes about as long as so many input pixels do in an upscaler.
+/// A face takes about as long as this many input pixels do in an upscaler.
 const PIXELS_PER_FACE: usize = 40_000;
 
 /// The share of the work that enlarging is, 0..=1; restoring faces is the rest.
@@ -10,7 +10,7 @@ const PIXELS_PER_FACE: usize = 40_000;
 pub(super) struct EnlargingShare(f64);
 
 impl EnlargingShare {
-    /// The share for `picture` with so many `faces`. Without a `network` enlarging takes next to no time.
+    /// The share for `picture` with this many `faces`. Without a `network` enlarging takes next to no time.
     pub(super) fn new(picture: &Picture, faces: usize, network: bool) -> Self {
         let pixels = if network { picture.width * picture.height } else { 1 };
         Self(pixels as f64 / (pixels + faces * PIXELS_PER_FACE) as f64)

@@ -44,7 +44,8 @@ struct Bilinear {
 }
 
 impl Bilinear {
-    /// Around a point inside the face; where a mask is not 0, every point is.
+    /// The sampler for a point inside the aligned face. Callers sample only where the mask is above 0, so every point lies
+    /// inside.
     fn at([u, v]: [f64; 2]) -> Self {
         let last = (FACE_SIZE - 2) as f64;
         let (left, top) = (u.floor().clamp(0.0, last), v.floor().clamp(0.0, last));

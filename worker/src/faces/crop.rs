@@ -9,7 +9,7 @@ use crate::picture::Picture;
 /// Red, green and blue outside the picture, 0..=1: the gray with which the restoration networks were trained.
 const BORDER_RGB: [f32; 3] = [132.0 / 255.0, 133.0 / 255.0, 135.0 / 255.0];
 
-/// The edge pixels of the picture are repeated for so many pixels of the aligned face before the gray begins. Otherwise
+/// The edge pixels of the picture are repeated for this many pixels of the aligned face before the gray begins. Otherwise
 /// interpolation would mix the gray into the edge of the picture when the face is put back.
 const EDGE_REPEAT: f64 = 2.0;
 

@@ -94,7 +94,7 @@ fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, ShapeEr
 fn run<'a>(engine: &'a SharedEngine, model: &'a ModelId, faces: Tensor) -> BoxFuture<'a, Result<Tensor, FacesError>> {
     Box::pin(async move {
         let (count, channels, height, width) = faces.dim();
-        // A copy for a second try, which a single face cannot have.
+        // A copy for a second try in two halves. A single face cannot be split, so it needs no copy.
         let again = (count > 1).then(|| faces.clone());
         let restored = match (engine.run(model, faces).await, again) {
             (Err(EngineError::OutOfMemory(cause)), Some(faces)) => {

@@ -26,7 +26,7 @@ const IS_FACE: [bool; CLASSES] = [
 /// facexlib, each with a standard deviation of 11 pixels.
 const SIGMA: f32 = 15.556;
 
-/// The mask is 0 so near to the edge of the aligned face, in pixels.
+/// The mask is 0 within this distance of the edge of the aligned face, in pixels.
 const BORDER: usize = 10;
 
 /// The mask of each face in `faces`, which are `[n, 3, 512, 512]`, red, green, blue, -1..=1.

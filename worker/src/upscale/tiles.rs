@@ -10,7 +10,7 @@ use crate::picture::Window;
 /// Reflected pixels around the picture. A multiple of [`ALIGNMENT`].
 const EDGE_PADDING: usize = 12;
 
-/// Tiles start at multiples of so many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus,
+/// Tiles start at multiples of this many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus,
 /// then sees the same blocks in a tile as in the whole picture.
 const ALIGNMENT: usize = 4;
 

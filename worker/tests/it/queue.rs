@@ -158,7 +158,8 @@ async fn shutdown_lets_a_short_job_finish() {
     bench.work(fake(Duration::from_millis(500)), 1, Duration::from_secs(5));
     let id = bench.submit(40).await;
     bench.until(id, |job| job.status == Status::Processing).await;
-    // The store has it as processing a moment before the worker has it; stopped in that moment, it would go back.
+    // The store marks the job as processing slightly before the worker starts on it. If the worker stopped in that interval,
+    // it would give the job back.
     tokio::time::sleep(Duration::from_millis(100)).await;
     bench.shut_down().await;
     assert_eq!(bench.store.get(id).await.unwrap().unwrap().status, Status::Succeeded);

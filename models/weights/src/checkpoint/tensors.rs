@@ -175,7 +175,7 @@ impl<'a> Weights<'a> {
         Ok(tensor)
     }
 
-    /// Holds that every tensor was taken.
+    /// Checks that every tensor was taken.
     pub(crate) fn finish(&self) -> Result<(), WeightsError> {
         match self.names().next() {
             None => Ok(()),

@@ -248,7 +248,7 @@ fn one(inputs: &[Value]) -> Result<&Value, String> {
     }
 }
 
-/// Holds that there are at least two inputs, all of the same channels and scale; returns the first.
+/// Checks that there are at least two inputs, all of the same channels and scale; returns the first.
 fn alike(inputs: &[Value]) -> Result<Value, String> {
     match inputs {
         [first, rest @ ..] if !rest.is_empty() => {

@@ -69,7 +69,7 @@ impl Params {
         }
     }
 
-    /// Holds that every parameter has been read.
+    /// Checks that every parameter has been read.
     pub(crate) fn finish(&self) -> Result<(), String> {
         match self.values.keys().find(|key| !self.read.contains(key)) {
             None => Ok(()),

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::RedisError;
 
-/// A command that is not answered by then has failed; its caller hears so.
+/// How long a command may take. After that it fails with an error for its caller.
 const COMMAND: Duration = Duration::from_millis(1500);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Waits between reconnects, doubling, in milliseconds.
@@ -78,7 +78,8 @@ fn late() -> fred::error::Error {
 
 /// Subscribes to the store's channels; what comes is passed to `notifier` for as long as the subscriber lives.
 ///
-/// Returns once messages that `publisher` sends arrive: the client's own answer may come before that.
+/// Returns only when a message from `publisher` has arrived on each channel, because the client may report the subscription
+/// before it is active.
 pub async fn subscribe(url: &str, publisher: &Client, notifier: Arc<Notifier>) -> Result<SubscriberClient, RedisError> {
     let client = builder(url)?.build_subscriber_client().map_err(RedisError::Unreachable)?;
     let mut messages = client.message_rx();

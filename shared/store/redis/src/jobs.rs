@@ -20,7 +20,8 @@ impl Jobs for RedisStore {
         "redis"
     }
 
-    /// This node's clock. It decides the day of the quota and the times that callers see; leases and retries go by the server's clock.
+    /// This node's clock. It decides the day of the quota and the times of attempts at webhooks. Leases, retries and the other times
+    /// in job records go by the server's clock.
     fn now(&self) -> Timestamp {
         self.clock.as_ref().map_or_else(|| SystemClock.now(), |clock| clock.now())
     }

@@ -1,7 +1,8 @@
 //! The shared store: Redis (7 or newer) or Valkey, for many API nodes and many workers.
 //!
-//! Each verb is one function of the library in `migrations/redis/`, so one atomic step on the server, by the server's
-//! clock. Wake-ups and changes come by pub/sub; a waiting caller also polls, so a lost message only delays it.
+//! Each verb that changes anything is one function of the library in `migrations/redis/`, and so one atomic step on the
+//! server, by the server's clock. Wake-ups and changes come by pub/sub; a waiting caller also polls, so a lost message only
+//! delays it.
 
 #![warn(missing_docs)]
 
@@ -9,6 +10,7 @@ mod connect;
 mod housekeeping;
 mod jobs;
 mod library;
+mod operations;
 mod outbox;
 #[cfg(test)]
 mod release_test;
@@ -55,7 +57,7 @@ pub enum RedisError {
         /// The version of this binary.
         known: u32,
     },
-    /// What lies there is not a secret of 32 bytes.
+    /// The value at the key of the secret does not have 32 bytes.
     #[error("the secret in Redis cannot be read")]
     Secret,
 }
@@ -68,7 +70,7 @@ pub struct RedisStore {
     notifier: Arc<Notifier>,
     hasher: ClientHasher,
     policy: Policy,
-    /// Only for tests; else the server's.
+    /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
 }
 

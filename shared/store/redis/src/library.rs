@@ -1,5 +1,5 @@
-//! The functions library: put together from its files, loaded at start, loaded again when a server lost it, and of one version
-//! with this binary.
+//! The functions library: put together from its files, loaded at start, loaded again when a server has lost it, and always of
+//! the version that this binary has.
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, FunctionInterface};
@@ -20,13 +20,14 @@ const CODE: &str = concat!(
     include_str!("../../../../migrations/redis/submit.lua"),
     include_str!("../../../../migrations/redis/cancel.lua"),
     include_str!("../../../../migrations/redis/housekeeping.lua"),
+    include_str!("../../../../migrations/redis/operations.lua"),
     include_str!("../../../../migrations/redis/workers.lua"),
     include_str!("../../../../migrations/redis/reads.lua"),
     include_str!("../../../../migrations/redis/register.lua"),
 );
 
 /// As in `keys.lua`.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Makes sure that the server has this binary's library.
 ///
@@ -36,7 +37,7 @@ pub const VERSION: u32 = 5;
 pub async fn ensure(client: &Client) -> Result<(), RedisError> {
     let found: Result<u32, _> = client.fcall("rm_version", "{rm}", MultipleValues::from(())).await;
     match found {
-        // Again, in case that a node did not come so far after it had loaded the library.
+        // The upgrade is repeated here, because the node that loaded the library may have stopped before it upgraded the data.
         Ok(VERSION) => upgrade(client).await,
         Ok(found) if found > VERSION => Err(RedisError::Newer { found, known: VERSION }),
         Ok(_) => load(client).await,

@@ -45,7 +45,7 @@ pub struct KnowsReply {
     pub replayed: bool,
 }
 
-/// `rm_claim`: a job, or how long it is until there may be one.
+/// The reply of a claim: a job, or the time until there may be one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimReply {
@@ -104,7 +104,7 @@ pub struct BatchReply {
     #[serde(default)]
     pub jobs: Listed<Hash>,
     pub hook: Option<Hash>,
-    /// Only of a cancel.
+    /// Present only in the reply to `rm_cancel_batch`.
     pub finished: Option<bool>,
 }
 
@@ -125,6 +125,60 @@ pub struct ReapReply {
     pub poisoned: u64,
     pub expired: u64,
     pub forgotten: u64,
+    pub more: bool,
+}
+
+/// `rm_garbage` and `rm_unused`: pictures, as the trash names them.
+#[derive(Debug, Deserialize)]
+pub struct EntriesReply {
+    pub entries: Listed<String>,
+}
+
+/// `rm_takes_sweep`.
+#[derive(Debug, Deserialize)]
+pub struct SweepReply {
+    pub taken: bool,
+}
+
+/// `rm_list`.
+#[derive(Debug, Deserialize)]
+pub struct JobsReply {
+    pub jobs: Listed<Hash>,
+}
+
+/// `rm_requeue`: the job as it is now; without a job when there is none.
+#[derive(Debug, Deserialize)]
+pub struct RequeueReply {
+    pub job: Option<Hash>,
+    pub refused: Option<NotRequeued>,
+}
+
+/// Why a job was not queued again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRequeued {
+    Illegal,
+    InputGone,
+}
+
+/// `rm_purge`.
+#[derive(Debug, Deserialize)]
+pub struct PurgeReply {
+    pub canceled: u64,
+}
+
+/// `rm_adjust_quota`.
+#[derive(Debug, Deserialize)]
+pub struct QuotaReply {
+    pub used: u64,
+    /// Milliseconds.
+    pub now: f64,
+}
+
+/// `rm_resend`.
+#[derive(Debug, Deserialize)]
+pub struct ResendReply {
+    pub again: bool,
 }
 
 /// `rm_stats`.

@@ -18,12 +18,16 @@ impl WorkQueue for RedisStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         let ClaimRequest { worker, fence, models } = request;
         let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
-        let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string()];
+        let kept = millis(self.policy.result_ttl);
+        let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
         args.extend(models.iter().map(ToString::to_string));
-        match self.call("rm_claim_5", args).await? {
+        match self.call("rm_claim_6", args).await? {
             wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
             wire::ClaimReply::Job(hash) => {
-                let job = wire::record(&hash)?;
+                let job = match wire::record(&hash) {
+                    Ok(job) => job,
+                    Err(error) => return Err(self.give_up(&hash, error).await),
+                };
                 let lease = Lease { job: job.id, attempt: job.attempt, fence: *fence, worker: worker.clone() };
                 Ok(Claim::Job(Box::new(job), lease))
             }
@@ -58,14 +62,14 @@ impl WorkQueue for RedisStore {
                 let service = if error.code.fault() == Fault::Service { "1" } else { "0" };
                 let mut args = self.fenced(lease);
                 args.extend([error.code.as_str().to_owned(), error.message, service.to_owned()]);
-                args.extend([wait, self.policy.max_attempts.to_string()]);
+                args.extend([wait, self.policy.max_attempts.to_string(), millis(self.policy.result_ttl)]);
                 self.held("rm_failed", args).await?
             }
             Outcome::Deferred(wait) => {
                 let mut args = self.fenced(lease);
                 let last = JobError::internal();
                 args.extend([millis(wait.mul_f64(retry::spread())), MAX_DEFERRALS.to_string()]);
-                args.extend([last.code.as_str().to_owned(), last.message]);
+                args.extend([last.code.as_str().to_owned(), last.message, millis(self.policy.result_ttl)]);
                 self.held("rm_deferred", args).await?
             }
         };
@@ -79,6 +83,22 @@ impl WorkQueue for RedisStore {
 }
 
 impl RedisStore {
+    /// Fails a job whose record cannot be read, since no worker would ever get further with it.
+    async fn give_up(&self, job: &wire::Hash, error: StoreError) -> StoreError {
+        let [Some(id), Some(fence)] = ["id", "fence"].map(|name| job.get(name)) else { return error };
+        let failed = JobError::internal();
+        let mut args = vec![self.time(), id.clone(), fence.clone(), failed.code.as_str().to_owned(), failed.message];
+        args.extend([
+            "1".to_owned(),
+            String::new(),
+            self.policy.max_attempts.to_string(),
+            millis(self.policy.result_ttl),
+        ]);
+        let settled: Result<wire::Held<JobReply>, _> = self.call("rm_failed", args).await;
+        tracing::error!(job = id, %error, settled = settled.is_ok(), "a job's record cannot be read, so the job fails");
+        error
+    }
+
     /// A verb of a lease's holder.
     async fn held<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, LeaseError> {
         match self.call(function, args).await? {

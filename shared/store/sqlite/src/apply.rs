@@ -3,7 +3,7 @@
 use remaster_shared::blob_key::OutputName;
 use remaster_shared::job::Status;
 use remaster_store::ClaimRequest;
-use remaster_store::rules::job::{Change, Event, Hold, Line, Output, Refused, decide};
+use remaster_store::rules::job::{Change, Event, Hold, Input, Line, Output, Refused, decide};
 use rusqlite::named_params;
 
 use super::rows::{JobRow, Json, millis};
@@ -49,6 +49,12 @@ fn carry_out(
             batch::one_ended(write, batch)?;
         }
     }
+    if change.reopens {
+        hooks::rearm(write.db, row.record.id.0)?;
+        if let Some(batch) = row.record.batch {
+            batch::one_reopened(write, batch)?;
+        }
+    }
     if change.silences {
         hooks::forget(write.db, row.record.id.0)?;
         if let Some(batch) = row.record.batch {
@@ -87,6 +93,10 @@ fn update(
     if change.ends {
         record.finished_at = Some(now);
     }
+    if change.reopens {
+        (record.finished_at, record.error) = (None, None);
+        row.deferrals = 0;
+    }
     if change.output == Output::Kept {
         record.progress = 1.0;
         record.expires_at = now.checked_add(write.policy.result_ttl).ok();
@@ -102,13 +112,19 @@ fn update(
         _ => None,
     };
     row.delayed = not_before.is_some();
+    let garbage_due = match (change.input, change.output) {
+        (Input::GarbageLater, _) => now.checked_add(write.policy.result_ttl).ok(),
+        (Input::Garbage, _) | (_, Output::Garbage) => Some(now),
+        _ => None,
+    };
     write
         .db
         .prepare_cached(
             "UPDATE jobs SET status = :status, attempt = :attempt, cancel_requested = :cancel, progress = :progress,
                  result = :result, error = :error, started_at = :started, finished_at = :finished, expires_at = :expires,
                  clock_charged = :served, refunded = :refunded, deferrals = :deferrals, not_before = :not_before, fence = :fence, begun = :begun,
-                 worker = iif(:keeps, worker, :worker), lease_until = iif(:stays, lease_until, :until), output = :output
+                 worker = iif(:keeps, worker, :worker), lease_until = iif(:stays, lease_until, :until), output = :output,
+                 garbage_due = coalesce(:garbage_due, garbage_due)
              WHERE seq = :seq",
         )?
         .execute(named_params! {
@@ -131,6 +147,7 @@ fn update(
             ":keeps": matches!(change.hold, Hold::Unchanged | Hold::Extended),
             ":worker": request.map(|request| &request.worker),
             ":until": matches!(change.hold, Hold::Begins | Hold::Extended).then(|| millis(now) + write.policy.lease.as_millis() as i64),
+            ":garbage_due": garbage_due.map(millis),
             ":output": record.output.map(|output| output.to_string()),
             ":seq": row.seq,
         })

@@ -27,6 +27,15 @@ pub fn one_ended(write: &mut Write<'_>, id: BatchId) -> rusqlite::Result<()> {
     if open == Some(0) { hooks::arm(write, id.0) } else { Ok(()) }
 }
 
+/// One of its jobs had ended and is open again.
+pub fn one_reopened(write: &mut Write<'_>, id: BatchId) -> rusqlite::Result<()> {
+    write
+        .db
+        .prepare_cached("UPDATE batches SET open = open + 1 WHERE id = :id")?
+        .execute(named_params! { ":id": id.0 })?;
+    hooks::rearm(write.db, id.0)
+}
+
 /// The batch with its jobs, in the order in which they were sent.
 pub fn read(db: &Connection, id: BatchId) -> rusqlite::Result<Option<BatchRecord>> {
     let batch: Option<([u8; 16], bool, i64)> = db

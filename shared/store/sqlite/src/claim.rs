@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::reap::reclaim;
 use super::rows::{JobRow, millis, read_job};
 use super::write::{Failure, Write, Written};
-use super::{apply, lease, line};
+use super::{apply, lease, line, operations};
 
 /// Carries out [`remaster_store::WorkQueue::claim`].
 pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, StoreError> {
@@ -17,6 +17,9 @@ pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, St
     // The answer to the first of these requests was lost.
     if let Some(row) = held(write.db, request)? {
         return Ok(given(row, request));
+    }
+    if operations::holds_back(write.db, &request.worker)? {
+        return Ok(Claim::Nothing { next: None });
     }
     promote(write)?;
     reclaim(write)?;

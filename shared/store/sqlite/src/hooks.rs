@@ -38,6 +38,29 @@ pub fn arm(write: &mut Write<'_>, subject: Uuid) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// What ended is open again: its new end is told from the first attempt on.
+pub fn rearm(db: &Connection, subject: Uuid) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE hooks SET ended = NULL, due = NULL, attempts = 0, body = NULL
+         WHERE subject = :subject AND target IS NOT NULL",
+    )?
+    .execute(named_params! { ":subject": subject.as_bytes() })
+    .map(drop)
+}
+
+/// Carries out [`remaster_store::Operations::resend`].
+pub fn resend(write: &mut Write<'_>, subject: Uuid) -> rusqlite::Result<bool> {
+    let armed = write
+        .db
+        .prepare_cached(
+            "UPDATE hooks SET ended = NULL, due = :now, attempts = 0, body = NULL
+             WHERE subject = :subject AND target IS NOT NULL AND (ended IS NOT NULL OR due IS NOT NULL)",
+        )?
+        .execute(named_params! { ":now": millis(write.now), ":subject": subject.as_bytes() })?;
+    write.news.hooks_due |= armed > 0;
+    Ok(armed > 0)
+}
+
 /// Nobody is to be told of this any more.
 pub fn forget(db: &Connection, subject: Uuid) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM hooks WHERE subject = :subject")?
@@ -119,7 +142,7 @@ pub fn attempted(db: &Connection, now: Timestamp, attempted: &Attempted) -> rusq
     };
     db.prepare_cached(
         "UPDATE hooks SET attempts = attempts + 1, last = :last, due = :due, ended = :ended,
-                 body = iif(:ended IS NULL, :body, NULL), target = iif(:ended IS NULL, target, NULL)
+                 body = iif(:ended IS NULL, :body, NULL)
              WHERE subject = :subject AND attempts = :attempts AND ended IS NULL",
     )?
     .execute(named_params! {

@@ -9,11 +9,13 @@ mod apply;
 mod batch;
 mod cancel;
 mod claim;
+mod garbage;
 mod hooks;
 mod idempotency;
 mod lease;
 mod line;
 mod open;
+mod operations;
 mod quota;
 mod reap;
 #[cfg(test)]
@@ -28,7 +30,7 @@ mod write;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -47,11 +49,11 @@ use remaster_shared::quota::{Quota, UtcDay};
 use remaster_shared::stats::Stats;
 use remaster_shared::webhook::Attempted;
 use remaster_store::{
-    Beat, CancelError, Claim, ClaimRequest, DueHooks, HookRoom, Housekeeping, Jobs, Lease, LeaseError, NewJobs, Outbox,
-    Outcome, Policy, Reaped, StoreError, Submissions, SubmitError, Submitted, Watch, WorkQueue, WorkerRegistry,
-    notifier::Notifier,
+    Beat, CancelError, Claim, ClaimRequest, DueHooks, HookRoom, Housekeeping, JobList, Jobs, Lease, LeaseError,
+    NewJobs, Operations, Outbox, Outcome, Policy, Reaped, RequeueError, StoreError, Submissions, SubmitError,
+    Submitted, Watch, WorkQueue, WorkerRegistry, notifier::Notifier,
 };
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -173,13 +175,9 @@ impl Jobs for SqliteStore {
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
-        let day = UtcDay::of(self.now()).0;
+        let day = UtcDay::of(self.now());
         self.read(move |db| {
-            let (clients_today, requests_today) = db.query_row(
-                "SELECT count(*), coalesce(sum(used), 0) FROM quota WHERE day = :day AND used > 0",
-                named_params! { ":day": day },
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
+            let (clients_today, requests_today) = quota::of_day(db, day)?;
             let (queued, processing) = (totals::count(db, Status::Queued)?, totals::count(db, Status::Processing)?);
             Ok(Stats { clients_today, requests_today, queued, processing })
         })
@@ -269,11 +267,59 @@ impl Housekeeping for SqliteStore {
     }
 
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {
-        self.read(move |db| reap::garbage(db, limit)).await
+        self.write(move |write| Ok(garbage::take(write, limit)?)).await
     }
 
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError> {
-        self.write(move |write| Ok(reap::collected(write.db, &gone)?)).await
+        self.write(move |write| Ok(garbage::collected(write.db, &gone)?)).await
+    }
+
+    async fn takes_sweep(&self, every: Duration) -> Result<bool, StoreError> {
+        self.write(move |write| Ok(garbage::takes_sweep(write, every)?)).await
+    }
+
+    async fn unused(&self, keys: Vec<BlobKey>) -> Result<Vec<BlobKey>, StoreError> {
+        self.read(move |db| garbage::unused(db, keys)).await
+    }
+}
+
+#[async_trait]
+impl Operations for SqliteStore {
+    async fn is_paused(&self) -> Result<bool, StoreError> {
+        self.read(operations::is_paused).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+        self.write(move |write| Ok(operations::set_paused(write, paused)?)).await
+    }
+
+    async fn drained(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(operations::drained).await
+    }
+
+    async fn set_drained(&self, worker: &str, drained: bool) -> Result<(), StoreError> {
+        let worker = worker.to_owned();
+        self.write(move |write| Ok(operations::set_drained(write, &worker, drained)?)).await
+    }
+
+    async fn list(&self, list: JobList, limit: usize) -> Result<Vec<JobRecord>, StoreError> {
+        self.read(move |db| operations::list(db, list, limit)).await
+    }
+
+    async fn requeue(&self, job: JobId) -> Result<JobRecord, RequeueError> {
+        self.write(move |write| operations::requeue(write, job)).await
+    }
+
+    async fn purge(&self, client: ClientKey) -> Result<u64, StoreError> {
+        self.write(move |write| operations::purge(write, client)).await
+    }
+
+    async fn adjust_quota(&self, client: ClientKey, units: i64) -> Result<Quota, StoreError> {
+        self.write(move |write| Ok(operations::adjust_quota(write, client, units)?)).await
+    }
+
+    async fn resend(&self, subject: Uuid) -> Result<bool, StoreError> {
+        self.write(move |write| Ok(hooks::resend(write, subject)?)).await
     }
 }
 

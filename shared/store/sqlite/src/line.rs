@@ -3,6 +3,7 @@
 use remaster_shared::client::ClientKey;
 use remaster_shared::job::{ModelId, Status};
 use remaster_store::rules::fairness::{self, Order};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::rows::{JobRow, read_job};
@@ -92,7 +93,7 @@ pub fn serve(write: &Write<'_>, key: ClientKey, price: f64) -> rusqlite::Result<
         .map(drop)
 }
 
-/// Nobody waits and nobody is served.
+/// Called when no job waits and none runs: moves virtual time to the largest start of any client.
 pub fn settle(db: &Connection) -> rusqlite::Result<()> {
     let latest: Option<f64> = db.prepare_cached("SELECT max(vstart) FROM clients")?.query_row([], |row| row.get(0))?;
     set_virtual_now(db, fairness::settle(clock(db)?.virtual_now, latest.unwrap_or(0.0)))
@@ -159,17 +160,43 @@ pub fn forget_idle(db: &Connection) -> rusqlite::Result<()> {
 
 /// The place in line of a job that waits, by [`fairness::position`].
 pub fn position(db: &Connection, key: ClientKey, seq: i64) -> rusqlite::Result<u64> {
-    let earlier: u64 = db
-        .prepare_cached(
-            "SELECT count(*) FROM jobs WHERE client = :client AND status = 'queued' AND not_before IS NULL AND seq < :seq",
-        )?
-        .query_row(named_params! { ":client": key.0, ":seq": seq }, |row| row.get(0))?;
-    let before: u64 = db
-        .prepare_cached(
-            "SELECT count(*) FROM clients
-             WHERE ready > 0 AND vstart < (SELECT vstart FROM clients WHERE client = :client)",
-        )?
-        .query_row(named_params! { ":client": key.0 }, |row| row.get(0))?;
-    let after = clock(db)?.waiting.saturating_sub(before + 1);
+    let Some((start, ready)) = client(db, key)? else { return Ok(1) };
+    let waiting = clock(db)?.waiting;
+    let earlier = rank(db, &OWN_JOBS, Value::from(key.0.to_vec()), (Value::from(seq), ready))?;
+    let before = rank(db, &CLIENTS, Value::Null, (Value::from(start), waiting))?;
+    let after = waiting.saturating_sub(before + 1);
     Ok(fairness::position(earlier, before, after, totals::count(db, Status::Queued)?))
+}
+
+/// How many entries of an index are counted one by one. Beyond them the number is estimated, so that it never takes long.
+const COUNTED: u64 = 1000;
+
+/// An ordered index.
+struct Index {
+    column: &'static str,
+    rows: &'static str,
+}
+
+const OWN_JOBS: Index =
+    Index { column: "seq", rows: "jobs WHERE client = :owner AND status = 'queued' AND not_before IS NULL" };
+const CLIENTS: Index = Index { column: "vstart", rows: "clients WHERE :owner IS NULL AND ready > 0" };
+
+/// How many of the index's `all` entries lie before `value`. The entries beyond those that are counted are taken to be spread
+/// evenly.
+fn rank(db: &Connection, index: &Index, owner: Value, (value, all): (Value, u64)) -> rusqlite::Result<u64> {
+    let Index { column, rows } = index;
+    let counted: u64 = db
+        .prepare_cached(&format!("SELECT count(*) FROM (SELECT 1 FROM {rows} AND {column} < :value LIMIT {COUNTED})"))?
+        .query_row(named_params! { ":owner": owner, ":value": value }, |row| row.get(0))?;
+    if counted < COUNTED {
+        return Ok(counted);
+    }
+    let share: f64 = db
+        .prepare_cached(&format!(
+            "SELECT (:value - least) / max(1e-9, most - least) FROM
+                 (SELECT {column} + 0.0 AS least FROM {rows} ORDER BY {column} LIMIT 1),
+                 (SELECT {column} + 0.0 AS most FROM {rows} ORDER BY {column} DESC LIMIT 1)"
+        ))?
+        .query_row(named_params! { ":owner": owner, ":value": value }, |row| row.get(0))?;
+    Ok(((share * all as f64) as u64).clamp(COUNTED, all))
 }

@@ -1,7 +1,6 @@
 //! Housekeeping: leases that ran out, results that expired, records that were kept long enough.
 
 use jiff::Timestamp;
-use remaster_shared::blob_key::BlobKey;
 use remaster_shared::job::{BatchId, JobId, Status};
 use remaster_shared::quota::UtcDay;
 use remaster_store::rules::job::Event;
@@ -25,6 +24,8 @@ pub fn reap(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
         reaped.expired += 1;
     }
     reaped.forgotten = forget(write)?;
+    reaped.more =
+        [reaped.requeued + reaped.poisoned, reaped.expired, reaped.forgotten].iter().any(|n| *n >= STEP as u64);
     quota::forget_before(write.db, UtcDay::of(write.now))?;
     idempotency::expire(write.db, write.now)?;
     line::forget_idle(write.db)?;
@@ -52,8 +53,8 @@ fn select(db: &Connection, condition: &str, at: Timestamp) -> rusqlite::Result<V
         .collect()
 }
 
-/// Deletes records that were kept long enough: only once their pictures are deleted, whoever is to be told of them was told, and
-/// their batch has ended, for the record is what remembers all that.
+/// Deletes records that were kept long enough. A record is deleted only when its pictures are deleted, its webhook and that of
+/// its batch have ended, and its batch has ended, because only the record holds that information.
 fn forget(write: &Write<'_>) -> rusqlite::Result<u64> {
     let kept = (write.policy.result_ttl + write.policy.record_ttl).as_millis() as i64;
     let gone: Vec<(JobId, Status, Option<BatchId>)> = write
@@ -79,35 +80,4 @@ fn forget(write: &Write<'_>) -> rusqlite::Result<u64> {
         }
     }
     Ok(gone.len() as u64)
-}
-
-/// Carries out [`remaster_store::Housekeeping::garbage`].
-pub fn garbage(db: &Connection, limit: usize) -> rusqlite::Result<Vec<BlobKey>> {
-    let mut keys = db
-        .prepare_cached("SELECT id FROM jobs WHERE input_held = 1 AND finished_at IS NOT NULL ORDER BY seq LIMIT :n")?
-        .query_map(named_params! { ":n": limit }, |row| row.get(0).map(JobId).map(BlobKey::Input))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let outputs = db
-        .prepare_cached(
-            "SELECT id, output FROM jobs WHERE output IS NOT NULL AND status <> 'succeeded' ORDER BY seq LIMIT :n",
-        )?
-        .query_map(named_params! { ":n": limit }, |row| {
-            Ok(BlobKey::Output(JobId(row.get(0)?), row.get::<_, Word<_>>(1)?.0))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    keys.extend(outputs);
-    Ok(keys)
-}
-
-/// Carries out [`remaster_store::Housekeeping::collected`].
-pub fn collected(db: &Connection, gone: &[BlobKey]) -> rusqlite::Result<()> {
-    for key in gone {
-        let column = match key {
-            BlobKey::Input(_) => "input_held = 0",
-            BlobKey::Output(..) => "output = NULL",
-        };
-        db.prepare_cached(&format!("UPDATE jobs SET {column} WHERE id = :id"))?
-            .execute(named_params! { ":id": key.job().0 })?;
-    }
-    Ok(())
 }

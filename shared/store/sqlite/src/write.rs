@@ -23,7 +23,7 @@ pub struct Write<'a> {
     pub news: &'a mut News,
 }
 
-/// When a worker last called, any worker.
+/// The latest time at which any worker claimed a job, sent a heartbeat or ran its janitor.
 #[derive(Default)]
 pub struct LastCall(pub Option<Timestamp>);
 

@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::write::{Failure, LastCall, News, Written};
 
-/// Writes committed together at most, so that the first of them does not wait for ever.
+/// The most writes that one COMMIT covers, so that the first of them does not wait too long.
 const GROUP: usize = 256;
-/// Writes that may wait before callers do.
+/// How many writes the channel holds. When it is full, callers wait.
 const BACKLOG: usize = 4096;
 
 /// Runs inside the transaction; what it returns runs after COMMIT, told whether that succeeded.

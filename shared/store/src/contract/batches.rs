@@ -83,7 +83,7 @@ pub(super) async fn the_rest_of_a_batch_is_canceled(store: Arc<dyn Store>, _cloc
     let batch = store.cancel_batch(id).await.unwrap();
     let counts = batch.counts();
     assert_eq!((counts.succeeded, counts.processing, counts.canceled), (1, 1, 2));
-    // One that ran and one that is running cost, what had not begun does not.
+    // The job that ran and the job that is running are charged; the jobs that had not begun are not.
     assert_eq!((batch.status(), used(&*store, 1).await), (BatchStatus::Open, 2));
     assert_eq!(store.heartbeat(&running).await.unwrap(), Beat::Cancel);
     store.finish(&running, Outcome::Canceled).await.unwrap();

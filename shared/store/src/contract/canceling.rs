@@ -20,7 +20,7 @@ pub(super) async fn a_submit_is_undone_when_its_answer_was_lost(store: Arc<dyn S
     }
     assert_eq!((status(&*store, ids[0]).await, used(&*store, 1).await), (Status::Canceled, 1));
     assert_eq!(claim(&*store).await.0.id, ids[1]);
-    // Also of a job that is being worked on the unit comes back, and only once.
+    // A job that is being worked on is refunded too, and only once.
     for _ in 0..2 {
         store.withdraw(ids[1]).await.unwrap();
         assert!(store.get(ids[1]).await.unwrap().unwrap().cancel_requested);

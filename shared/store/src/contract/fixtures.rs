@@ -52,7 +52,7 @@ pub fn result() -> JobResult {
     }
 }
 
-/// Submits so many jobs of a client, and returns their ids in order.
+/// Submits this many jobs of a client, and returns their ids in order.
 pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
     let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
     store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()

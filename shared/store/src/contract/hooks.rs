@@ -10,7 +10,7 @@ fn target(url: &str) -> Option<Target> {
     Some(Target { url: url.parse().unwrap(), secret: None, base })
 }
 
-fn told(number: u8, url: &str) -> NewJobs {
+pub fn told(number: u8, url: &str) -> NewJobs {
     NewJobs { webhook: target(url), ..NewJobs::new(client(number), vec![new_job()]) }
 }
 
@@ -18,18 +18,18 @@ fn room() -> HookRoom {
     HookRoom { total: 100, per_host: 10, ..HookRoom::default() }
 }
 
-async fn due(store: &dyn Store) -> Vec<DueHook> {
+pub async fn due(store: &dyn Store) -> Vec<DueHook> {
     store.due_hooks(room()).await.unwrap().due
 }
 
-async fn attempted(store: &dyn Store, hook: &DueHook, status: u16, next: Next) {
+pub async fn attempted(store: &dyn Store, hook: &DueHook, status: u16, next: Next) {
     let attempt = Attempt { at: store.now(), status: Some(status), error: None };
     let body = hook.body.clone().unwrap_or_else(|| "{}".into());
     let done = Attempted { subject: hook.subject, attempts: hook.attempts, attempt, body, next };
     store.hook_attempted(done).await.unwrap();
 }
 
-async fn standing(store: &dyn Store, job: JobId) -> Delivery {
+pub async fn standing(store: &dyn Store, job: JobId) -> Delivery {
     store.get(job).await.unwrap().unwrap().webhook.expect("it has a webhook")
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn a_webhook_is_due_with_its_job_s_end(store: Arc<dyn Store>, _
     attempted(&*store, &hooks[0], 204, Next::Delivered).await;
     let last = Attempt { at: start(), status: Some(204), error: None };
     assert_eq!(standing(&*store, id).await, Delivery::new(Some(DeliveryStatus::Delivered), None, 1, Some(last)));
-    // Without one there is none.
+    // A job without a webhook has no delivery.
     let plain = submit(&*store, 1, 1).await[0];
     store.cancel(plain).await.unwrap();
     assert_eq!(store.get(plain).await.unwrap().unwrap().webhook, None);
@@ -133,7 +133,7 @@ pub(super) async fn a_delivery_is_its_holder_s_for_a_while(store: Arc<dyn Store>
     let second = due(&*store).await.remove(0);
     assert_eq!(second, first);
     attempted(&*store, &second, 500, Next::Retry(Duration::from_secs(5))).await;
-    // The one that was overtaken has nothing to say any more.
+    // The result of the attempt that was overtaken is ignored.
     attempted(&*store, &first, 200, Next::Delivered).await;
     let standing = standing(&*store, id).await;
     assert_eq!((standing.status, standing.attempts), (DeliveryStatus::Pending, 1));

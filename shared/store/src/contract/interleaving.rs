@@ -19,7 +19,7 @@ use remaster_shared::quota::UtcDay;
 
 use super::fixtures::{client, new_job, request, result, start};
 use crate::rules::fairness::{self, Order};
-use crate::rules::job::{Change, Event, Hold, JobState, Line, Output, Refused, decide};
+use crate::rules::job::{Change, Event, Hold, Input, JobState, Line, Output, Refused, decide};
 use crate::rules::{lease::was_out_of_reach, price::price, retry};
 use crate::{Beat, Claim, Lease, NewJob, NewJobs, Outcome, Policy, Store};
 
@@ -38,6 +38,8 @@ struct ExpectedJob {
     /// A retry is due no earlier and no later than this.
     due: Option<(Timestamp, Timestamp)>,
     expires: Timestamp,
+    /// When its input may be deleted.
+    input_due: Timestamp,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -87,7 +89,7 @@ impl Expected {
         (0..CLIENTS).map(client).filter(|client| !self.line(*client).is_empty()).collect()
     }
 
-    /// Told before the job is in line.
+    /// Must be called before the job is added to the line.
     fn joins(&mut self, client: ClientKey) {
         if self.line(client).is_empty() {
             self.moments += 1;
@@ -116,6 +118,7 @@ impl Expected {
                 lease_until: self.now,
                 due: None,
                 expires: Timestamp::MAX,
+                input_due: Timestamp::MAX,
             };
             self.jobs.insert(job.id, queued);
         }
@@ -139,15 +142,7 @@ impl Expected {
         }
         let (now, policy) = (self.now, self.policy.clone());
         let job = self.jobs.get_mut(&id).expect("it is there");
-        job.state = JobState {
-            status: change.status,
-            attempt: change.attempt,
-            begun: change.begun,
-            cancel_requested: change.cancel_requested,
-            served: before.served || change.serves,
-            refunded: before.refunded || change.refunds,
-            deferrals: before.deferrals + u32::from(change.defers),
-        };
+        job.state = before.after(&change);
         job.due = match change.line {
             // A deferral gives the attempt back, and waits for a time of its own.
             Line::JoinsAfter(_) if change.attempt < before.attempt => {
@@ -169,6 +164,11 @@ impl Expected {
         }
         if change.output == Output::Kept {
             job.expires = now + policy.result_ttl;
+        }
+        match change.input {
+            Input::Unchanged => {}
+            Input::Garbage => job.input_due = now,
+            Input::GarbageLater => job.input_due = now + policy.result_ttl,
         }
         Ok(change)
     }
@@ -215,7 +215,7 @@ impl Expected {
         self.jobs.get_mut(&lease.job).filter(held)
     }
 
-    /// An event of a lease's holder: whether it still holds.
+    /// Applies an event from the holder of a lease. Returns false if the lease is lost.
     fn of_holder(&mut self, lease: &Lease, event: Event) -> bool {
         self.held(lease).is_some() && self.happens(lease.job, event).is_ok()
     }
@@ -332,7 +332,16 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
                     assert_eq!(beat, expected, "{at}");
                 }
             }
-            82..88 => {
+            82..84 => {
+                let failed = |job: &ExpectedJob| job.state.status == Status::Failed;
+                let ids: Vec<_> = model.jobs.iter().filter(|(_, job)| failed(job)).map(|(id, _)| *id).collect();
+                if let Some(id) = ids.choose(&mut rng) {
+                    let input_kept = model.jobs[id].input_due > model.now;
+                    let expected = model.happens(*id, Event::Requeued { input_kept }).is_ok();
+                    assert_eq!(store.requeue(*id).await.is_ok(), expected, "{at}");
+                }
+            }
+            84..88 => {
                 let ids: Vec<_> = model.jobs.keys().copied().collect();
                 if let Some(id) = ids.choose(&mut rng) {
                     if rng.random_range(0..4) == 0 {

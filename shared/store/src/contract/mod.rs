@@ -12,6 +12,7 @@ mod hooks;
 mod housekeeping;
 mod interleaving;
 mod opening;
+mod operations;
 mod submitting;
 mod turns;
 mod watching;
@@ -25,20 +26,20 @@ use remaster_shared::clock::ManualClock;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
-use remaster_shared::job::{BatchId, InputInfo, JobId, ModelId, Status};
+use remaster_shared::job::{BatchId, Fence, InputInfo, JobId, ModelId, Status};
 
 pub use fixtures::{client, new_job, request, result, start, submit};
 pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
 
 use self::fixtures::{claim, idle, pass, status, used};
 use self::{
-    batches::*, canceling::*, hooks::*, housekeeping::*, interleaving::*, submitting::*, turns::*, watching::*,
-    working::*,
+    batches::*, canceling::*, hooks::*, housekeeping::*, interleaving::*, operations::*, submitting::*, turns::*,
+    watching::*, working::*,
 };
 use crate::rules::job::POISON;
 use crate::*;
 
-/// From the one list of tests: [`run`], and the macro `contract_tests` for stores.
+/// Makes both [`run`] and the macro `contract_tests` from the one list of tests.
 macro_rules! contract {
     ($dollar:tt: $($name:ident)*) => {
         /// Runs the test `name` of the contract.
@@ -100,6 +101,18 @@ contract!($:
     a_withdrawn_job_that_has_ended_is_refunded_too
     blobs_without_use_are_named_until_gone
     a_canceled_picture_is_garbage
+    garbage_that_cannot_be_deleted_hides_none
+    an_orphan_is_what_no_job_uses_or_deletes
+    one_worker_in_a_period_sweeps
+    a_pause_gives_no_jobs_and_a_resume_wakes
+    a_drained_worker_is_given_no_jobs
+    failed_running_and_waiting_jobs_are_listed
+    a_failed_job_is_queued_again
+    a_job_whose_input_is_gone_stays_failed
+    a_requeued_job_opens_its_batch_and_tells_again
+    a_client_s_waiting_jobs_are_purged
+    a_quota_is_adjusted
+    a_webhook_is_sent_again
     watchers_hear_of_each_change
     a_submit_wakes_a_waiting_worker
     workers_are_known_by_what_they_said_last

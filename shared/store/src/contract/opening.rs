@@ -35,7 +35,7 @@ pub async fn the_jobs_of_an_old_store_go_on(store: &dyn Store, old: &OldStore) {
     let stats = store.stats().await.unwrap();
     assert_eq!((stats.queued, stats.processing), (4, 1));
 
-    // A key of before stands for its job.
+    // An idempotency key from the old store still gives its job.
     let again = Idempotency {
         key: "again".parse().unwrap(),
         fingerprint: FingerprintBuilder::new().part("file", b"a").finish(),

@@ -128,7 +128,8 @@ pub(super) async fn a_retry_costs_no_second_turn(store: Arc<dyn Store>, clock: A
         .into_iter()
         .map(|(job, _)| (job.client, job.id))
         .collect();
-    // 2 goes first, for 1 was served; then the clock of both stands alike and 1's retry is its oldest job.
+    // Client 2 goes first, because client 1 was already served. After that both clients have almost the same start, and
+    // client 1's retry is its oldest job.
     assert_eq!(order[0].0, client(2));
     assert!(order[1..].contains(&(client(1), first)), "{order:?}");
 }

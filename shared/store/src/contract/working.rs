@@ -144,7 +144,7 @@ pub(super) async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, cloc
     for worker in futures::future::join_all(workers).await {
         succeeded.extend(worker.unwrap());
     }
-    // Whoever is left over is finished in peace.
+    // The jobs that are left are finished without disturbance.
     loop {
         pass(&*store, &clock, Policy::default().lease).await;
         store.reap().await.unwrap();

@@ -1,5 +1,7 @@
 //! Housekeeping: leases that ran out, results that expire, records and pictures that nobody needs any more.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use remaster_shared::blob_key::BlobKey;
 
@@ -17,7 +19,12 @@ pub struct Reaped {
     pub expired: u64,
     /// Records that were deleted.
     pub forgotten: u64,
+    /// Whether there was more to do than one call does.
+    pub more: bool,
 }
+
+/// How long blobs that were handed out for deletion belong to whoever was given them.
+pub const GARBAGE_LEASE: Duration = Duration::from_secs(120);
 
 /// What the janitor may do.
 #[async_trait]
@@ -29,8 +36,8 @@ pub trait Housekeeping: Jobs {
     /// The store does not answer.
     async fn reap(&self) -> Result<Reaped, StoreError>;
 
-    /// Up to `limit` inputs and as many outputs that have no use any more. They are listed again until
-    /// [`Housekeeping::collected`] says that they are deleted.
+    /// Hands out up to `limit` inputs and outputs that have no use any more, for the caller to delete. Nobody else is given them for
+    /// [`GARBAGE_LEASE`]; what is not reported as deleted by then is handed out again.
     ///
     /// # Errors
     /// The store does not answer.
@@ -39,6 +46,18 @@ pub trait Housekeeping: Jobs {
     /// These are deleted.
     ///
     /// # Errors
-    /// The store does not answer; then they are listed again.
+    /// The store does not answer; then they are handed out again.
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError>;
+
+    /// Whether the caller is to search the storage for orphans now: one caller in each period of `every`, over all workers.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn takes_sweep(&self, every: Duration) -> Result<bool, StoreError>;
+
+    /// Those of these blobs that no job uses and that [`Housekeeping::garbage`] will never name: orphans.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn unused(&self, keys: Vec<BlobKey>) -> Result<Vec<BlobKey>, StoreError>;
 }

@@ -14,7 +14,7 @@ use crate::StoreError;
 pub struct DueHooks {
     /// The deliveries.
     pub due: Vec<DueHook>,
-    /// How long it is until the next one is due, of hosts that are not at their bound.
+    /// How long it is until the next one may be due.
     pub next: Option<Duration>,
 }
 

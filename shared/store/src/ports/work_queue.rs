@@ -75,7 +75,8 @@ pub enum Outcome {
     /// The job is tried again later when the error may pass and attempts are left; otherwise it has failed.
     Failed(JobError),
     /// A fault of this service's own (its storage, a missing model, a full disk, a broken device) kept the worker from making
-    /// the picture. The job goes back to the queue for so long, and the attempt does not count.
+    /// the picture. The job waits in the queue for about this long, and the attempt does not count. After `MAX_DEFERRALS`
+    /// deferrals the job fails instead.
     Deferred(Duration),
 }
 

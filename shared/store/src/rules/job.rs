@@ -16,7 +16,7 @@ use crate::{Outcome, Policy};
 pub struct JobState {
     /// Where the job stands.
     pub status: Status,
-    /// Attempts claimed so far.
+    /// Attempts that count so far, including the present one. Attempts that were given back or never began are taken off again.
     pub attempt: u32,
     /// Whether the worker of the present attempt was heard of since it claimed the job.
     pub begun: bool,
@@ -31,6 +31,19 @@ pub struct JobState {
 }
 
 impl JobState {
+    /// The state after `change`.
+    pub fn after(self, change: &Change) -> Self {
+        Self {
+            status: change.status,
+            attempt: change.attempt,
+            begun: change.begun,
+            cancel_requested: change.cancel_requested,
+            served: self.served || change.serves,
+            refunded: self.refunded || change.refunds,
+            deferrals: if change.reopens { 0 } else { self.deferrals + u32::from(change.defers) },
+        }
+    }
+
     /// A job as it is submitted: in line, and nothing happened to it yet.
     pub const SUBMITTED: Self = Self {
         status: Status::Queued,
@@ -66,6 +79,11 @@ pub enum Event {
     Withdrawn,
     /// Its result was kept long enough.
     ResultExpired,
+    /// An operator queues it again after it failed.
+    Requeued {
+        /// Whether its input is still stored, and not yet to be deleted.
+        input_kept: bool,
+    },
 }
 
 /// What becomes of the job's place in its client's line.
@@ -105,6 +123,17 @@ pub enum Output {
     Garbage,
 }
 
+/// What becomes of the job's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    Unchanged,
+    /// It has no use any more: it is to be deleted.
+    Garbage,
+    /// It is to be deleted once it was kept as long as a result is, so that an operator can queue the job again until then.
+    GarbageLater,
+}
+
 /// What has to be done, all in one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -124,8 +153,13 @@ pub struct Change {
     pub serves: bool,
     /// Its unit is given back.
     pub refunds: bool,
-    /// It has ended: its batch has one open job less, its input is garbage, and its webhook becomes due.
+    /// It has ended: its batch has one open job less, and its webhook becomes due.
     pub ends: bool,
+    /// It had ended and is open again: its batch has one open job more, its deferrals start again from 0, the error is forgotten, and
+    /// its webhook will tell of the new end.
+    pub reopens: bool,
+    /// Its input.
+    pub input: Input,
     /// The webhooks of the job and of its batch are dropped: nobody is told.
     pub silences: bool,
     /// The picture that the attempt made.
@@ -146,6 +180,9 @@ pub enum Refused {
     /// The job has ended; there is nothing to cancel.
     #[error("the job is already {0}")]
     AlreadyFinished(Status),
+    /// The job's input is deleted, so it cannot be queued again.
+    #[error("the input of the job is not kept any more")]
+    InputGone,
     /// The event does not apply to a job that stands where this one does.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
@@ -169,6 +206,8 @@ pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Re
         serves: false,
         refunds: false,
         ends: false,
+        reopens: false,
+        input: Input::Unchanged,
         silences: false,
         output: Output::Unchanged,
         result: None,
@@ -203,6 +242,8 @@ pub fn decide(policy: &Policy, job: JobState, event: Event) -> Result<Change, Re
             let change = called_off(job, same.clone()).unwrap_or(same);
             Ok(Change { refunds: !job.refunded, silences: true, ..change })
         }
+        Event::Requeued { input_kept } if job.status == Status::Failed => reopened(job, input_kept, same),
+        Event::Requeued { .. } => Err(IllegalTransition { from: job.status, to: Status::Queued }.into()),
         Event::ResultExpired => Ok(Change { output: Output::Garbage, ..moved(job, Status::Expired, same)? }),
     }
 }
@@ -238,7 +279,17 @@ fn uncounted(job: JobState, line: Line, same: Change) -> Result<Change, Refused>
 /// The unit comes back when the fault is the service's.
 fn failed(job: JobState, error: JobError, same: Change) -> Result<Change, Refused> {
     let refunds = error.code.fault() == Fault::Service && !job.refunded;
-    Ok(Change { refunds, error: Some(error), ..moved(job, Status::Failed, same)? })
+    Ok(Change { refunds, error: Some(error), input: Input::GarbageLater, ..moved(job, Status::Failed, same)? })
+}
+
+/// Back to the queue as if it had been submitted now, but in its old place and without a charge: a unit that was given back
+/// stays given back.
+fn reopened(job: JobState, input_kept: bool, same: Change) -> Result<Change, Refused> {
+    if !input_kept {
+        return Err(Refused::InputGone);
+    }
+    let fresh = Change { attempt: 0, begun: false, cancel_requested: false, reopens: true, ..same };
+    requeued(job, Line::Joins, fresh)
 }
 
 fn requeued(job: JobState, line: Line, same: Change) -> Result<Change, Refused> {
@@ -261,7 +312,9 @@ fn called_off(job: JobState, same: Change) -> Result<Change, Refused> {
 fn moved(job: JobState, to: Status, same: Change) -> Result<Change, Refused> {
     let status = job.status.transition(to)?;
     let hold = if job.status == Status::Processing { Hold::Ends } else { Hold::Unchanged };
-    Ok(Change { status, hold, ends: status.is_terminal() && !job.status.is_terminal(), ..same })
+    let ends = status.is_terminal() && !job.status.is_terminal();
+    let input = if ends { Input::Garbage } else { same.input };
+    Ok(Change { status, hold, ends, input, ..same })
 }
 
 #[cfg(test)]
@@ -356,6 +409,29 @@ mod tests {
         assert!(after(claimed, Event::Heartbeat).begun);
     }
 
+    #[test]
+    fn a_failed_job_is_queued_again_while_its_input_is_kept() {
+        let failed = JobState { status: Status::Failed, attempt: 3, deferrals: 7, refunded: true, ..RUNNING };
+        let change = after(failed, Event::Requeued { input_kept: true });
+        assert_eq!((change.status, change.attempt, change.line), (Status::Queued, 0, Line::Joins));
+        assert!(change.reopens && !change.serves && !change.refunds);
+        let refused = |job, input_kept| decide(&Policy::default(), job, Event::Requeued { input_kept }).unwrap_err();
+        assert_eq!(refused(failed, false), Refused::InputGone);
+        for &status in Status::ALL.iter().filter(|status| **status != Status::Failed) {
+            let illegal = IllegalTransition { from: status, to: Status::Queued };
+            assert_eq!(refused(JobState { status, ..RUNNING }, true), Refused::Illegal(illegal));
+        }
+    }
+
+    #[test]
+    fn only_a_failed_job_s_input_is_kept() {
+        let bad = JobError::new(ErrorCode::ImageCorrupt, "cut short");
+        assert_eq!(after(RUNNING, Event::Finished(Outcome::Failed(bad))).input, Input::GarbageLater);
+        assert_eq!(after(RUNNING, Event::Finished(Outcome::Succeeded(result()))).input, Input::Garbage);
+        assert_eq!(after(QUEUED, Event::CancelRequested).input, Input::Garbage);
+        assert_eq!(after(RUNNING, Event::Finished(Outcome::Failed(JobError::internal()))).input, Input::Unchanged);
+    }
+
     fn any_event() -> impl Strategy<Value = Event> {
         let outcomes = [
             Outcome::Succeeded(result()),
@@ -373,33 +449,28 @@ mod tests {
             Just(Event::CancelRequested),
             Just(Event::Withdrawn),
             Just(Event::ResultExpired),
+            any::<bool>().prop_map(|input_kept| Event::Requeued { input_kept }),
         ]
     }
 
     proptest! {
-        /// Over any sequence of events: one end, one refund at most, and no more attempts than are allowed.
+        /// Over any sequence of events: one end more than there were reopenings, one refund at most, and no more attempts than are
+        /// allowed.
         #[test]
         fn a_job_ends_once_and_is_refunded_once(events in prop::collection::vec(any_event(), 0..60)) {
             let policy = Policy::default();
-            let (mut job, mut ends, mut refunds) = (QUEUED, 0, 0);
+            let (mut job, mut ends, mut reopenings, mut refunds) = (QUEUED, 0, 0, 0);
             for event in events {
                 let Ok(change) = decide(&policy, job, event) else { continue };
                 ends += u32::from(change.ends);
+                reopenings += u32::from(change.reopens);
                 refunds += u32::from(change.refunds);
                 prop_assert!(change.attempt <= policy.max_attempts);
                 prop_assert_eq!(change.hold == Hold::Begins, job.status == Status::Queued && change.status == Status::Processing);
-                job = JobState {
-                    status: change.status,
-                    attempt: change.attempt,
-                    begun: change.begun,
-                    cancel_requested: change.cancel_requested,
-                    served: job.served || change.serves,
-                    refunded: job.refunded || change.refunds,
-                    deferrals: job.deferrals + u32::from(change.defers),
-                };
+                job = job.after(&change);
             }
             prop_assert!(refunds <= 1);
-            prop_assert_eq!(ends, u32::from(job.status.is_terminal()));
+            prop_assert_eq!(ends, reopenings + u32::from(job.status.is_terminal()));
         }
     }
 }

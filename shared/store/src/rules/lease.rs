@@ -7,8 +7,8 @@ use jiff::Timestamp;
 /// Whether the store was out of everybody's reach since it was last called: it, or the whole machine, was paused, or its clock
 /// jumped. Heartbeats that were due meanwhile could not arrive, so no lease may end for want of them: each is extended once.
 ///
-/// `last` is when a worker last claimed, sent a heartbeat or cleaned up, any worker. Every worker
-/// calls within half a lease of its last call, by a heartbeat, a claim or its janitor.
+/// `last` is the latest time at which any worker claimed a job, sent a heartbeat or ran its janitor. Every worker calls within
+/// half a lease of its last call, by a heartbeat, a claim or its janitor.
 pub fn was_out_of_reach(last: Option<Timestamp>, now: Timestamp, lease: Duration) -> bool {
     last.is_some_and(|last| now.duration_since(last).unsigned_abs() > lease / 2)
 }

@@ -1,0 +1,188 @@
+//! What operators do. Every action is logged.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::quota::Quota;
+use remaster_store::rules::job::Refused;
+use remaster_store::{JobList, RequeueError};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Admin;
+use super::listing::{OperatorJob, client, error_code};
+use crate::parse::id::job_id;
+use crate::problem::{ApiResult, Problem};
+
+/// Failed jobs that are listed at once while all of them are queued again.
+const STEP: usize = 500;
+
+/// `POST /jobs/{id}/requeue`
+pub async fn requeue(State(admin): State<Admin>, Path(id): Path<String>) -> ApiResult<Json<OperatorJob>> {
+    let id = job_id(&id)?;
+    let job = admin.operations.requeue(id).await.map_err(not_requeued)?;
+    tracing::info!(job = %id, "an operator queued a failed job again");
+    Ok(Json(job.into()))
+}
+
+fn not_requeued(error: RequeueError) -> Problem {
+    match error {
+        RequeueError::NotFound => Problem::job_not_found(),
+        RequeueError::Refused(Refused::InputGone) => {
+            let detail = "The input of this job is not kept any more; the picture has to be submitted again.";
+            Problem::new(ErrorCode::ResultExpired, detail)
+        }
+        RequeueError::Refused(refused) => {
+            let detail = format!("Only a failed job can be queued again: {refused}.");
+            Problem::new(ErrorCode::AlreadyFinished, detail)
+        }
+        RequeueError::Store(error) => error.into(),
+    }
+}
+
+/// Which failed jobs to queue again.
+#[derive(Deserialize)]
+pub struct RequeueQuery {
+    code: String,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+pub struct Requeued {
+    requeued: u64,
+    /// Jobs whose inputs are not kept any more.
+    too_old: u64,
+}
+
+/// `POST /requeue?code=…`: every job that failed with this code and whose input is kept.
+pub async fn requeue_all(
+    State(admin): State<Admin>,
+    query: Result<Query<RequeueQuery>, QueryRejection>,
+) -> ApiResult<Json<Requeued>> {
+    let Query(query) = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, error.body_text()))?;
+    let list = JobList::Failed(Some(error_code(&query.code)?));
+    let mut done = Requeued { requeued: 0, too_old: 0 };
+    // Jobs that are queued again leave the list. The oldest come last, so after one that is too old there is none that is not.
+    while done.too_old == 0 {
+        let failed = admin.operations.list(list, STEP).await?;
+        if failed.is_empty() {
+            break;
+        }
+        for job in failed {
+            match admin.operations.requeue(job.id).await {
+                Ok(_) => done.requeued += 1,
+                Err(RequeueError::Store(error)) => return Err(error.into()),
+                Err(_) => done.too_old += 1,
+            }
+        }
+    }
+    tracing::info!(code = query.code, jobs = done.requeued, "an operator queued failed jobs again");
+    Ok(Json(done))
+}
+
+/// Whether claiming is paused now.
+#[derive(Serialize)]
+pub struct Paused {
+    paused: bool,
+}
+
+/// `POST /pause`
+pub async fn pause(State(admin): State<Admin>) -> ApiResult<Json<Paused>> {
+    set_paused(&admin, true).await
+}
+
+/// `POST /resume`
+pub async fn resume(State(admin): State<Admin>) -> ApiResult<Json<Paused>> {
+    set_paused(&admin, false).await
+}
+
+async fn set_paused(admin: &Admin, paused: bool) -> ApiResult<Json<Paused>> {
+    admin.operations.set_paused(paused).await?;
+    tracing::info!(paused, "an operator paused or resumed claiming");
+    Ok(Json(Paused { paused }))
+}
+
+/// Whether the worker is drained now.
+#[derive(Serialize)]
+pub struct Drained {
+    worker: String,
+    drained: bool,
+}
+
+/// `POST /workers/{name}/drain`
+pub async fn drain(State(admin): State<Admin>, Path(name): Path<String>) -> ApiResult<Json<Drained>> {
+    set_drained(&admin, name, true).await
+}
+
+/// `POST /workers/{name}/resume`
+pub async fn undrain(State(admin): State<Admin>, Path(name): Path<String>) -> ApiResult<Json<Drained>> {
+    set_drained(&admin, name, false).await
+}
+
+async fn set_drained(admin: &Admin, worker: String, drained: bool) -> ApiResult<Json<Drained>> {
+    let known = admin.registry.workers().await?.iter().any(|seen| seen.said.name == worker);
+    if drained && !known {
+        return Err(Problem::new(ErrorCode::NotFound, "There is no such worker; GET /queue lists them."));
+    }
+    admin.operations.set_drained(&worker, drained).await?;
+    tracing::info!(worker, drained, "an operator drained or resumed a worker");
+    Ok(Json(Drained { worker, drained }))
+}
+
+/// How many jobs were canceled.
+#[derive(Serialize)]
+pub struct Purged {
+    canceled: u64,
+}
+
+/// `POST /clients/{address}/purge`
+pub async fn purge(State(admin): State<Admin>, Path(address): Path<String>) -> ApiResult<Json<Purged>> {
+    let client = client(&admin, &address)?;
+    let mut canceled = 0;
+    loop {
+        match admin.operations.purge(client).await? {
+            0 => break,
+            some => canceled += some,
+        }
+    }
+    tracing::info!(%client, jobs = canceled, "an operator canceled the waiting jobs of a client");
+    Ok(Json(Purged { canceled }))
+}
+
+/// Units to give back, or to take if the number is negative.
+#[derive(Deserialize)]
+pub struct Adjustment {
+    give_back: i64,
+}
+
+/// `POST /clients/{address}/quota` with `{"give_back": units}`
+pub async fn adjust_quota(
+    State(admin): State<Admin>,
+    Path(address): Path<String>,
+    adjustment: Result<Json<Adjustment>, JsonRejection>,
+) -> ApiResult<Json<Quota>> {
+    let Json(Adjustment { give_back }) =
+        adjustment.map_err(|error| Problem::new(ErrorCode::InvalidParameter, error.body_text()))?;
+    let client = client(&admin, &address)?;
+    let quota = admin.operations.adjust_quota(client, give_back).await?;
+    tracing::info!(%client, give_back, used = quota.used, "an operator adjusted the quota of a client");
+    Ok(Json(quota))
+}
+
+/// Whether the webhook is sent again.
+#[derive(Serialize)]
+pub struct Resent {
+    resent: bool,
+}
+
+/// `POST /webhooks/{id}/resend`, with the id of a job or a batch
+pub async fn resend(State(admin): State<Admin>, Path(id): Path<String>) -> ApiResult<Json<Resent>> {
+    let subject: Uuid = id.parse().map_err(|_| Problem::parameter("id", &id, "the id of a job or a batch"))?;
+    if !admin.operations.resend(subject).await? {
+        let detail = "There is no webhook to send: the job or batch has none, has not ended, or is not remembered.";
+        return Err(Problem::new(ErrorCode::NotFound, detail));
+    }
+    tracing::info!(%subject, "an operator sends a webhook again");
+    Ok(Json(Resent { resent: true }))
+}

@@ -1,0 +1,76 @@
+//! Health, metrics and what operators do by hand, on a port of their own. A worker node answers nothing else.
+
+mod actions;
+mod listing;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use remaster_shared::error::ErrorCode;
+use remaster_shared::metrics::Metrics;
+use remaster_store::{Jobs, Operations, WorkerRegistry};
+
+use crate::problem::Problem;
+use crate::render::metrics::exposition;
+use crate::render::service::Health;
+use crate::server::middleware;
+
+/// What the routes of the administration port work with.
+#[derive(Clone)]
+pub struct Admin {
+    /// The job store.
+    pub operations: Arc<dyn Operations>,
+    /// The same store, as a reader.
+    pub jobs: Arc<dyn Jobs>,
+    /// Where the workers announce themselves.
+    pub registry: Arc<dyn WorkerRegistry>,
+    /// The counters behind `GET /metrics`.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Every route of the administration port; docs/operations.md describes them. Nobody is asked who they are: the port is to be
+/// reachable by operators only.
+pub fn admin_router(admin: Admin) -> Router {
+    let layer_metrics = admin.metrics.clone();
+    let routes = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics_text))
+        .route("/queue", get(listing::queue))
+        .route("/jobs", get(listing::jobs))
+        .route("/jobs/{id}", get(listing::job))
+        .route("/jobs/{id}/requeue", post(actions::requeue))
+        .route("/requeue", post(actions::requeue_all))
+        .route("/pause", post(actions::pause))
+        .route("/resume", post(actions::resume))
+        .route("/workers/{name}/drain", post(actions::drain))
+        .route("/workers/{name}/resume", post(actions::undrain))
+        .route("/clients/{address}/quota", get(listing::quota).post(actions::adjust_quota))
+        .route("/clients/{address}/purge", post(actions::purge))
+        .route("/webhooks/{id}/resend", post(actions::resend))
+        .layer(from_fn(refuse_forms))
+        .with_state(admin);
+    middleware(routes, layer_metrics)
+}
+
+/// Refuses what a web page of another site can make the browser of an operator send without asking: a POST that is not JSON.
+async fn refuse_forms(request: Request, next: Next) -> Response {
+    let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if request.method() == Method::POST && !is_json {
+        let detail = "The request has no Content-Type of application/json, which every POST on this port needs.";
+        return Problem::new(ErrorCode::InvalidParameter, detail).into_response();
+    }
+    next.run(request).await
+}
+
+async fn health(State(admin): State<Admin>) -> Json<Health> {
+    Json(Health::at(admin.jobs.now()))
+}
+
+async fn metrics_text(State(admin): State<Admin>) -> Response {
+    exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
+}
