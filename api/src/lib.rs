@@ -34,3 +34,4 @@ pub use parse::option_spec;
 pub use routes::{document, router};
 pub use server::serve;
 pub use state::{Api, ApiSettings, Webhooks};
+pub use submit::rollback::carry_out_withdrawals;

@@ -124,7 +124,13 @@ impl Node {
             );
         }
         tracing::info!("listening on http://{address}, documentation at /docs");
-        self.serve("the server", listener, remaster_api::router(Arc::new(api)));
+        let (api, stop) = (Arc::new(api), self.stop.clone());
+        let withdrawals = remaster_api::carry_out_withdrawals(api.clone(), stop);
+        self.parts.spawn(async move {
+            withdrawals.await;
+            ("the withdrawal of submits", Ok(()))
+        });
+        self.serve("the server", listener, remaster_api::router(api));
         Ok(())
     }
 

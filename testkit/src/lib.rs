@@ -1,5 +1,5 @@
 //! What tests of several crates share: the real models and the test photo ([`library`], [`photo`]), servers that a test can
-//! start, stop and restart ([`RedisServer`], [`S3Server`]), a [`Receiver`] of webhooks, a [`python`] with packages to compare
+//! start, stop and restart ([`RedisServer`], [`S3Server`]), a [`Receiver`] of webhooks, a [`python()`] with packages to compare
 //! with, and the script [`axe_core`] for the web page.
 
 #![warn(missing_docs)]

@@ -6,7 +6,7 @@ mod cancel_on_drop;
 mod enqueue;
 mod job;
 mod model;
-mod rollback;
+pub mod rollback;
 mod submitted;
 
 pub use batch::submit_batch;

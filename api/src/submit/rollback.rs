@@ -2,16 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use remaster_blobs::Withdrawal;
 use remaster_shared::job::JobId;
-use remaster_store::SubmitError;
+use remaster_store::{StoreError, SubmitError};
+use tokio_util::sync::CancellationToken;
 
 use crate::inputs::delete_inputs;
 use crate::state::{Api, Shared};
 
-/// How often a store that does not answer is asked again. After that the jobs, if they exist, run although nobody knows their
-/// ids.
-const MAX_TRIES: u32 = 60;
+/// How often a store that did not answer is asked again at first. After that the note of the withdrawal is left to the next round.
+const TRIES: u32 = 20;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often notes of withdrawals are looked for, those of other nodes and of this node before a restart among them.
+const ROUND: Duration = Duration::from_secs(60);
 
 /// Rolls back the submit of `jobs`, which failed with `error`. The work goes on if this future is dropped.
 pub async fn roll_back(api: &Shared, jobs: Vec<JobId>, error: &SubmitError) {
@@ -31,17 +34,52 @@ pub async fn roll_back(api: &Shared, jobs: Vec<JobId>, error: &SubmitError) {
 }
 
 async fn withdraw(api: &Api, jobs: Vec<JobId>) {
-    let mut tries_left = MAX_TRIES;
-    tokio::time::sleep(RETRY_INTERVAL).await;
-    for job in jobs {
-        while api.store.withdraw(job).await.is_err() {
-            if tries_left == 0 {
-                tracing::warn!(%job, "whether a refused job was kept is not known, because the store does not answer");
-                return;
-            }
-            tries_left -= 1;
-            tokio::time::sleep(RETRY_INTERVAL).await;
+    let Some(withdrawal) = Withdrawal::of(jobs) else { return };
+    if let Err(error) = api.blobs.note_withdrawal(&withdrawal).await {
+        tracing::warn!(%error, "a withdrawal could not be noted, so a restart of this node would forget it");
+    }
+    for _ in 0..TRIES {
+        tokio::time::sleep(RETRY_INTERVAL).await;
+        if carry_out(api, &withdrawal).await.is_ok() {
+            return;
         }
-        delete_inputs(api, &[job]).await;
+    }
+    tracing::warn!(job = %withdrawal.jobs()[0], "the store does not answer, so a refused submit is withdrawn later");
+}
+
+async fn carry_out(api: &Api, withdrawal: &Withdrawal) -> Result<(), StoreError> {
+    for job in withdrawal.jobs() {
+        api.store.withdraw(*job).await?;
+    }
+    delete_inputs(api, withdrawal.jobs()).await;
+    if let Err(error) = api.blobs.withdrawn(withdrawal).await {
+        tracing::warn!(%error, "the note of a withdrawal could not be deleted; doing it again changes nothing");
+    }
+    Ok(())
+}
+
+/// Carries out the withdrawals that are noted, until `stop`: those that a store was silent about for long, and those of nodes that
+/// ended.
+pub async fn carry_out_withdrawals(api: Shared, stop: CancellationToken) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let noted = match api.blobs.withdrawals().await {
+            Ok(noted) => noted,
+            Err(error) => {
+                tracing::warn!(%error, "notes of withdrawals cannot be listed");
+                continue;
+            }
+        };
+        for withdrawal in noted {
+            match carry_out(&api, &withdrawal).await {
+                Ok(()) => tracing::info!(job = %withdrawal.jobs()[0], "a refused submit is withdrawn"),
+                Err(error) => tracing::warn!(%error, "a refused submit is not withdrawn yet"),
+            }
+        }
     }
 }

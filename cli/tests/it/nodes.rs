@@ -66,7 +66,7 @@ async fn two_apis_and_two_workers_are_one_service() {
         assert_eq!(worker.json("/health").await["status"], "ok");
         let metrics = worker.http.get(worker.url("/metrics")).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains("remaster_jobs_settled_total{status=\"succeeded\"}"), "both worked: {metrics}");
-        assert_eq!(worker.http.get(worker.url("/jobs")).send().await.unwrap().status(), 404);
+        assert_eq!(worker.http.get(worker.url("/quota")).send().await.unwrap().status(), 404);
         assert!(worker.maps().contains("libonnxruntime"));
     }
     assert!(!one.maps().contains("libonnxruntime"));

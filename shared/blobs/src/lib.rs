@@ -12,6 +12,8 @@ mod open;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod withdrawals;
 
 pub use blobs::{BlobError, BlobStream, Blobs};
 pub use storage::{Storage, StorageError};
+pub use withdrawals::Withdrawal;

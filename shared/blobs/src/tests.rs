@@ -54,6 +54,13 @@ async fn round_trip(blobs: Blobs) {
         assert_eq!(blobs.belong_to(owner).await.unwrap(), theirs, "{owner}");
     }
     assert!(listed(&blobs, Timestamp::MAX).await.is_empty());
+    let withdrawal = Withdrawal::of(vec![job, JobId::random()]).unwrap();
+    blobs.note_withdrawal(&withdrawal).await.unwrap();
+    assert_eq!(blobs.withdrawals().await.unwrap(), [withdrawal.clone()]);
+    assert!(listed(&blobs, Timestamp::MAX).await.is_empty(), "a note is no picture");
+    blobs.withdrawn(&withdrawal).await.unwrap();
+    blobs.withdrawn(&withdrawal).await.unwrap();
+    assert_eq!(blobs.withdrawals().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -289,10 +289,14 @@ fn reopened(job: JobState, input_kept: bool, same: Change) -> Result<Change, Ref
         return Err(Refused::InputGone);
     }
     let fresh = Change { attempt: 0, begun: false, cancel_requested: false, reopens: true, ..same };
-    requeued(job, Line::Joins, fresh)
+    Ok(Change { line: Line::Joins, restarts: true, ..moved(job, Status::Queued, fresh)? })
 }
 
+/// From `processing` only: a job that has ended is not queued again but by an operator.
 fn requeued(job: JobState, line: Line, same: Change) -> Result<Change, Refused> {
+    if job.status.is_terminal() {
+        return Err(IllegalTransition { from: job.status, to: Status::Queued }.into());
+    }
     Ok(Change { line, restarts: true, ..moved(job, Status::Queued, same)? })
 }
 
