@@ -50,7 +50,10 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
 fn lint(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("format", cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    steps.run("clippy", cargo(&clippy))
+    steps.run("clippy", cargo(&clippy))?;
+    let mut documentation = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    steps.run("rustdoc", documentation)
 }
 
 /// Checks licences, banned dependencies and sources. Advisories are checked too if their database can be reached.

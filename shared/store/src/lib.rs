@@ -1,6 +1,6 @@
 //! The job store and queue: what it promises, by whom it is called, and by which rules it decides.
 //!
-//! [`ports`] has a trait for each kind of caller. [`rules`] has the decisions as pure functions. [`contract`] is the meaning
+//! [`ports`] has a trait for each kind of caller. [`rules`] has the decisions as pure functions. `contract` is the meaning
 //! of each verb as tests, which every implementation passes. The implementations are crates of their own, in `sqlite/` and
 //! `redis/` beside this one.
 

@@ -1,7 +1,7 @@
 //! Faces: found at the input's resolution, restored one by one at a fixed size, blended into the enlarged picture.
 //!
-//! [`detect`] finds faces, [`Similarity`] and [`crop`] bring each to where the restoration network expects eyes, nose
-//! and mouth, and [`restore`] runs the network on a few faces at a time and blends them in. The constants are those of
+//! [`detect()`] finds faces, [`Similarity`] and [`crop()`] bring each to where the restoration network expects eyes, nose
+//! and mouth, and [`restore()`] runs the network on a few faces at a time and blends them in. The constants are those of
 //! [GFPGAN](https://github.com/TencentARC/GFPGAN) and [facexlib](https://github.com/xinntao/facexlib). No state
 //! outlives a call, so faces of one picture cannot reach another.
 //!

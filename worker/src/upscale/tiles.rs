@@ -134,7 +134,7 @@ impl Tiling {
     }
 
     /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, which
-    /// ends [`EDGE_PADDING`] pixels past the edge of the picture.
+    /// ends `EDGE_PADDING` pixels past the edge of the picture.
     pub fn window(self, tile: Tile, width: usize, height: usize) -> Window {
         let (x, right) = self.span(tile.x, tile.width, width);
         let (y, bottom) = self.span(tile.y, tile.height, height);

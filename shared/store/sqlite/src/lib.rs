@@ -1,6 +1,6 @@
 //! The embedded store: one SQLite database in the data folder, one process.
 //!
-//! Writes go through one thread with group commit ([`writer`]); reads use connections of their own, so a poll never
+//! Writes go through one thread with group commit (`writer`); reads use connections of their own, so a poll never
 //! waits for a commit.
 
 #![warn(missing_docs)]
