@@ -198,6 +198,9 @@ pub struct StoreArgs {
     /// rediss://, redis-cluster:// or redis-sentinel://
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// Number of Redis replicas that have to confirm a submission before it is acknowledged, so that a failover loses none; 0: none
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value = "0", value_parser = parse::replicas)]
+    pub redis_wait_replicas: u32,
     /// Folder of the embedded store, and of inputs and results unless STORAGE_URL is set
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,

@@ -55,7 +55,8 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Sh
         ..Policy::default()
     };
     if let Some(url) = non_empty(&args.redis_url) {
-        return Ok(Arc::new(RedisStore::open(url, policy).await?));
+        let store = RedisStore::open(url, policy).await?;
+        return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas)));
     }
     Ok(Arc::new(SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?))
 }

@@ -43,7 +43,7 @@ local function cancel_batch(_, a)
   if open ~= '0' then
     redis.call('HSET', key, 'cancel', 1)
     for _, job in ipairs(read_batch(a[2]).jobs) do call_off(job, now) end
-    redis.call('PUBLISH', P .. 'ev', a[2])
+    tell(a[2])
   end
   local reply = read_batch(a[2])
   reply.finished = open == '0'

@@ -35,8 +35,9 @@
 --   {rm}:idems        zset    <client>:<key> of those -> when
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum; {rm}:days zset of those days
 -- What has to last has no time to live, for a server whose policy is volatile-* evicts what has. Housekeeping deletes it.
--- Channels: {rm}:ev names a job or batch that changed, {rm}:wake says that work may have become available, {rm}:hook that a
--- webhook may have become due.
+--   {rm}:bell:<model> list    holds one entry while a job that needs this model (none: empty name) may wait for a worker. A worker that
+--                             waits takes the entry, so that a job wakes one worker and not all
+-- Channels: {rm}:ev:<id> (sharded) says that this job or batch changed, {rm}:hook that a webhook may have become due.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
@@ -63,12 +64,26 @@ local function hash(key)
   return fields
 end
 
+-- Tells those who watch this job or batch.
+local function tell(id) redis.call('SPUBLISH', P .. 'ev:' .. id, '1') end
+
 local function changed(job)
-  redis.call('PUBLISH', P .. 'ev', job.id)
-  if job.batch then redis.call('PUBLISH', P .. 'ev', job.batch) end
+  tell(job.id)
+  if job.batch then tell(job.batch) end
 end
 
-local function wake() redis.call('PUBLISH', P .. 'wake', '1') end
+-- The model that a job needs, and an empty name when it needs none. Jobs of library 5 and older have it in their parameters only.
+local function needed_model(job)
+  if job.model then return job.model end
+  local params = cjson.decode(job.params)
+  return params.background and params.model or ''
+end
+
+-- Wakes one worker of those that wait and have the model.
+local function ring(model)
+  local bell = P .. 'bell:' .. model
+  if redis.call('EXISTS', bell) == 0 then redis.call('RPUSH', bell, '1') end
+end
 
 -- cjson is not there yet while the library is loaded.
 local LOST = '{"lost":true}'

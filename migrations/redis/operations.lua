@@ -1,12 +1,20 @@
 -- What operators do by hand.
 
+-- Wakes workers for the jobs that wait. Those of models that only clients further back need are found within a few seconds all the same.
+local function ring_all()
+  for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, LOOKED_AT - 1)) do
+    local job = oldest(client)
+    if job then ring(needed_model(job)) end
+  end
+end
+
 -- 1 to pause claiming, 0 to resume
 local function pause(_, a)
   if a[1] == '1' then
     redis.call('SET', P .. 'paused', '1')
   else
     redis.call('DEL', P .. 'paused')
-    wake()
+    ring_all()
   end
   return cjson.encode({})
 end
@@ -14,7 +22,7 @@ end
 -- worker, 1 to drain it, 0 to let it work again
 local function drain(_, a)
   redis.call(a[2] == '1' and 'SADD' or 'SREM', P .. 'drained', a[1])
-  if a[2] ~= '1' then wake() end
+  if a[2] ~= '1' then ring_all() end
   return cjson.encode({})
 end
 
@@ -56,7 +64,7 @@ local function requeue_failed(_, a)
   end
   join(job)
   changed(job)
-  wake()
+  ring(needed_model(job))
   return cjson.encode({ job = job })
 end
 

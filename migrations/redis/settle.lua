@@ -63,8 +63,8 @@ end
 local function delay(job, due)
   redis.call('ZADD', P .. 'delayed', due, job.id)
   changed(job)
-  -- No job is ready yet, but workers have to compute anew how long to wait.
-  wake()
+  -- No job is ready yet, but one worker is to know when it will be.
+  ring(needed_model(job))
 end
 
 -- Jobs whose worker was not heard of for longer than its lease. `keep` is how long the input of one that fails is kept.
@@ -89,7 +89,7 @@ local function reclaim(now, max_attempts, keep)
       changed(job)
       requeued = requeued + 1
     end
-    wake()
+    if job.status == 'queued' then ring(needed_model(job)) end
   end
   return requeued, poisoned
 end
@@ -126,7 +126,7 @@ local function catch_up(now, max_attempts, keep)
 end
 
 -- Gives the job to the worker. `fence` is nil for a worker that uses the claim of library 4; the job's counter `token` is its fence.
-local function take(job, now, worker, lease, fence)
+local function take(job, now, worker, lease, fence, models)
   if not job.charged then
     -- Once, however often the job is claimed.
     serve(job)
@@ -145,8 +145,9 @@ local function take(job, now, worker, lease, fence)
   end
   redis.call('ZADD', P .. 'leases', now + lease, job.id)
   changed(job)
-  -- Another job may be waiting for another worker.
-  if redis.call('ZCARD', P .. 'act') > 0 then wake() end
+  -- Whatever woke this worker is used up. Where there is more that it could do, another worker is woken.
+  local more = find_job(models)
+  if more then ring(needed_model(more)) end
   return cjson.encode({ job = job })
 end
 
@@ -163,17 +164,18 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  if held_back(a[2]) then return cjson.encode({ next = -1 }) end
+  if held_back(a[2]) then return cjson.encode({ held_back = {} }) end
   local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
   local models = {}
   for i = 7, #a do models[a[i]] = true end
   local job = next_job(models)
   if not job then return cjson.encode({ next = next }) end
-  return take(job, now, a[2], lease, fence)
+  return take(job, now, a[2], lease, fence, models)
 end
 
 -- now, worker, lease, attempts, fence, models: as library 5 had it, for workers of that release
 local function claim_5(_, a)
+  if held_back(a[2]) then return cjson.encode({ next = -1 }) end
   table.insert(a, 6, '0')
   return claim(nil, a)
 end
@@ -186,7 +188,7 @@ local function claim_4(_, a)
   local next = catch_up(now, tonumber(a[4]))
   local job = next_job(nil)
   if not job then return cjson.encode({ next = next }) end
-  return take(job, now, a[2], lease, nil)
+  return take(job, now, a[2], lease, nil, nil)
 end
 
 -- The job, if this fence still holds it: what the verbs below pass first.
@@ -269,7 +271,7 @@ local function release(_, a)
     uncount(job)
     join(job)
     changed(job)
-    wake()
+    ring(needed_model(job))
   end
   return cjson.encode({})
 end

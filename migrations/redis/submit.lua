@@ -57,13 +57,14 @@ local function submit(_, a)
     ids[i] = a[at]
     local job = { id = a[at] }
     set(job, 'id', a[at], 'client', client, 'day', day, 'seq', last - jobs + i, 'status', 'queued', 'params', a[at + 1],
-      'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
+      'model', needed_model({ params = a[at + 1] }), 'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
     if batch ~= '' then
       set(job, 'batch', batch)
       redis.call('RPUSH', P .. 'bj:' .. batch, job.id)
     end
     if a[at + 4] == '' then
       join(job)
+      ring(job.model)
     else
       -- Refused at the door: it has failed from the start, there is no input, and nothing to give back.
       set(job, 'status', 'failed', 'error', a[at + 4], 'finished', now, 'input_gone', 1, 'refunded', 1)
@@ -84,7 +85,6 @@ local function submit(_, a)
     redis.call('SET', key, string.format('%d', now) .. ' ' .. a[7] .. ' ' .. table.concat(ids, ' '))
     redis.call('ZADD', P .. 'idems', now, client .. ':' .. a[6])
   end
-  wake()
   return cjson.encode({ used = used, now = now })
 end
 

@@ -68,8 +68,8 @@ local function oldest(client)
 end
 
 -- The oldest job of the client whose turn it is, of the clients whose oldest job one of `models` can do; `models` is nil for a
--- worker of a release that did not tell. A job needs a model only for its background.
-local function next_job(models)
+-- worker of a release that did not tell.
+local function find_job(models)
   if redis.call('ZCARD', P .. 'act') == 0 then return nil end
   local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
   local orders = { 'act', 'heads' }
@@ -79,15 +79,19 @@ local function next_job(models)
     for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
       local job = oldest(client)
       if job then
-        local params = models and cjson.decode(job.params)
-        if not models or not params.background or models[params.model] then
-          redis.call('INCR', P .. 'claims')
-          return job
-        end
+        local model = models and needed_model(job)
+        if not models or model == '' or models[model] then return job end
       end
     end
   end
   return nil
+end
+
+-- The same, and a claim is counted.
+local function next_job(models)
+  local job = find_job(models)
+  if job then redis.call('INCR', P .. 'claims') end
+  return job
 end
 
 -- An estimate of the place in line, from 1, as in the rules.

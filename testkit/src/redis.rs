@@ -54,10 +54,46 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The folder of its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes this server a replica of `master`, and waits until it has all that the master has.
+    pub fn follow(&self, master: &RedisServer) {
+        self.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+        wait_until("the replica has caught up", || {
+            self.command(&["INFO", "replication"]).contains("master_link_status:up")
+                && master.command(&["WAIT", "1", "100"]) == "1"
+        });
+    }
+
     /// Kills the server without warning.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Stops the process without ending it: it answers nothing, and what is sent to it waits.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Runs a command with `redis-cli` and returns what it prints.
+    pub fn command(&self, words: &[&str]) -> String {
+        let done = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
+        assert!(done.status.success(), "{words:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
     /// Stops the server and starts it again, on the same port and with the same data.

@@ -136,6 +136,13 @@ impl Claims {
             }
             let wait = match self.store.claim(&request).await {
                 Ok(Claim::Job(job, lease)) => return Some(Assignment { job, lease }),
+                Ok(Claim::HeldBack) => {
+                    request = self.request();
+                    tokio::select! {
+                        () = tokio::time::sleep(FALLBACK.min(self.lease / 3)) => continue,
+                        () = self.stop.cancelled() => return None,
+                    }
+                }
                 Ok(Claim::Nothing { next }) => {
                     failures = 0;
                     // The request was answered, so the next claim needs a new fence.
@@ -156,7 +163,7 @@ impl Claims {
                 }
             };
             tokio::select! {
-                () = self.store.wait_for_work(wait) => {}
+                () = self.store.wait_for_work(&request.models, wait) => {}
                 () = self.stop.cancelled() => {}
             }
         }

@@ -76,11 +76,11 @@ async fn claiming_is_paused_and_a_worker_drained() {
     operator.done("/pause").await;
     assert_eq!(operator.get("/queue").await["paused"], true);
     let claim = async || operator.api.store.claim(&request()).await.unwrap();
-    assert!(matches!(claim().await, Claim::Nothing { .. }));
+    assert!(matches!(claim().await, Claim::HeldBack));
     operator.done("/resume").await;
     operator.done("/workers/w/drain").await;
     assert_eq!(operator.get("/queue").await["workers"][0]["drained"], true);
-    assert!(matches!(claim().await, Claim::Nothing { .. }));
+    assert!(matches!(claim().await, Claim::HeldBack));
     operator.done("/workers/w/resume").await;
     assert!(matches!(claim().await, Claim::Job(..)));
     assert_eq!(problem(operator.post("/workers/nobody/drain", json!({})).await).await["code"], "not_found");

@@ -1,7 +1,7 @@
 //! The store as the API sees it, with a count of its subscriptions and of the reads of the workers. The counts tell a test when
-//! a request is being held, and how often the store was asked.
+//! a request is being held, and how often the store was asked. On demand, the answers to what changes jobs are lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -21,16 +21,34 @@ pub struct CountingStore {
     inner: SharedStore,
     subscriptions: AtomicUsize,
     worker_reads: AtomicUsize,
+    loses_answers: AtomicBool,
 }
 
 impl CountingStore {
     pub fn new(inner: SharedStore) -> Self {
-        Self { inner, subscriptions: AtomicUsize::new(0), worker_reads: AtomicUsize::new(0) }
+        Self {
+            inner,
+            subscriptions: AtomicUsize::new(0),
+            worker_reads: AtomicUsize::new(0),
+            loses_answers: AtomicBool::new(false),
+        }
     }
 
     /// How many times a job or a batch has been subscribed to.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::SeqCst)
+    }
+
+    /// From now on the store carries out submits and fails them nevertheless, and withdraws nothing; or it does not any more.
+    pub fn lose_answers(&self, lose: bool) {
+        self.loses_answers.store(lose, Ordering::SeqCst);
+    }
+
+    fn answered(&self) -> Result<(), StoreError> {
+        match self.loses_answers.load(Ordering::SeqCst) {
+            true => Err(StoreError::new("the answer was lost")),
+            false => Ok(()),
+        }
     }
 
     /// How many times the workers have been read.
@@ -79,7 +97,9 @@ impl Jobs for CountingStore {
 #[async_trait]
 impl Submissions for CountingStore {
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
-        self.inner.submit(new).await
+        let submitted = self.inner.submit(new).await?;
+        self.answered()?;
+        Ok(submitted)
     }
 
     async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
@@ -95,6 +115,7 @@ impl Submissions for CountingStore {
     }
 
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
+        self.answered()?;
         self.inner.withdraw(job).await
     }
 }

@@ -39,6 +39,7 @@ pub struct Harness {
     pub store: SharedStore,
     pub counts: Arc<CountingStore>,
     pub blobs: Blobs,
+    pub api: Arc<Api>,
     pub base: String,
     pub http: Client,
     folder: tempfile::TempDir,
@@ -101,9 +102,10 @@ impl Builder {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve(listener, router(Arc::new(api)), pending()));
+        let api = Arc::new(api);
+        tokio::spawn(serve(listener, router(api.clone()), pending()));
         let http = Client::builder().timeout(MAX_REQUEST).build().unwrap();
-        let harness = Harness { store, counts, blobs, base, http, folder };
+        let harness = Harness { store, counts, blobs, api, base, http, folder };
         harness.announce(vec![model("realesrgan-x4plus", true)]).await;
         harness
     }
@@ -194,7 +196,7 @@ impl Harness {
             loop {
                 match self.store.claim(&request()).await.unwrap() {
                     Claim::Job(job, lease) => return (*job, lease),
-                    Claim::Nothing { .. } => self.store.wait_for_work(Duration::from_secs(1)).await,
+                    _ => self.store.wait_for_work(&request().models, Duration::from_secs(1)).await,
                 }
             }
         };

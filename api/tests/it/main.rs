@@ -17,3 +17,4 @@ mod quota;
 mod service;
 mod sse;
 mod webhooks;
+mod withdrawal;

@@ -124,8 +124,6 @@ async fn every_accepted_job_ends_once_although_processes_die() {
         ("USE_REALESRGAN", "0"),
         ("LEASE", "3s"),
         ("WEBHOOK_ALLOW", "127.0.0.0/8"),
-        // A job may lose its worker many times in a row here. Poison jobs have a test of their own.
-        ("MAX_ATTEMPTS", "50"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let node = |role: &str| Server::node(role, folder.path(), &settings);

@@ -8,25 +8,53 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 type Watched = HashMap<Uuid, watch::Sender<()>>;
 
+/// Somebody began to watch this job or batch, or the last one ended; [`Notifier::is_watched`] says which it is by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest(pub Uuid);
+
 /// The subscriptions of one process. A store feeds it after each commit, or from pub/sub.
 #[derive(Default)]
 pub struct Notifier {
     watched: Arc<Mutex<Watched>>,
+    interests: Option<UnboundedSender<Interest>>,
     work: Notify,
     hooks: Notify,
 }
 
 impl Notifier {
+    /// A notifier that tells what it has to be fed with.
+    pub fn with_interests() -> (Self, UnboundedReceiver<Interest>) {
+        let (interests, receiver) = unbounded_channel();
+        (Self { interests: Some(interests), ..Self::default() }, receiver)
+    }
+
     /// Subscribes to the changes of a job or a batch, from now on.
     pub fn watch(&self, id: Uuid) -> Watch {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = watched.entry(id).or_insert_with(|| watch::channel(()).0).subscribe();
-        Watch { id, receiver: Some(receiver), watched: Arc::clone(&self.watched) }
+        let receiver = watched
+            .entry(id)
+            .or_insert_with(|| {
+                tell(&self.interests, id);
+                watch::channel(()).0
+            })
+            .subscribe();
+        Watch { id, receiver: Some(receiver), watched: Arc::clone(&self.watched), interests: self.interests.clone() }
+    }
+
+    /// Whether somebody watches the job or batch `id`.
+    pub fn is_watched(&self, id: Uuid) -> bool {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    /// Every job and batch that somebody watches.
+    pub fn watched(&self) -> Vec<Uuid> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// The job or batch `id` changed.
@@ -73,6 +101,14 @@ pub struct Watch {
     id: Uuid,
     receiver: Option<watch::Receiver<()>>,
     watched: Arc<Mutex<Watched>>,
+    interests: Option<UnboundedSender<Interest>>,
+}
+
+fn tell(interests: &Option<UnboundedSender<Interest>>, id: Uuid) {
+    if let Some(interests) = interests {
+        // Nobody listens once the store is closed.
+        let _ = interests.send(Interest(id));
+    }
 }
 
 impl Watch {
@@ -93,6 +129,7 @@ impl Drop for Watch {
         drop(self.receiver.take());
         if watched.get(&self.id).is_some_and(|sender| sender.receiver_count() == 0) {
             watched.remove(&self.id);
+            tell(&self.interests, self.id);
         }
     }
 }
@@ -102,6 +139,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn interests_tell_of_the_first_watch_and_of_the_last() {
+        let (notifier, mut interests) = Notifier::with_interests();
+        let id = Uuid::new_v4();
+        let first = notifier.watch(id);
+        let second = notifier.watch(id);
+        assert_eq!((interests.try_recv(), notifier.is_watched(id)), (Ok(Interest(id)), true));
+        drop(first);
+        assert!(interests.try_recv().is_err());
+        drop(second);
+        assert_eq!((interests.try_recv(), notifier.is_watched(id)), (Ok(Interest(id)), false));
+    }
 
     #[tokio::test]
     async fn a_change_reaches_its_watchers_only_and_nothing_is_left() {

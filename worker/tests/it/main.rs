@@ -4,6 +4,7 @@
 
 mod faces;
 mod faces_found;
+mod faults;
 mod fixtures;
 mod formats;
 mod half;

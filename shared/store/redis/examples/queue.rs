@@ -59,7 +59,9 @@ async fn latency(store: &SharedStore) {
                         return;
                     }
                 }
-                Claim::Nothing { .. } => worker.wait_for_work(Duration::from_secs(5)).await,
+                Claim::Nothing { .. } | Claim::HeldBack => {
+                    worker.wait_for_work(&request().models, Duration::from_secs(5)).await
+                }
             }
         }
     });

@@ -6,7 +6,10 @@
 
 #![warn(missing_docs)]
 
+mod bell;
 mod connect;
+#[cfg(test)]
+mod field_tests;
 mod housekeeping;
 mod jobs;
 mod library;
@@ -14,7 +17,9 @@ mod operations;
 mod outbox;
 #[cfg(test)]
 mod release_test;
+mod server;
 mod submissions;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -23,13 +28,16 @@ mod worker_registry;
 
 use std::sync::Arc;
 
-use fred::clients::{Client, SubscriberClient};
+use fred::clients::Client;
 use fred::interfaces::{FunctionInterface, KeysInterface};
 use fred::types::SetOptions;
 use remaster_shared::client::ClientHasher;
 use remaster_shared::clock::SharedClock;
 use remaster_store::{Policy, StoreError, notifier::Notifier};
 use serde::de::DeserializeOwned;
+
+use bell::Bell;
+use subscriptions::Subscriptions;
 
 const SECRET: &str = "{rm}:secret";
 
@@ -66,10 +74,13 @@ pub enum RedisError {
 pub struct RedisStore {
     client: Client,
     /// Feeds the notifier.
-    _subscriber: SubscriberClient,
+    _subscriptions: Subscriptions,
     notifier: Arc<Notifier>,
+    bell: Bell,
     hasher: ClientHasher,
     policy: Policy,
+    /// How many replicas have to confirm a submit before it is acknowledged.
+    replicas: u32,
     /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
 }
@@ -83,13 +94,24 @@ impl RedisStore {
         Self::with_clock(url, policy, None).await
     }
 
+    /// The same, where a submit is acknowledged only once so many replicas have confirmed it. A failover to one of them then loses
+    /// no job that a caller was told of.
+    pub fn confirmed_by(self, replicas: u32) -> Self {
+        Self { replicas, ..self }
+    }
+
     async fn with_clock(url: &str, policy: Policy, clock: Option<SharedClock>) -> Result<Self, RedisError> {
         let client = connect::client(url).await?;
         library::ensure(&client).await?;
+        for warning in server::warnings(&client).await {
+            tracing::warn!("{warning} (see docs/operations.md)");
+        }
         let hasher = ClientHasher::new(secret(&client).await?);
-        let notifier = Arc::new(Notifier::default());
-        let subscriber = connect::subscribe(url, &client, Arc::clone(&notifier)).await?;
-        Ok(Self { client, _subscriber: subscriber, notifier, hasher, policy, clock })
+        let (notifier, interests) = Notifier::with_interests();
+        let notifier = Arc::new(notifier);
+        let subscriptions = subscriptions::subscribe(url, &client, (Arc::clone(&notifier), interests)).await?;
+        let bell = Bell::new(url);
+        Ok(Self { client, _subscriptions: subscriptions, notifier, bell, hasher, policy, replicas: 0, clock })
     }
 
     /// The time as the functions' first argument: empty for the server's own.

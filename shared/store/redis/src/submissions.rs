@@ -9,8 +9,8 @@ use remaster_shared::quota::{Quota, UtcDay};
 use remaster_store::rules::price::price;
 use remaster_store::{CancelError, Jobs, NewJobs, StoreError, Submissions, SubmitError, Submitted};
 
-use super::RedisStore;
 use super::wire::{self, Done, json};
+use super::{RedisStore, server};
 
 #[async_trait]
 impl Submissions for RedisStore {
@@ -41,6 +41,7 @@ impl Submissions for RedisStore {
                 Ok(Submitted { jobs, quota, replayed: true })
             }
             (None, None) => {
+                server::confirmed_by(&self.client, self.replicas).await?;
                 let jobs = new.jobs.into_iter().map(|job| job.into_record(new.client, new.batch, now)).collect();
                 Ok(Submitted { jobs, quota, replayed: false })
             }

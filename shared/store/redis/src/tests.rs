@@ -42,7 +42,7 @@ async fn two_nodes_share_clients_jobs_and_changes() {
     assert_eq!(one.hasher().key(address), two.hasher().key(address));
     let id = submit(&one, 1, 1).await[0];
     let mut watch = one.watch(id.0);
-    two.wait_for_work(Duration::from_secs(5)).await;
+    two.wait_for_work(&request().models, Duration::from_secs(5)).await;
     let Claim::Job(job, _) = two.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.id, id);
     tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("the other node hears of it");

@@ -50,6 +50,7 @@ pub struct KnowsReply {
 #[serde(rename_all = "snake_case")]
 pub enum ClaimReply {
     Job(Hash),
+    HeldBack {},
     /// Milliseconds; -1 when nothing will happen by itself.
     Next(f64),
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use remaster_shared::error::{Fault, JobError};
-use remaster_shared::job::{JobRecord, JobResult};
+use remaster_shared::job::{JobRecord, JobResult, ModelId};
 use remaster_store::rules::job::MAX_DEFERRALS;
 use remaster_store::rules::retry;
 use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, StoreError, WorkQueue};
@@ -22,6 +22,7 @@ impl WorkQueue for RedisStore {
         let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
         args.extend(models.iter().map(ToString::to_string));
         match self.call("rm_claim_6", args).await? {
+            wire::ClaimReply::HeldBack {} => Ok(Claim::HeldBack),
             wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
             wire::ClaimReply::Job(hash) => {
                 let job = match wire::record(&hash) {
@@ -34,8 +35,18 @@ impl WorkQueue for RedisStore {
         }
     }
 
-    async fn wait_for_work(&self, at_most: Duration) {
-        let _ = tokio::time::timeout(at_most, self.notifier.work()).await;
+    async fn wait_for_work(&self, models: &[ModelId], at_most: Duration) {
+        let woken = async {
+            tokio::select! {
+                heard = self.bell.rung(models) => if let Err(error) = heard {
+                    tracing::debug!(%error, "bells are not heard, so work is found late");
+                    std::future::pending::<()>().await;
+                },
+                // After a reconnect, when something may have been missed.
+                () = self.notifier.work() => {}
+            }
+        };
+        let _ = tokio::time::timeout(at_most, woken).await;
     }
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {

@@ -19,7 +19,7 @@ pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, St
         return Ok(given(row, request));
     }
     if operations::holds_back(write.db, &request.worker)? {
-        return Ok(Claim::Nothing { next: None });
+        return Ok(Claim::HeldBack);
     }
     promote(write)?;
     reclaim(write)?;

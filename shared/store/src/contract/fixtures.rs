@@ -71,14 +71,14 @@ pub(super) async fn claim(store: &dyn Store) -> (JobRecord, Lease) {
             store.heartbeat(&lease).await.unwrap();
             (*job, lease)
         }
-        Claim::Nothing { next } => panic!("nothing to claim; next in {next:?}"),
+        other => panic!("nothing to claim: {other:?}"),
     }
 }
 
 pub(super) async fn idle(store: &dyn Store) -> Option<Duration> {
     match store.claim(&request()).await.unwrap() {
         Claim::Nothing { next } => next,
-        Claim::Job(job, _) => panic!("claimed {:?}", job.id),
+        other => panic!("not idle: {other:?}"),
     }
 }
 

@@ -115,6 +115,7 @@ contract!($:
     a_webhook_is_sent_again
     watchers_hear_of_each_change
     a_submit_wakes_a_waiting_worker
+    a_job_wakes_one_worker_and_a_claim_the_next
     workers_are_known_by_what_they_said_last
     a_batch_is_kept_together
     a_refused_file_has_failed_from_the_start

@@ -22,12 +22,13 @@ pub(super) async fn a_pause_gives_no_jobs_and_a_resume_wakes(store: Arc<dyn Stor
     let (_, running) = claim(&*store).await;
     store.set_paused(true).await.unwrap();
     assert!(store.is_paused().await.unwrap());
-    assert_eq!(idle(&*store).await, None);
+    assert!(matches!(store.claim(&request()).await.unwrap(), Claim::HeldBack));
     assert_eq!(store.heartbeat(&running).await.unwrap(), Beat::GoOn);
     store.finish(&running, Outcome::Succeeded(result())).await.unwrap();
     // Wake-ups of before are used up.
-    store.wait_for_work(Duration::from_millis(300)).await;
-    let waiting = store.wait_for_work(Duration::from_secs(20));
+    let models = request().models;
+    store.wait_for_work(&models, Duration::from_millis(300)).await;
+    let waiting = store.wait_for_work(&models, Duration::from_secs(20));
     let (woken, resumed) =
         tokio::join!(tokio::time::timeout(Duration::from_secs(10), waiting), store.set_paused(false));
     resumed.unwrap();
@@ -40,7 +41,7 @@ pub(super) async fn a_drained_worker_is_given_no_jobs(store: Arc<dyn Store>, _cl
     let ids = submit(&*store, 1, 2).await;
     store.set_drained("w", true).await.unwrap();
     assert_eq!(store.drained().await.unwrap().into_iter().collect::<Vec<_>>(), ["w"]);
-    assert_eq!(idle(&*store).await, None);
+    assert!(matches!(store.claim(&request()).await.unwrap(), Claim::HeldBack));
     let other = ClaimRequest { worker: "other".into(), ..request() };
     let Claim::Job(job, _) = store.claim(&other).await.unwrap() else { panic!("the other worker goes on") };
     assert_eq!(job.id, ids[0]);

@@ -154,7 +154,7 @@ pub(super) async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, cloc
                 succeeded.push(job.id);
             }
             Claim::Nothing { next: None } => break,
-            Claim::Nothing { .. } => {}
+            other => assert!(matches!(other, Claim::Nothing { .. })),
         }
     }
     let unique: std::collections::HashSet<_> = succeeded.iter().collect();

@@ -49,6 +49,8 @@ pub enum LeaseError {
 pub enum Claim {
     /// A job, and the right to it.
     Job(Box<JobRecord>, Lease),
+    /// An operator keeps this worker from being given jobs. It asks again after a while, without waiting for work.
+    HeldBack,
     /// There is nothing to do.
     Nothing {
         /// How long it is until the next retry is due or the next lease expires, if there is one.
@@ -90,8 +92,9 @@ pub trait WorkQueue: Jobs {
     /// The store does not answer; then the same request can be made again.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
-    /// Returns when work may have become available, or after `at_most`. It may return early.
-    async fn wait_for_work(&self, at_most: Duration);
+    /// Returns when work may have become available for a worker with these models, or after `at_most`. It may return early. Of several
+    /// workers that wait, one is woken for each job; it claims next, and then the claim wakes another one if there is more.
+    async fn wait_for_work(&self, models: &[ModelId], at_most: Duration);
 
     /// Extends the lease to its full length from now. The first one begins the attempt.
     ///

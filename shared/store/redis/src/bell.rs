@@ -1,0 +1,108 @@
+//! Waiting for work. For each model there is a bell, a list on the server with one entry at most: a job that becomes ready puts it
+//! there, and the server gives it to one of the workers that wait. So a job wakes one worker, however many there are.
+//!
+//! The blocking command needs a connection of its own, and it must not be dropped while it waits, because an entry that it takes then
+//! would be lost. So a task waits in place of the callers, and puts an entry back that nobody wants any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, ListInterface};
+use remaster_shared::job::ModelId;
+use tokio::sync::{Notify, OnceCell, watch};
+use tokio::task::JoinHandle;
+
+use super::{RedisError, connect};
+
+/// How long the server holds the command, in seconds. It bounds how long an entry is kept from other workers after the last caller
+/// of this process has left.
+const HELD: f64 = 2.0;
+/// How long the answer may take. After that the connection counts as broken.
+const ANSWERED: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The bells, as the workers of one process hear them. The connection is made when a worker waits for the first time.
+pub struct Bell {
+    url: String,
+    ear: OnceCell<Ear>,
+}
+
+struct Ear {
+    waiting: watch::Sender<Waiting>,
+    rung: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+/// Who waits in this process.
+#[derive(Default, Clone)]
+struct Waiting {
+    workers: usize,
+    bells: Vec<String>,
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Bell {
+    pub fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), ear: OnceCell::new() }
+    }
+
+    /// Returns once a job may wait that one of `models`, or no model, is needed for. Without a connection it returns an error.
+    pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
+        let ear = self.ear.get_or_try_init(|| Ear::open(&self.url)).await?;
+        let bells = std::iter::once("").chain(models.iter().map(ModelId::as_str));
+        let bells = bells.map(|model| format!("{{rm}}:bell:{model}")).collect();
+        ear.waiting.send_modify(|waiting| *waiting = Waiting { workers: waiting.workers + 1, bells });
+        let _leaves = Leaves(&ear.waiting);
+        ear.rung.notified().await;
+        Ok(())
+    }
+}
+
+struct Leaves<'a>(&'a watch::Sender<Waiting>);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| waiting.workers -= 1);
+    }
+}
+
+impl Ear {
+    async fn open(url: &str) -> Result<Self, RedisError> {
+        let client = connect::patient_client(url, ANSWERED).await?;
+        let (waiting, seen) = watch::channel(Waiting::default());
+        let rung = Arc::new(Notify::new());
+        let task = tokio::spawn(listen(client, seen, Arc::clone(&rung)));
+        Ok(Self { waiting, rung, task })
+    }
+}
+
+async fn listen(client: Client, mut waiting: watch::Receiver<Waiting>, rung: Arc<Notify>) {
+    loop {
+        let bells = match waiting.wait_for(|waiting| waiting.workers > 0).await {
+            Ok(waiting) => waiting.bells.clone(),
+            Err(_) => break,
+        };
+        let taken: Result<Option<(String, String)>, _> = client.blpop(bells, HELD).await;
+        match taken {
+            Ok(Some((bell, entry))) if waiting.borrow().workers == 0 => {
+                // The worker has found other work meanwhile. An entry too many only makes somebody look in vain.
+                if let Err(error) = client.rpush::<(), _, _>(bell, entry).await {
+                    tracing::debug!(%error, "a bell could not be passed on");
+                }
+            }
+            Ok(Some(_)) => rung.notify_one(),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "bells are not heard at present");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+    let _ = client.quit().await;
+}

@@ -1,0 +1,124 @@
+//! Hearing of changes: each job or batch has a channel of its own, to which a node subscribes while somebody there watches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::{Client, SubscriberClient};
+use fred::interfaces::{EventInterface, PubsubInterface};
+use fred::types::{Message, MessageKind};
+use remaster_store::notifier::{Interest, Notifier};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::RedisError;
+use super::connect::{CONNECT, connected, late, subscriber};
+
+const EVENTS: &str = "{rm}:ev:";
+const HOOK: &str = "{rm}:hook";
+const RETRY: Duration = Duration::from_millis(200);
+/// How many subscriptions are made or ended with one command.
+const AT_ONCE: usize = 256;
+
+/// The subscriptions of a store. They end when it is dropped.
+pub struct Subscriptions([JoinHandle<()>; 2]);
+
+impl Drop for Subscriptions {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Subscribes for `notifier`, whose watches come and go as `interests` says.
+///
+/// Returns only when a message from `publisher` has arrived, because the client may report the subscription before it is active.
+pub async fn subscribe(
+    url: &str,
+    publisher: &Client,
+    (notifier, interests): (Arc<Notifier>, UnboundedReceiver<Interest>),
+) -> Result<Subscriptions, RedisError> {
+    let client = subscriber(url)?;
+    let mut messages = client.message_rx();
+    connected(&client).await?;
+    client.manage_subscriptions();
+    client.subscribe(HOOK).await.map_err(RedisError::Unreachable)?;
+    arrives(publisher, &mut messages).await?;
+    let hearing = tokio::spawn(hear(client.clone(), messages, Arc::clone(&notifier)));
+    Ok(Subscriptions([hearing, tokio::spawn(follow(client, interests, notifier))]))
+}
+
+/// Publishes until a message comes back.
+async fn arrives(publisher: &Client, messages: &mut Receiver<Message>) -> Result<(), RedisError> {
+    let heard = async {
+        loop {
+            publisher.publish::<(), _, _>(HOOK, "hello").await.map_err(RedisError::Unreachable)?;
+            let message = tokio::time::timeout(Duration::from_millis(100), messages.recv()).await;
+            if matches!(message, Ok(Ok(message)) if message.channel == HOOK) {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(CONNECT, heard).await.map_err(|_| RedisError::Unreachable(late()))?
+}
+
+/// Passes messages on.
+async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, notifier: Arc<Notifier>) {
+    let mut reconnects = client.reconnect_rx();
+    loop {
+        tokio::select! {
+            message = messages.recv() => match message {
+                Ok(message) if message.kind == MessageKind::SMessage => {
+                    if let Some(id) = message.channel.strip_prefix(EVENTS).and_then(|id| id.parse().ok()) {
+                        notifier.changed(id);
+                    }
+                }
+                Ok(_) => notifier.hooks_due(),
+                // Something was missed: everybody looks.
+                Err(RecvError::Lagged(_)) => notifier.missed_some(),
+                Err(RecvError::Closed) => return,
+            },
+            reconnected = reconnects.recv() => match reconnected {
+                Ok(_) | Err(RecvError::Lagged(_)) => {
+                    // What was subscribed to while the connection was down is among them.
+                    if let Err(error) = subscribe_to(&client, &notifier.watched()).await {
+                        tracing::warn!(%error, "changes of jobs are heard late");
+                    }
+                    notifier.missed_some();
+                }
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+/// Subscribes to what is watched and ends subscriptions to what is not watched any more.
+async fn follow(client: SubscriberClient, mut interests: UnboundedReceiver<Interest>, notifier: Arc<Notifier>) {
+    let mut changes = Vec::new();
+    while interests.recv_many(&mut changes, AT_ONCE).await > 0 {
+        let (mut begun, mut ended) = (Vec::new(), Vec::new());
+        for Interest(id) in changes.drain(..) {
+            if notifier.is_watched(id) { begun.push(id) } else { ended.push(id) }
+        }
+        while let Err(error) = subscribe_to(&client, &begun).await {
+            tracing::debug!(%error, "a change of a job may be heard late");
+            tokio::time::sleep(RETRY).await;
+        }
+        // What changed between the caller's last look and the subscription was not heard.
+        begun.into_iter().for_each(|id| notifier.changed(id));
+        // Another watch may have begun meanwhile. Its interest is still to come, and subscribes again.
+        if !ended.is_empty()
+            && let Err(error) = client.sunsubscribe(channels(&ended)).await
+        {
+            tracing::debug!(%error, "a subscription is not ended");
+        }
+    }
+}
+
+async fn subscribe_to(client: &SubscriberClient, ids: &[Uuid]) -> Result<(), fred::error::Error> {
+    if ids.is_empty() { Ok(()) } else { client.ssubscribe(channels(ids)).await }
+}
+
+fn channels(ids: &[Uuid]) -> Vec<String> {
+    ids.iter().map(|id| format!("{EVENTS}{id}")).collect()
+}
