@@ -10,6 +10,9 @@ CREATE INDEX jobs_inputs  ON jobs (garbage_due) WHERE input_held = 1 AND finishe
 CREATE INDEX jobs_outputs ON jobs (garbage_due) WHERE output IS NOT NULL AND status <> 'succeeded';
 CREATE INDEX jobs_failed  ON jobs (finished_at) WHERE status = 'failed';
 
+-- Idle clients, by where their last job left their start.
+CREATE INDEX clients_idle ON clients (vstart) WHERE ready = 0;
+
 -- Whether workers are given no jobs at present, and when the last search for orphans began.
 ALTER TABLE service ADD COLUMN paused   INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE service ADD COLUMN swept_at INTEGER NOT NULL DEFAULT 0;

@@ -21,7 +21,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(2 * 3600);
 /// [`remaster_store::GARBAGE_LEASE`].
 const AT_ONCE: usize = 1000;
 
-/// Runs until `stop`; what fails is tried again in the next round.
+/// Runs until `stop`; what fails is tried again in the next round. `lease` is the store's.
 pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, stop: CancellationToken) {
     // Within half a lease, so that the store knows that this worker is within reach, also while it takes no jobs.
     let reap_every = EVERY.min(lease * 9 / 20);
@@ -78,7 +78,10 @@ async fn reap(store: &dyn Housekeeping) -> Result<(), StoreError> {
 }
 
 /// Deletes blobs that have no use any more, until none is left or the storage refuses.
-async fn collect(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
+///
+/// # Errors
+/// The store does not answer.
+pub async fn collect(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
     loop {
         let taken = store.garbage(AT_ONCE).await?;
         let all = taken.len();

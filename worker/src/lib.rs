@@ -12,7 +12,7 @@ mod blocking;
 pub mod enhance;
 pub mod faces;
 pub mod gate;
-mod janitor;
+pub mod janitor;
 mod job;
 mod lease;
 mod output;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use remaster_store::{Claim, ClaimRequest, Lease, StoreError};
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::reap::reclaim;
+use super::reap::{due, reclaim};
 use super::rows::{JobRow, millis, read_job};
 use super::write::{Failure, Write, Written};
 use super::{apply, lease, line, operations};
@@ -47,11 +47,7 @@ fn held(db: &Connection, request: &ClaimRequest) -> rusqlite::Result<Option<JobR
 
 /// Retries that have become due join their client's line again, in their old place.
 fn promote(write: &mut Write<'_>) -> rusqlite::Result<()> {
-    let due = write
-        .db
-        .prepare_cached("SELECT * FROM jobs WHERE not_before <= :now ORDER BY seq LIMIT 1000")?
-        .query_map(named_params! { ":now": millis(write.now) }, read_job)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let due = due(write.db, "jobs_delayed WHERE not_before <= :at", write.now)?;
     for row in due {
         write
             .db

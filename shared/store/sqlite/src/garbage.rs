@@ -11,8 +11,10 @@ use super::rows::{Word, millis};
 use super::write::Write;
 
 /// Inputs of jobs that ended, and outputs that are not a result.
-const USELESS: [&str; 2] =
-    ["input_held = 1 AND finished_at IS NOT NULL", "output IS NOT NULL AND status <> 'succeeded'"];
+const USELESS: [&str; 2] = [
+    "jobs_inputs WHERE input_held = 1 AND finished_at IS NOT NULL",
+    "jobs_outputs WHERE output IS NOT NULL AND status <> 'succeeded'",
+];
 
 /// Carries out [`remaster_store::Housekeeping::garbage`]. A job whose input and output are both without use is handed out as a
 /// whole.
@@ -22,7 +24,7 @@ pub fn take(write: &mut Write<'_>, limit: usize) -> rusqlite::Result<Vec<BlobKey
         let room = limit.saturating_sub(keys.len());
         let mut due = write.db.prepare_cached(&format!(
             "UPDATE jobs SET garbage_due = :until WHERE seq IN (
-                 SELECT seq FROM jobs WHERE {useless} AND garbage_due <= :now ORDER BY garbage_due LIMIT :room)
+                 SELECT seq FROM jobs INDEXED BY {useless} AND garbage_due <= :now ORDER BY garbage_due LIMIT :room)
              RETURNING id, status, input_held, output"
         ))?;
         let until = millis(write.now) + GARBAGE_LEASE.as_millis() as i64;
