@@ -36,6 +36,8 @@ pub enum Command {
     Worker(Box<WorkerNodeArgs>),
     /// Enhance local files without a server
     Enhance(Box<EnhanceArgs>),
+    /// Enhance images with a running service; an interrupted command can be repeated, and no image is paid twice
+    Submit(Box<SubmitArgs>),
     /// List, fetch, import and verify models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -303,15 +305,9 @@ fn default_of(option: &OptionSpec) -> &'static str {
     option.default.unwrap_or_default()
 }
 
-/// The arguments of `remaster enhance`.
-#[derive(Args)]
-pub struct EnhanceArgs {
-    /// Images: files, folders (which are searched recursively) or glob patterns
-    #[arg(required = true)]
-    pub inputs: Vec<String>,
-    /// For one image a file that ends in .png, otherwise a folder
-    #[arg(short, long)]
-    pub output: PathBuf,
+/// What is to be made of an image.
+#[derive(Args, Clone)]
+pub struct JobOptionArgs {
     /// How much larger the result is, per side: 2 or 4
     #[arg(long, default_value = default_of(&SCALE), value_parser = parse::option::<Scale>)]
     pub scale: Scale,
@@ -330,6 +326,54 @@ pub struct EnhanceArgs {
     /// Whether EXIF data are removed or copied: strip or keep
     #[arg(long, default_value = default_of(&METADATA), value_parser = parse::option::<MetadataPolicy>)]
     pub metadata: MetadataPolicy,
+}
+
+/// The arguments of `remaster submit`.
+#[derive(Args)]
+pub struct SubmitArgs {
+    /// Images: files, folders (which are searched recursively), glob patterns, http(s) URLs, or - for a list of these on stdin, one
+    /// in a line
+    #[arg(required_unless_present = "watch")]
+    pub inputs: Vec<String>,
+    /// For one image a file that ends in .png, otherwise a folder
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// The service to submit to
+    #[arg(long, env = "REMASTER_SERVER", default_value = "http://127.0.0.1:8000", value_parser = parse::public_url)]
+    pub server: String,
+    #[command(flatten)]
+    pub options: JobOptionArgs,
+    /// Number of images that are under way at once
+    #[arg(long, default_value = "8", value_parser = parse::small_count)]
+    pub concurrency: u32,
+    /// How long to go on trying when the service is not reachable or has no room
+    #[arg(long, default_value = "10m", value_parser = parse::duration)]
+    pub patience: Duration,
+    /// Public URL that receives a webhook for each image
+    #[arg(long)]
+    pub webhook: Option<String>,
+    /// Process images that appear in this folder, until interrupted
+    #[arg(long, value_name = "DIR", conflicts_with = "inputs")]
+    pub watch: Option<PathBuf>,
+    /// Make results again that are there already
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print a line of JSON for each image on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `remaster enhance`.
+#[derive(Args)]
+pub struct EnhanceArgs {
+    /// Images: files, folders (which are searched recursively) or glob patterns
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// For one image a file that ends in .png, otherwise a folder
+    #[arg(short, long)]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub options: JobOptionArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]

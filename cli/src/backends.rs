@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use remaster_blobs::{Blobs, Storage};
 use remaster_shared::clock::SystemClock;
+use remaster_shared::metrics::Metrics;
 use remaster_store::{Policy, SharedStore};
 use remaster_store_redis::RedisStore;
 use remaster_store_sqlite::SqliteStore;
@@ -41,11 +42,11 @@ fn non_empty(setting: &Option<String>) -> Option<&str> {
     setting.as_deref().filter(|text| !text.is_empty())
 }
 
-/// Opens the store. `daily_limit` matters only to nodes that accept jobs.
+/// Opens the store, whose calls are counted in `metrics`. `daily_limit` matters only to nodes that accept jobs.
 ///
 /// # Errors
 /// Redis does not answer or refuses, or `DATA_DIR` cannot be used.
-pub async fn open_store(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<SharedStore> {
+pub async fn open_store(args: &StoreArgs, daily_limit: u64, metrics: Arc<Metrics>) -> anyhow::Result<SharedStore> {
     let policy = Policy {
         daily_limit,
         max_queue: args.max_queue,
@@ -56,9 +57,10 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Sh
     };
     if let Some(url) = non_empty(&args.redis_url) {
         let store = RedisStore::open(url, policy).await?;
-        return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas)));
+        return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas).measured_by(metrics)));
     }
-    Ok(Arc::new(SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?))
+    let store = SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?;
+    Ok(Arc::new(store.measured_by(metrics)))
 }
 
 /// Opens the storage. If it does not answer, the node starts nevertheless: `/ready` reports it, and uploads are refused until

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use remaster_engine::{Absent, SharedEngine};
@@ -14,7 +14,7 @@ use remaster_worker::enhance::Enhancer;
 
 use crate::args::EnhanceArgs;
 use crate::catalogue::Folder;
-use crate::files::{Pair, pair};
+use crate::files::{Pair, pair, persist};
 use crate::models::Models;
 use crate::{engine, exit, log};
 
@@ -33,32 +33,36 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     let pairs = pair(&args.inputs, &args.output)?;
     let models = Models::open_to_use(args.models, &args.pull)?;
-    if args.faces != FaceMode::Off {
+    if args.options.faces != FaceMode::Off {
         fetch_face_models(&models)?;
     }
-    let faces = args.faces != FaceMode::Off && models.has(Kind::Detector) && models.has(Kind::FaceRestorer);
-    if args.faces == FaceMode::Require && !faces {
+    let faces = args.options.faces != FaceMode::Off && models.has(Kind::Detector) && models.has(Kind::FaceRestorer);
+    if args.options.faces == FaceMode::Require && !faces {
         bail!("--faces is require, and no face restorer is installed; `remaster models list` shows what there is");
     }
-    let engine: SharedEngine = if args.background || faces {
-        fetch_missing(&models, args.background.then_some(&args.model), args.engine.ort_dylib_path.is_none())?;
+    let engine: SharedEngine = if args.options.background || faces {
+        fetch_missing(
+            &models,
+            args.options.background.then_some(&args.options.model),
+            args.engine.ort_dylib_path.is_none(),
+        )?;
         engine::open(&models, &args.engine)?
     } else {
         Arc::new(Absent)
     };
     let catalogue = Folder::new(models.manifest, models.library, engine::configured_runtime(&args.engine)).models();
-    let model = match resolve(&catalogue, &args.model, args.scale) {
+    let model = match resolve(&catalogue, &args.options.model, args.options.scale) {
         Some(model) => model,
-        None if !args.background => args.model,
-        None => bail!("the model {} is not installed; `remaster models list` shows what is", args.model),
+        None if !args.options.background => args.options.model,
+        None => bail!("the model {} is not installed; `remaster models list` shows what is", args.options.model),
     };
     let params = EnhanceParams {
-        scale: args.scale,
+        scale: args.options.scale,
         model,
-        faces: args.faces,
-        face_strength: args.face_strength,
-        background: args.background,
-        metadata: args.metadata,
+        faces: args.options.faces,
+        face_strength: args.options.face_strength,
+        background: args.options.background,
+        metadata: args.options.metadata,
     };
 
     let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir() };
@@ -120,30 +124,11 @@ async fn enhance_file(enhancer: &Enhancer, params: &EnhanceParams, input: &Path,
     let made = enhancer.enhance(bytes, &info, params, &progress).await?;
     bar.finish_and_clear();
 
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    // The result is written to a temporary file in the same folder and then renamed, so that it appears as a whole or not
-    // at all.
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    io::copy(&mut made.png.file.reopen()?, &mut temporary)?;
-    make_readable(temporary.as_file())?;
-    temporary.persist(output)?;
+    persist(output, |file| io::copy(&mut made.png.file.reopen()?, file).map(drop))?;
     let faces = match made.faces {
         FaceReport { restored: 0, .. } => String::new(),
         FaceReport { found, restored, .. } => format!(", {restored} of {found} faces restored"),
     };
     println!("{} ({}x{}{faces})", output.display(), made.width, made.height);
-    Ok(())
-}
-
-/// Lets other users read the file, which as a temporary file only its owner could.
-fn make_readable(file: &fs::File) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = file;
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Which files `remaster enhance` reads, and where it writes each result.
+//! Which files `remaster enhance` and `remaster submit` read, and where they write each result.
 
 use std::{
     collections::HashSet,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -19,9 +20,7 @@ pub struct Pair {
     pub output: PathBuf,
 }
 
-/// Pairs each image that `inputs` names with the path of its result. For a single image the result is `output` itself if
-/// that ends in `.png`. Otherwise `output` is a folder, and each result has the same relative path in it as the image has in
-/// its own folder.
+/// Pairs each image that `inputs` names with the path of its result, see [`place`].
 ///
 /// # Errors
 /// An input does not exist, there are no images, or `output` does not fit the number of images.
@@ -33,29 +32,47 @@ pub fn pair(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Pair>> {
     if images.is_empty() {
         bail!("there are no images in {}; the accepted extensions are {}", inputs.join(", "), EXTENSIONS.join(", "));
     }
-    let names_a_file =
-        output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) && !output.is_dir();
-    if names_a_file {
-        let [(input, _)] = images.as_slice() else {
-            bail!("{} is one file, but there are {} images; name a folder", output.display(), images.len());
+    Ok(place(images, output)?.into_iter().map(|(input, output)| Pair { input, output }).collect())
+}
+
+/// Gives each image, with its relative path, the path of its result. For a single image the result is `output` itself if that ends in
+/// `.png`. Otherwise `output` is a folder, and each result has the same relative path in it as the image has in its own folder.
+///
+/// # Errors
+/// `output` does not fit the number of images.
+pub fn place<T>(images: Vec<(T, PathBuf)>, output: &Path) -> anyhow::Result<Vec<(T, PathBuf)>> {
+    if names_a_file(output) {
+        let count = images.len();
+        let Ok([(image, _)]) = <[_; 1]>::try_from(images) else {
+            bail!("{} is one file, but there are {count} images; name a folder", output.display());
         };
-        return Ok(vec![Pair { input: input.clone(), output: output.to_owned() }]);
+        return Ok(vec![(image, output.to_owned())]);
     }
     if output.is_file() {
         bail!("{} is a file; name a folder, or a new file ending in .png", output.display());
     }
-    if output.extension().is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase())) {
+    if is_image(output) {
         bail!("results are PNG files; {} has to end in .png or name a folder", output.display());
     }
     let mut taken = HashSet::new();
-    Ok(images
-        .into_iter()
-        .map(|(input, relative)| Pair { input, output: unique_path(&output.join(relative), &mut taken) })
-        .collect())
+    Ok(images.into_iter().map(|(image, relative)| (image, unique_path(&output.join(relative), &mut taken))).collect())
 }
 
-/// The images that `input` names, each with its relative path in an output folder.
-fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+/// Whether `output` is the path of one result rather than a folder.
+fn names_a_file(output: &Path) -> bool {
+    output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) && !output.is_dir()
+}
+
+/// Whether the name is that of an image.
+fn is_image(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase()))
+}
+
+/// The images that `input` names (a file, a folder or a pattern), each with its relative path in an output folder.
+///
+/// # Errors
+/// There is no such file.
+pub fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     let path = Path::new(input);
     let file_name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
     if path.is_file() {
@@ -65,11 +82,7 @@ fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
         let mut found = Vec::new();
         for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
             let entry = entry?;
-            let image = entry
-                .path()
-                .extension()
-                .is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase()));
-            if entry.file_type().is_file() && image {
+            if entry.file_type().is_file() && is_image(entry.path()) {
                 let relative = entry.path().strip_prefix(path).unwrap_or(entry.path());
                 found.push((entry.path().to_owned(), relative.to_owned()));
             }
@@ -96,6 +109,33 @@ fn unique_path(path: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
         candidate = path.with_file_name(format!("{stem}-{number}.png"));
     }
     candidate
+}
+
+/// Writes a result: `write` fills a temporary file in the same folder, which is then renamed, so that the result appears as a whole
+/// or not at all.
+///
+/// # Errors
+/// The folder cannot be made, or the file not be written.
+pub fn persist(output: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> anyhow::Result<()> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    write(temporary.as_file_mut())?;
+    make_readable(temporary.as_file())?;
+    temporary.persist(output)?;
+    Ok(())
+}
+
+/// Lets other users read the file, which as a temporary file only its owner could.
+fn make_readable(file: &fs::File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 #[cfg(test)]

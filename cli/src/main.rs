@@ -23,6 +23,7 @@ mod parse;
 mod progress;
 mod serve;
 mod spool;
+mod submit;
 mod usage;
 
 use std::{process::ExitCode, time::Duration};
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api(args) => block_on(serve::api(*args)),
         Command::Worker(args) => block_on(serve::worker(*args)),
         Command::Enhance(args) => block_on(enhance::run(*args)),
+        Command::Submit(args) => block_on(submit::run(*args)),
         Command::Models(command) => models::run(command),
         Command::Jobs { command, admin } => block_on(jobs::run(command, admin)),
         Command::Healthcheck(args) => block_on(healthcheck::run(args)),

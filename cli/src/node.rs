@@ -49,11 +49,12 @@ impl Node {
     /// # Errors
     /// One of them cannot be opened.
     pub async fn open(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Self> {
-        let store = backends::open_store(args, daily_limit).await?;
+        let metrics = Arc::new(Metrics::default());
+        let store = backends::open_store(args, daily_limit, metrics.clone()).await?;
         let blobs = backends::open_blobs(args).await?;
         let spool =
             Spool::new(&args.data_dir).with_context(|| format!("{} cannot be used", args.data_dir.display()))?;
-        let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+        let stop = CancellationToken::new();
         Ok(Self { store, blobs, spool, metrics, stop, parts: JoinSet::new() })
     }
 
@@ -156,10 +157,11 @@ impl Node {
     }
 
     /// Serves health, metrics and the operators' actions on a separate port if `ADMIN_BIND` is set.
+    /// `metrics_of_all` says whether the metrics include what all nodes have in common.
     ///
     /// # Errors
     /// The port cannot be used.
-    pub async fn administer(&mut self, args: &AdminArgs) -> anyhow::Result<()> {
+    pub async fn administer(&mut self, args: &AdminArgs, metrics_of_all: bool) -> anyhow::Result<()> {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
         tracing::info!("administration on http://{}", listener.local_addr()?);
@@ -168,6 +170,7 @@ impl Node {
             jobs: self.store.clone(),
             registry: self.store.clone(),
             metrics: self.metrics.clone(),
+            metrics_of_all,
         });
         self.serve("the administration server", listener, router);
         Ok(())

@@ -18,7 +18,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     let networks = args.networks.use_realesrgan;
-    node.administer(&args.admin).await?;
+    node.administer(&args.admin, true).await?;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.deliver(&args.webhooks)?;
     node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
@@ -36,7 +36,7 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
-    node.administer(&args.admin).await?;
+    node.administer(&args.admin, true).await?;
     node.deliver(&args.webhooks)?;
     let networks = args.networks.use_realesrgan;
     node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
@@ -54,7 +54,7 @@ pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     // A worker accepts no jobs, so the daily limit does not matter.
     let mut node = Node::open(&args.store, u64::MAX).await?;
-    node.administer(&args.admin).await?;
+    node.administer(&args.admin, false).await?;
     let networks = args.networks.use_realesrgan;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.until_stopped().await

@@ -23,12 +23,17 @@ end
 local function count(status, by) redis.call('HINCRBY', P .. 'n', status, by) end
 local function counted(status) return tonumber(redis.call('HGET', P .. 'n', status) or '0') end
 
+-- Counts queued jobs by the model that they need.
+local function count_model(job, by) redis.call('HINCRBY', P .. 'models', needed_model(job), by) end
+
 local function move(job, to)
   if not (LEGAL[job.status] or {})[to] then
     error('a job that is ' .. job.status .. ' cannot become ' .. to)
   end
   count(job.status, -1)
   count(to, 1)
+  if job.status == 'queued' then count_model(job, -1) end
+  if to == 'queued' then count_model(job, 1) end
   set(job, 'status', to)
 end
 

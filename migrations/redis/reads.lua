@@ -18,3 +18,22 @@ local function stats(_, a)
     processing = counted('processing'),
   })
 end
+
+-- now: what operators watch
+local function gauges(_, a)
+  local now = time(a[1])
+  local client = redis.call('ZRANGE', P .. 'heads', 0, 0)[1]
+  local first = client and redis.call('ZRANGE', P .. 'c:' .. client, 0, 0)[1]
+  local webhooks = 0
+  for _, host in ipairs(redis.call('ZRANGEBYSCORE', P .. 'hooks', '-inf', now, 'LIMIT', 0, STEP)) do
+    webhooks = webhooks + redis.call('ZCOUNT', P .. 'hk:' .. host, '-inf', now)
+  end
+  return cjson.encode({
+    oldest = first and redis.call('HGET', P .. 'j:' .. first, 'created') or nil,
+    models = hash(P .. 'models'),
+    garbage = redis.call('ZCOUNT', P .. 'trash', '-inf', now),
+    webhooks = webhooks,
+    reclaimed = counted('reclaimed'),
+    poisoned = counted('poisoned'),
+  })
+end

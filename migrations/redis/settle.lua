@@ -91,6 +91,8 @@ local function reclaim(now, max_attempts, keep)
     end
     if job.status == 'queued' then ring(needed_model(job)) end
   end
+  if requeued > 0 then count('reclaimed', requeued) end
+  if poisoned > 0 then count('poisoned', poisoned) end
   return requeued, poisoned
 end
 

@@ -47,6 +47,8 @@ local function submit(_, a)
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = counted('queued')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, used = used, now = now }) end
+  -- Jobs that were evicted while they waited are forgotten here.
+  if waiting == 0 then redis.call('DEL', P .. 'models') end
   if waiting == 0 and counted('processing') == 0 then settle() end
   if asked > 0 then used = charge(day, client, asked) end
   count('queued', asked)
@@ -65,6 +67,7 @@ local function submit(_, a)
     if a[at + 4] == '' then
       join(job)
       ring(job.model)
+      count_model(job, 1)
     else
       -- Refused at the door: it has failed from the start, there is no input, and nothing to give back.
       set(job, 'status', 'failed', 'error', a[at + 4], 'finished', now, 'input_gone', 1, 'refunded', 1)

@@ -17,6 +17,19 @@ CREATE INDEX clients_idle ON clients (vstart) WHERE ready = 0;
 ALTER TABLE service ADD COLUMN paused   INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE service ADD COLUMN swept_at INTEGER NOT NULL DEFAULT 0;
 
+-- Jobs that were queued again, and that failed, because their worker was gone.
+ALTER TABLE service ADD COLUMN reclaimed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE service ADD COLUMN poisoned  INTEGER NOT NULL DEFAULT 0;
+
+-- Queued jobs by the upscaler that they need; those that need none under an empty name.
+CREATE TABLE model_totals (
+    model  TEXT    PRIMARY KEY,
+    queued INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO model_totals (model, queued)
+SELECT coalesce(model, ''), count(*) FROM jobs WHERE status = 'queued' GROUP BY 1;
+
 -- Workers that are given no jobs.
 CREATE TABLE drained (
     worker TEXT PRIMARY KEY

@@ -12,7 +12,7 @@ use std::{
 use apalis::prelude::{BoxDynError, Task};
 use futures::future::BoxFuture;
 use remaster_shared::error::JobError;
-use remaster_shared::job::JobRecord;
+use remaster_shared::job::{JobRecord, Status};
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Beat, Lease, LeaseError, Outcome, WorkQueue};
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,10 @@ where
         let layer = self.layer.clone();
         let lease = task.args.lease.clone();
         let counted = layer.in_flight.enter();
+        if lease.attempt == 1 {
+            let waited = layer.store.now().duration_since(task.args.job.created_at);
+            layer.metrics.waited(waited.as_secs_f64().max(0.0));
+        }
         let work = self.inner.call(task);
         let began = Instant::now();
         Box::pin(async move {
@@ -110,12 +114,25 @@ where
                     layer.settle(&lease, Outcome::Failed(JobError::internal()), began).await;
                 }
                 Err(Stop::Canceled) => layer.settle(&lease, Outcome::Canceled, began).await,
-                Err(Stop::Lost) => tracing::warn!(job = %lease.job, attempt = lease.attempt, "lease lost; job dropped"),
+                Err(Stop::Lost) => {
+                    layer.metrics.attempted("lost", "");
+                    tracing::warn!(job = %lease.job, attempt = lease.attempt, "lease lost; job dropped");
+                }
                 Err(Stop::Shutdown) => layer.give_back(&lease).await,
             }
             drop(counted);
             Ok(())
         })
+    }
+}
+
+/// What the metrics call the outcome, and the code of its error.
+fn labels(outcome: &Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Succeeded(_) => ("succeeded", ""),
+        Outcome::Canceled => ("canceled", ""),
+        Outcome::Failed(error) => ("failed", error.code.as_str()),
+        Outcome::Deferred(_) => ("deferred", ""),
     }
 }
 
@@ -166,6 +183,7 @@ impl LeaseLayer {
 
     /// Settles the job and keeps the lease meanwhile, until the store answers, so that finished work is not done again.
     async fn settle(&self, lease: &Lease, outcome: Outcome, began: Instant) {
+        let (ended, code) = labels(&outcome);
         let settled = tokio::select! {
             settled = self.try_until_settled(lease, outcome) => settled,
             () = self.hold(lease) => Err(LeaseError::Lost),
@@ -174,9 +192,14 @@ impl LeaseLayer {
         match settled {
             Ok(job) => {
                 self.metrics.settled(job.status, began.elapsed().as_secs_f64());
+                let ended = if ended == "failed" && job.status == Status::Queued { "retried" } else { ended };
+                self.metrics.attempted(ended, code);
                 tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled");
             }
-            Err(error) => tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped"),
+            Err(error) => {
+                self.metrics.attempted("lost", code);
+                tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped");
+            }
         }
     }
 
@@ -206,7 +229,10 @@ impl LeaseLayer {
 
     async fn give_back(&self, lease: &Lease) {
         match self.store.release(lease).await {
-            Ok(()) => tracing::info!(job = %lease.job, "job given back to the queue"),
+            Ok(()) => {
+                self.metrics.attempted("given_back", "");
+                tracing::info!(job = %lease.job, "job given back to the queue");
+            }
             Err(error) => {
                 tracing::warn!(job = %lease.job, %error, "a job could not be given back; its lease will run out")
             }

@@ -16,7 +16,7 @@ use remaster_shared::metrics::Metrics;
 use remaster_store::{Jobs, Operations, WorkerRegistry};
 
 use crate::problem::Problem;
-use crate::render::metrics::exposition;
+use crate::render::metrics::{exposition, own_exposition};
 use crate::render::service::Health;
 use crate::server::middleware;
 
@@ -31,6 +31,8 @@ pub struct Admin {
     pub registry: Arc<dyn WorkerRegistry>,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
+    /// Whether the metrics include what all nodes have in common, which is read from the store.
+    pub metrics_of_all: bool,
 }
 
 /// Every route of the administration port; docs/operations.md describes them. Nobody is asked who they are: the port is to be
@@ -72,5 +74,9 @@ async fn health(State(admin): State<Admin>) -> Json<Health> {
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> Response {
-    exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
+    if admin.metrics_of_all {
+        exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
+    } else {
+        own_exposition(&admin.metrics)
+    }
 }

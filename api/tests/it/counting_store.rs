@@ -10,6 +10,7 @@ use remaster_shared::fleet::{Announcement, WorkerSeen};
 use remaster_shared::idempotency::IdempotencyKey;
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord};
 use remaster_shared::quota::Quota;
+use remaster_shared::stats::QueueGauges;
 use remaster_store::{
     CancelError, Jobs, NewJobs, SharedStore, Stats, StoreError, Submissions, SubmitError, Submitted, Watch,
     WorkerRegistry,
@@ -85,6 +86,10 @@ impl Jobs for CountingStore {
 
     async fn stats(&self) -> Result<Stats, StoreError> {
         self.inner.stats().await
+    }
+
+    async fn gauges(&self) -> Result<QueueGauges, StoreError> {
+        self.inner.gauges().await
     }
 
     fn watch(&self, id: Uuid) -> Watch {

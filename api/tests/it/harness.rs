@@ -129,6 +129,7 @@ impl Harness {
             jobs: self.store.clone(),
             registry: self.store.clone(),
             metrics: Arc::default(),
+            metrics_of_all: true,
         };
         tokio::spawn(serve(listener, admin_router(admin), pending()));
         base

@@ -96,8 +96,13 @@ impl Server {
 
     /// Starts `remaster serve` with further settings.
     pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", settings)
+    }
+
+    /// The same at an address that was used before.
+    pub fn start_at(folder: &Path, address: &str, settings: &[(&str, &str)]) -> Self {
         let mut command = with_models(folder);
-        command.envs(settings.iter().copied()).env("BIND", "127.0.0.1:0");
+        command.envs(settings.iter().copied()).env("BIND", address);
         Self::spawn(command.arg("serve"))
     }
 

@@ -18,6 +18,7 @@ mod page_faults;
 mod redis;
 mod serve;
 mod site;
+mod submit;
 mod swagger;
 mod usage;
 mod watching;

@@ -35,6 +35,13 @@ pub struct EnhanceParams {
     pub metadata: MetadataPolicy,
 }
 
+impl EnhanceParams {
+    /// The upscaler without which the job cannot be done.
+    pub fn required_model(&self) -> Option<&ModelId> {
+        self.background.then_some(&self.model)
+    }
+}
+
 /// How much larger the result is, per side. It is the number 2 or 4 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]

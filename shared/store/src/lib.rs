@@ -19,4 +19,4 @@ pub use error::StoreError;
 pub use notifier::Watch;
 pub use policy::Policy;
 pub use ports::*;
-pub use remaster_shared::stats::Stats;
+pub use remaster_shared::stats::{QueueGauges, Stats};

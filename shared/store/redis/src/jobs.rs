@@ -7,7 +7,7 @@ use remaster_shared::client::{ClientHasher, ClientKey};
 use remaster_shared::clock::{Clock, SystemClock};
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord};
 use remaster_shared::quota::{Quota, UtcDay};
-use remaster_shared::stats::Stats;
+use remaster_shared::stats::{QueueGauges, Stats};
 use remaster_store::{Jobs, StoreError, Watch};
 use uuid::Uuid;
 
@@ -54,6 +54,10 @@ impl Jobs for RedisStore {
         let wire::StatsReply { clients, used, queued, processing } =
             self.call("rm_stats", vec![self.time(), day]).await?;
         Ok(Stats { clients_today: clients, requests_today: used, queued, processing })
+    }
+
+    async fn gauges(&self) -> Result<QueueGauges, StoreError> {
+        Ok(wire::gauges(self.call("rm_gauges", vec![self.time()]).await?))
     }
 
     fn watch(&self, id: Uuid) -> Watch {

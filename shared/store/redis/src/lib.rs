@@ -33,6 +33,7 @@ use fred::interfaces::{FunctionInterface, KeysInterface};
 use fred::types::SetOptions;
 use remaster_shared::client::ClientHasher;
 use remaster_shared::clock::SharedClock;
+use remaster_shared::metrics::Metrics;
 use remaster_store::{Policy, StoreError, notifier::Notifier};
 use serde::de::DeserializeOwned;
 
@@ -81,6 +82,7 @@ pub struct RedisStore {
     policy: Policy,
     /// How many replicas have to confirm a submit before it is acknowledged.
     replicas: u32,
+    metrics: Arc<Metrics>,
     /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
 }
@@ -111,7 +113,22 @@ impl RedisStore {
         let notifier = Arc::new(notifier);
         let subscriptions = subscriptions::subscribe(url, &client, (Arc::clone(&notifier), interests)).await?;
         let bell = Bell::new(url);
-        Ok(Self { client, _subscriptions: subscriptions, notifier, bell, hasher, policy, replicas: 0, clock })
+        Ok(Self {
+            client,
+            _subscriptions: subscriptions,
+            notifier,
+            bell,
+            hasher,
+            policy,
+            replicas: 0,
+            metrics: Arc::default(),
+            clock,
+        })
+    }
+
+    /// The same, where the time of each call is counted in `metrics`.
+    pub fn measured_by(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The time as the functions' first argument: empty for the server's own.
@@ -120,12 +137,14 @@ impl RedisStore {
     }
 
     async fn call<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, StoreError> {
+        let timer = self.metrics.store_call(function.trim_start_matches("rm_"));
         let mut answer: Result<String, _> = self.client.fcall(function, "{rm}", args.clone()).await;
         if answer.as_ref().is_err_and(library::is_missing) {
             library::ensure(&self.client).await.map_err(StoreError::caused_by)?;
             answer = self.client.fcall(function, "{rm}", args).await;
         }
         let text = answer.map_err(StoreError::caused_by)?;
+        timer.answered();
         serde_json::from_str(&text).map_err(|error| StoreError::new(format!("the answer of {function}: {error}")))
     }
 }

@@ -9,6 +9,7 @@ use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
 use remaster_shared::fleet::WorkerSeen;
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
+use remaster_shared::stats::QueueGauges;
 use remaster_shared::webhook::{Delivery, DueHook, Subject};
 use remaster_store::StoreError;
 use serde::Deserialize;
@@ -191,6 +192,18 @@ pub struct StatsReply {
     pub processing: u64,
 }
 
+/// `rm_gauges`.
+#[derive(Debug, Deserialize)]
+pub struct GaugesReply {
+    /// Milliseconds.
+    pub oldest: Option<String>,
+    pub models: Option<Hash>,
+    pub garbage: u64,
+    pub webhooks: u64,
+    pub reclaimed: u64,
+    pub poisoned: u64,
+}
+
 /// `rm_workers`: what each said, and when.
 #[derive(Debug, Deserialize)]
 pub struct WorkersReply {
@@ -261,6 +274,21 @@ fn optional<T>(
 
 fn time(hash: &Hash, name: &str) -> Result<jiff::Timestamp, StoreError> {
     parsed::<f64>(hash, name).map(|ms| from_millis(ms as i64))
+}
+
+/// What operators watch.
+pub fn gauges(reply: GaugesReply) -> QueueGauges {
+    // An evicted job can leave a count below 0.
+    let queued = reply.models.unwrap_or_default().into_iter();
+    let queued = queued.filter_map(|(model, jobs)| Some((model, jobs.parse().ok().filter(|jobs| *jobs > 0)?)));
+    QueueGauges {
+        oldest: reply.oldest.and_then(|ms| ms.parse::<f64>().ok()).map(|ms| from_millis(ms as i64)),
+        queued_by_model: queued.collect(),
+        garbage: reply.garbage,
+        webhooks: reply.webhooks,
+        reclaimed: reply.reclaimed,
+        poisoned: reply.poisoned,
+    }
 }
 
 /// The job of a hash.

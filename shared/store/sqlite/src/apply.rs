@@ -34,7 +34,7 @@ fn carry_out(
     }
     update(write, row, &change, request)?;
     let is_ready = change.status == Status::Queued && !row.delayed;
-    totals::moved(write.db, before.status, change.status)?;
+    totals::moved(write.db, row.record.params.required_model(), before.status, change.status)?;
     match (was_ready, is_ready) {
         (false, true) => line::join(write, row.record.client, 1)?,
         (true, false) => line::leave(write, row.record.client, change.hold == Hold::Begins)?,

@@ -11,7 +11,7 @@ use super::rows::{Word, millis};
 use super::write::Write;
 
 /// Inputs of jobs that ended, and outputs that are not a result.
-const USELESS: [&str; 2] = [
+pub const USELESS: [&str; 2] = [
     "jobs_inputs WHERE input_held = 1 AND finished_at IS NOT NULL",
     "jobs_outputs WHERE output IS NOT NULL AND status <> 'succeeded'",
 ];

@@ -45,8 +45,9 @@ use remaster_shared::clock::SharedClock;
 use remaster_shared::fleet::{Announcement, WorkerSeen};
 use remaster_shared::idempotency::IdempotencyKey;
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, ModelId, Status};
+use remaster_shared::metrics::Metrics;
 use remaster_shared::quota::{Quota, UtcDay};
-use remaster_shared::stats::Stats;
+use remaster_shared::stats::{QueueGauges, Stats};
 use remaster_shared::webhook::Attempted;
 use remaster_store::{
     Beat, CancelError, Claim, ClaimRequest, DueHooks, HookRoom, Housekeeping, JobList, Jobs, Lease, LeaseError,
@@ -73,6 +74,7 @@ pub struct SqliteStore {
     hasher: ClientHasher,
     policy: Arc<Policy>,
     clock: SharedClock,
+    metrics: Arc<Metrics>,
     /// This process's workers.
     workers: Mutex<BTreeMap<String, WorkerSeen>>,
     /// Keeps other processes out of the folder. Last, so that it outlives the connections.
@@ -102,16 +104,24 @@ impl SqliteStore {
             hasher: ClientHasher::new(secret),
             policy: Arc::new(policy),
             clock,
+            metrics: Arc::default(),
             workers: Mutex::default(),
             _lock: lock,
         })
     }
 
+    /// The same, where the time of each call is counted in `metrics`.
+    pub fn measured_by(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
     async fn read<T: Send + 'static>(
         &self,
+        verb: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let gone = || StoreError::new("the reader was interrupted");
+        let timer = self.metrics.store_call(verb);
         let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| gone())?;
         let readers = Arc::clone(&self.readers);
         tokio::task::spawn_blocking(move || {
@@ -124,9 +134,14 @@ impl SqliteStore {
         })
         .await
         .map_err(|_| gone())?
+        .inspect(|_| timer.answered())
     }
 
-    async fn write<T, E>(&self, verb: impl FnOnce(&mut Write<'_>) -> Written<T, E> + Send + 'static) -> Result<T, E>
+    async fn write<T, E>(
+        &self,
+        name: &'static str,
+        verb: impl FnOnce(&mut Write<'_>) -> Written<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -135,7 +150,11 @@ impl SqliteStore {
         let write = move |db: &Connection, last_call: &mut LastCall, news: &mut News| {
             verb(&mut Write { db, policy: &policy, now, last_call, news })
         };
-        self.writer.write(write).await
+        let timer = self.metrics.store_call(name);
+        let written = self.writer.write(write).await;
+        // Also a refusal is an answer of the store.
+        timer.answered();
+        written
     }
 }
 
@@ -154,7 +173,7 @@ impl Jobs for SqliteStore {
     }
 
     async fn get(&self, job: JobId) -> Result<Option<JobRecord>, StoreError> {
-        self.read(move |db| {
+        self.read("get", move |db| {
             let Some(mut row) = rows::job(db, job)? else { return Ok(None) };
             if row.record.status == Status::Queued {
                 row.record.position = Some(line::position(db, row.record.client, row.seq)?);
@@ -166,22 +185,27 @@ impl Jobs for SqliteStore {
     }
 
     async fn batch(&self, batch: BatchId) -> Result<Option<BatchRecord>, StoreError> {
-        self.read(move |db| batch::read(db, batch)).await
+        self.read("batch", move |db| batch::read(db, batch)).await
     }
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {
         let (limit, now) = (self.policy.daily_limit, self.now());
-        self.read(move |db| Ok(Quota::new(quota::used(db, client, UtcDay::of(now))?, limit, now))).await
+        self.read("quota", move |db| Ok(Quota::new(quota::used(db, client, UtcDay::of(now))?, limit, now))).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now());
-        self.read(move |db| {
+        self.read("stats", move |db| {
             let (clients_today, requests_today) = quota::of_day(db, day)?;
             let (queued, processing) = (totals::count(db, Status::Queued)?, totals::count(db, Status::Processing)?);
             Ok(Stats { clients_today, requests_today, queued, processing })
         })
         .await
+    }
+
+    async fn gauges(&self) -> Result<QueueGauges, StoreError> {
+        let now = self.now();
+        self.read("gauges", move |db| operations::gauges(db, now)).await
     }
 
     fn watch(&self, id: Uuid) -> Watch {
@@ -192,24 +216,24 @@ impl Jobs for SqliteStore {
 #[async_trait]
 impl Submissions for SqliteStore {
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
-        self.write(move |write| submit::submit(write, new)).await
+        self.write("submit", move |write| submit::submit(write, new)).await
     }
 
     async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
         let (key, now) = (key.clone(), self.now());
-        self.read(move |db| idempotency::knows(db, client, &key, now)).await
+        self.read("knows", move |db| idempotency::knows(db, client, &key, now)).await
     }
 
     async fn cancel(&self, job: JobId) -> Result<JobRecord, CancelError> {
-        self.write(move |write| cancel::cancel(write, job)).await
+        self.write("cancel", move |write| cancel::cancel(write, job)).await
     }
 
     async fn cancel_batch(&self, batch: BatchId) -> Result<BatchRecord, CancelError> {
-        self.write(move |write| cancel::cancel_batch(write, batch)).await
+        self.write("cancel_batch", move |write| cancel::cancel_batch(write, batch)).await
     }
 
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
-        self.write(move |write| cancel::withdraw(write, job)).await
+        self.write("withdraw", move |write| cancel::withdraw(write, job)).await
     }
 }
 
@@ -217,7 +241,7 @@ impl Submissions for SqliteStore {
 impl WorkQueue for SqliteStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         let request = request.clone();
-        self.write(move |write| claim::claim(write, &request)).await
+        self.write("claim", move |write| claim::claim(write, &request)).await
     }
 
     async fn wait_for_work(&self, _models: &[ModelId], at_most: Duration) {
@@ -226,33 +250,33 @@ impl WorkQueue for SqliteStore {
 
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
         let lease = lease.clone();
-        self.write(move |write| settle::heartbeat(write, &lease)).await?.ok_or(LeaseError::Lost)
+        self.write("heartbeat", move |write| settle::heartbeat(write, &lease)).await?.ok_or(LeaseError::Lost)
     }
 
     async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {
         let lease = lease.clone();
-        self.write(move |write| settle::progress(write, &lease, fraction)).await
+        self.write("progress", move |write| settle::progress(write, &lease, fraction)).await
     }
 
     async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError> {
         let lease = lease.clone();
-        self.write(move |write| settle::finish(write, &lease, outcome)).await
+        self.write("finish", move |write| settle::finish(write, &lease, outcome)).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
         let lease = lease.clone();
-        self.write(move |write| settle::release(write, &lease)).await
+        self.write("release", move |write| settle::release(write, &lease)).await
     }
 }
 
 #[async_trait]
 impl Outbox for SqliteStore {
     async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
-        self.write(move |write| Ok(hooks::due(write.db, write.now, &room)?)).await
+        self.write("due_hooks", move |write| Ok(hooks::due(write.db, write.now, &room)?)).await
     }
 
     async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
-        self.write(move |write| Ok(hooks::attempted(write.db, write.now, &attempted)?)).await
+        self.write("hook_attempted", move |write| Ok(hooks::attempted(write.db, write.now, &attempted)?)).await
     }
 
     async fn wait_for_hooks(&self, at_most: Duration) {
@@ -263,63 +287,63 @@ impl Outbox for SqliteStore {
 #[async_trait]
 impl Housekeeping for SqliteStore {
     async fn reap(&self) -> Result<Reaped, StoreError> {
-        self.write(reap::reap).await
+        self.write("reap", reap::reap).await
     }
 
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {
-        self.write(move |write| Ok(garbage::take(write, limit)?)).await
+        self.write("garbage", move |write| Ok(garbage::take(write, limit)?)).await
     }
 
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError> {
-        self.write(move |write| Ok(garbage::collected(write.db, &gone)?)).await
+        self.write("collected", move |write| Ok(garbage::collected(write.db, &gone)?)).await
     }
 
     async fn takes_sweep(&self, every: Duration) -> Result<bool, StoreError> {
-        self.write(move |write| Ok(garbage::takes_sweep(write, every)?)).await
+        self.write("takes_sweep", move |write| Ok(garbage::takes_sweep(write, every)?)).await
     }
 
     async fn unused(&self, keys: Vec<BlobKey>) -> Result<Vec<BlobKey>, StoreError> {
-        self.read(move |db| garbage::unused(db, keys)).await
+        self.read("unused", move |db| garbage::unused(db, keys)).await
     }
 }
 
 #[async_trait]
 impl Operations for SqliteStore {
     async fn is_paused(&self) -> Result<bool, StoreError> {
-        self.read(operations::is_paused).await
+        self.read("is_paused", operations::is_paused).await
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
-        self.write(move |write| Ok(operations::set_paused(write, paused)?)).await
+        self.write("set_paused", move |write| Ok(operations::set_paused(write, paused)?)).await
     }
 
     async fn drained(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.read(operations::drained).await
+        self.read("drained", operations::drained).await
     }
 
     async fn set_drained(&self, worker: &str, drained: bool) -> Result<(), StoreError> {
         let worker = worker.to_owned();
-        self.write(move |write| Ok(operations::set_drained(write, &worker, drained)?)).await
+        self.write("set_drained", move |write| Ok(operations::set_drained(write, &worker, drained)?)).await
     }
 
     async fn list(&self, list: JobList, limit: usize) -> Result<Vec<JobRecord>, StoreError> {
-        self.read(move |db| operations::list(db, list, limit)).await
+        self.read("list", move |db| operations::list(db, list, limit)).await
     }
 
     async fn requeue(&self, job: JobId) -> Result<JobRecord, RequeueError> {
-        self.write(move |write| operations::requeue(write, job)).await
+        self.write("requeue", move |write| operations::requeue(write, job)).await
     }
 
     async fn purge(&self, client: ClientKey) -> Result<u64, StoreError> {
-        self.write(move |write| operations::purge(write, client)).await
+        self.write("purge", move |write| operations::purge(write, client)).await
     }
 
     async fn adjust_quota(&self, client: ClientKey, units: i64) -> Result<Quota, StoreError> {
-        self.write(move |write| Ok(operations::adjust_quota(write, client, units)?)).await
+        self.write("adjust_quota", move |write| Ok(operations::adjust_quota(write, client, units)?)).await
     }
 
     async fn resend(&self, subject: Uuid) -> Result<bool, StoreError> {
-        self.write(move |write| Ok(hooks::resend(write, subject)?)).await
+        self.write("resend", move |write| Ok(hooks::resend(write, subject)?)).await
     }
 }
 

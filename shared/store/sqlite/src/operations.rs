@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use remaster_shared::client::ClientKey;
 use remaster_shared::job::{JobId, JobRecord};
 use remaster_shared::quota::{Quota, UtcDay};
+use remaster_shared::stats::QueueGauges;
 use remaster_store::rules::job::Event;
 use remaster_store::{JobList, RequeueError, StoreError};
 use rusqlite::{Connection, named_params};
@@ -12,10 +14,35 @@ use rusqlite::{Connection, named_params};
 use super::apply::apply;
 use super::rows::{self, millis, read_job};
 use super::write::{Failure, Write, Written};
-use super::{cancel, quota};
+use super::{cancel, garbage, quota, totals};
 
 /// Jobs that one call of `purge` cancels.
 const STEP: usize = 1000;
+
+/// How far garbage and webhooks are counted.
+const COUNTED: u64 = 10_000;
+
+pub fn gauges(db: &Connection, now: Timestamp) -> rusqlite::Result<QueueGauges> {
+    let count = |rows: &str| -> rusqlite::Result<u64> {
+        db.prepare_cached(&format!("SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED})"))?
+            .query_row(named_params! { ":now": millis(now) }, |row| row.get(0))
+    };
+    let mut garbage = 0;
+    for useless in garbage::USELESS {
+        garbage += count(&format!("jobs INDEXED BY {useless} AND garbage_due <= :now"))?;
+    }
+    let (reclaimed, poisoned) = db
+        .prepare_cached("SELECT reclaimed, poisoned FROM service")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(QueueGauges {
+        oldest: list(db, JobList::Waiting, 1)?.first().map(|job| job.created_at),
+        queued_by_model: totals::queued_by_model(db)?,
+        garbage,
+        webhooks: count("hooks INDEXED BY hooks_due WHERE due IS NOT NULL AND due <= :now")?,
+        reclaimed,
+        poisoned,
+    })
+}
 
 pub fn is_paused(db: &Connection) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT paused FROM service")?.query_row([], |row| row.get(0))

@@ -44,6 +44,12 @@ pub fn reclaim(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
         }
         write.news.work_available = true;
     }
+    if reaped != Reaped::default() {
+        write
+            .db
+            .prepare_cached("UPDATE service SET reclaimed = reclaimed + :requeued, poisoned = poisoned + :poisoned")?
+            .execute(named_params! { ":requeued": reaped.requeued, ":poisoned": reaped.poisoned })?;
+    }
     Ok(reaped)
 }
 

@@ -48,7 +48,10 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
     }
     let records = new.jobs.into_iter().map(|job| {
         let cost = price(&job);
-        let model = job.required_model().map(|model| model.as_str().to_owned());
+        let model = job.params.required_model().map(|model| model.as_str().to_owned());
+        if job.refused.is_none() {
+            totals::queued(db, job.params.required_model(), 1)?;
+        }
         insert(db, job.into_record(new.client, new.batch, now), cost, model)
     });
     let jobs = records.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -113,6 +113,7 @@ contract!($:
     a_client_s_waiting_jobs_are_purged
     a_quota_is_adjusted
     a_webhook_is_sent_again
+    gauges_tell_what_waits
     watchers_hear_of_each_change
     a_submit_wakes_a_waiting_worker
     a_job_wakes_one_worker_and_a_claim_the_next

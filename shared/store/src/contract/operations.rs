@@ -175,3 +175,45 @@ pub(super) async fn a_webhook_is_sent_again(store: Arc<dyn Store>, _clock: Arc<M
     assert_eq!(standing(&*store, id).await.attempts, 1);
     assert!(!store.resend(JobId::random().0).await.unwrap());
 }
+
+pub(super) async fn gauges_tell_what_waits(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    assert_eq!(store.gauges().await.unwrap(), crate::QueueGauges::default());
+    let ids = submit(&*store, 1, 2).await;
+    clock.advance(Duration::from_secs(60));
+    let mut plain = new_job();
+    plain.params.background = false;
+    store
+        .submit(NewJobs { webhook: told(2, "https://example.com/").webhook, ..NewJobs::new(client(2), vec![plain]) })
+        .await
+        .unwrap();
+    let gauges = store.gauges().await.unwrap();
+    let queued = [(String::new(), 1), ("realesrgan-x4plus".to_owned(), 2)];
+    assert_eq!((gauges.oldest, gauges.queued_by_model), (Some(start()), queued.into()));
+    assert_eq!((gauges.garbage, gauges.webhooks, gauges.reclaimed), (0, 0, 0));
+
+    // One ends and tells somebody, one is canceled, and the worker of one is gone.
+    let (mut lost, mut done) = (0, 0);
+    while lost + done < 2 {
+        let (job, lease) = claim(&*store).await;
+        if job.client == client(2) {
+            store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+            done += 1;
+        } else {
+            lost += 1;
+        }
+    }
+    let waiting = ids.iter().map(async |id| (status(&*store, *id).await, *id));
+    for waiting in waiting {
+        if let (Status::Queued, id) = waiting.await {
+            store.cancel(id).await.unwrap();
+        }
+    }
+    let gauges = store.gauges().await.unwrap();
+    assert_eq!((gauges.oldest, gauges.queued_by_model.values().sum::<u64>()), (None, 0));
+    assert_eq!((gauges.garbage, gauges.webhooks), (2, 1));
+    pass(&*store, &clock, Policy::default().lease).await;
+    store.reap().await.unwrap();
+    let gauges = store.gauges().await.unwrap();
+    assert_eq!((gauges.reclaimed, gauges.poisoned), (1, 0));
+    assert_eq!(gauges.queued_by_model, [("realesrgan-x4plus".to_owned(), 1)].into());
+}

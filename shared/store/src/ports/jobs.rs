@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use remaster_shared::client::{ClientHasher, ClientKey};
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord};
 use remaster_shared::quota::Quota;
-use remaster_shared::stats::Stats;
+use remaster_shared::stats::{QueueGauges, Stats};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -46,6 +46,12 @@ pub trait Jobs: Send + Sync + 'static {
     /// # Errors
     /// The store does not answer.
     async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// What operators watch.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn gauges(&self) -> Result<QueueGauges, StoreError>;
 
     /// Subscribes to the changes of a job or a batch, from now on. A change is a hint: the subscriber reads the new state itself.
     fn watch(&self, id: Uuid) -> Watch;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use remaster_shared::client::ClientKey;
 use remaster_shared::error::JobError;
 use remaster_shared::idempotency::{Fingerprint, IdempotencyKey};
-use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams, InputInfo, JobId, JobRecord, ModelId, Status};
+use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams, InputInfo, JobId, JobRecord, Status};
 use remaster_shared::quota::Quota;
 use remaster_shared::webhook::Target;
 
@@ -32,11 +32,6 @@ impl NewJob {
     /// A job whose input was accepted.
     pub fn new(id: JobId, params: EnhanceParams, input: InputInfo) -> Self {
         Self { id, params, input, refused: None }
-    }
-
-    /// The upscaler without which the job cannot be done.
-    pub fn required_model(&self) -> Option<&ModelId> {
-        self.params.background.then_some(&self.params.model)
     }
 
     /// The record of the job as it is once it was submitted.

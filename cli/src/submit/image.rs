@@ -1,0 +1,144 @@
+//! One image: read, submit, wait, download.
+
+use remaster_shared::error::{ErrorCode, Fault, JobError};
+use remaster_shared::job::{JobView, Status};
+use sha2::{Digest, Sha256};
+
+use super::client::{Failure, Service};
+use super::report::Line;
+use super::sources::{From, Source};
+use crate::args::{JobOptionArgs, SubmitArgs};
+use crate::files::persist;
+
+/// How many jobs are made of one image if the service fails or has forgotten those before.
+const TRIES: u32 = 3;
+
+/// How an image ended.
+pub enum Ended {
+    /// The result is written.
+    Done(Box<JobView>),
+    /// The result was there before.
+    AlreadyThere,
+    /// There is no result.
+    Failed {
+        /// The code of docs/api.md, or an empty one where the service is not to blame.
+        code: String,
+        /// What was wrong.
+        message: String,
+    },
+}
+
+impl Ended {
+    fn failed(code: impl Into<String>, message: impl ToString) -> Self {
+        Self::Failed { code: code.into(), message: message.to_string() }
+    }
+}
+
+impl std::convert::From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused { code, detail } => Self::failed(code, detail),
+            other => Self::failed("", other),
+        }
+    }
+}
+
+/// Makes the result of one image.
+pub async fn process(service: &Service, args: &SubmitArgs, source: &Source, line: &Line) -> Ended {
+    if source.output.exists() && !args.overwrite {
+        return Ended::AlreadyThere;
+    }
+    let read = match &source.from {
+        From::File(path) => tokio::fs::read(path).await.map_err(|error| Ended::failed("", error)),
+        From::Web(url) => service.fetch(url).await.map_err(Ended::from),
+    };
+    match read {
+        Ok(image) => submit(service, args, (source, &image), line).await.unwrap_or_else(Ended::from),
+        Err(ended) => ended,
+    }
+}
+
+async fn submit(
+    service: &Service,
+    args: &SubmitArgs,
+    (source, image): (&Source, &[u8]),
+    line: &Line,
+) -> Result<Ended, Failure> {
+    let name = source.output.with_extension("").file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let options = options(&args.options, args.webhook.as_deref());
+    let mut last = Ended::failed("", "the service forgot the job");
+    for number in 1..=TRIES {
+        let key = key(image, &options, &source.output.to_string_lossy(), number);
+        let mut job = service.submit(image, (&name, &key), &options).await?;
+        while matches!(job.status, Status::Queued | Status::Processing) {
+            line.follow(&job);
+            job = match service.wait(job.id).await {
+                Err(Failure::Refused { code, .. }) if code == ErrorCode::NotFound.as_str() => break,
+                waited => waited?,
+            };
+        }
+        match (&job.status, &job.result, &job.error) {
+            (Status::Succeeded, Some(result), _) => {
+                let temporary = tempfile::NamedTempFile::new()?;
+                service.download(job.id, &result.sha256, temporary.path()).await?;
+                let kept = persist(&source.output, |file| std::io::copy(&mut temporary.reopen()?, file).map(drop));
+                return Ok(match kept {
+                    Ok(()) => Ended::Done(Box::new(job)),
+                    Err(error) => Ended::failed("", format!("{error:#}")),
+                });
+            }
+            (_, _, Some(JobError { code, message })) if code.fault() == Fault::Caller => {
+                return Ok(Ended::failed(code.as_str(), message));
+            }
+            // The fault was the service's, or the job is of an earlier run and its result is not kept any more: a new job.
+            (_, _, Some(JobError { code, message })) => last = Ended::failed(code.as_str(), message),
+            (status, ..) => last = Ended::failed("", format!("the job is {status}")),
+        }
+    }
+    Ok(last)
+}
+
+/// The options as the service takes them.
+fn options(args: &JobOptionArgs, webhook: Option<&str>) -> Vec<(&'static str, String)> {
+    let word = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut options = vec![
+        ("scale", args.scale.factor().to_string()),
+        ("model", args.model.to_string()),
+        ("faces", word(serde_json::json!(args.faces))),
+        ("face_strength", args.face_strength.to_string()),
+        ("background", args.background.to_string()),
+        ("metadata", word(serde_json::json!(args.metadata))),
+    ];
+    options.extend(webhook.map(|url| ("webhook_url", url.to_owned())));
+    options
+}
+
+/// The idempotency key: the same for the same image, options, result and try, in whatever run.
+fn key(image: &[u8], options: &[(&'static str, String)], output: &str, number: u32) -> String {
+    let mut hash = Sha256::new();
+    for part in [output.as_bytes(), &number.to_be_bytes()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    for (name, value) in options {
+        hash.update(format!("{name}={value}\n"));
+    }
+    hash.update(image);
+    hex::encode(&hash.finalize()[..20])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_for_one_result() {
+        let options = vec![("scale", "2".to_owned())];
+        let same = key(b"image", &options, "out/a.png", 1);
+        assert_eq!(same, key(b"image", &options, "out/a.png", 1));
+        assert_ne!(same, key(b"other", &options, "out/a.png", 1));
+        assert_ne!(same, key(b"image", &options, "out/b.png", 1));
+        assert_ne!(same, key(b"image", &options, "out/a.png", 2));
+        assert_ne!(same, key(b"image", &[("scale", "4".to_owned())], "out/a.png", 1));
+    }
+}
