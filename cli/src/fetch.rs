@@ -23,21 +23,17 @@ pub async fn essential_models(models: &Models, upscalers: bool) -> anyhow::Resul
     let ids = first.clone();
     let failed = tokio::task::spawn_blocking(move || {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        pulling.pull(&ids)
+        pulling.pull_beside(&ids)
     })
     .await??;
-    warn_of_failures(failed, &first);
+    warn_of(&failed);
     Ok(())
 }
 
-/// Warns that models could not be fetched, and says how to add them.
-fn warn_of_failures(failed: usize, wanted: &[String]) {
-    if failed > 0 {
-        tracing::warn!(
-            "{failed} of {} could not be fetched ({}); `remaster models pull` or `remaster models import` adds them while this process runs",
-            wanted.len(),
-            wanted.join(", ")
-        );
+/// Warns of each model that could not be fetched, and says how to add it.
+fn warn_of(failures: &[String]) {
+    for failure in failures {
+        tracing::warn!("{failure}; `remaster models pull` or `remaster models import` adds it while this process runs");
     }
 }
 
@@ -64,8 +60,8 @@ pub fn remaining_models(models: &Models, upscalers: bool) {
         return;
     }
     let ids: Vec<&str> = missing.iter().map(String::as_str).collect();
-    match models.pull(&ids) {
-        Ok(failed) => warn_of_failures(failed, &missing),
+    match models.pull_beside(&ids) {
+        Ok(failed) => warn_of(&failed),
         Err(error) => tracing::warn!("some models could not be fetched: {error:#}"),
     }
 }

@@ -7,6 +7,7 @@
 
 mod args;
 mod backends;
+mod banner;
 mod catalogue;
 mod config;
 mod engine;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
 use remaster_models::{
-    Asset, AssetError, ImportOptions, Kind, Library, Manifest, PullOptions, Pulled, Verdict, default_dir, import,
-    install_bundled, missing_defaults, pull, status,
+    Asset, AssetError, ImportOptions, Kind, Library, Manifest, PullOptions, PullOutcome, Pulled, Verdict, default_dir,
+    import, install_bundled, missing_defaults, pull, status,
 };
 
 use crate::args::{ModelsArgs, ModelsCommand, PullArgs};
@@ -50,6 +50,16 @@ impl Models {
         let models = Self { pulls: pull.pull_models, ..Self::open(args)? };
         install_bundled(&models.manifest, &models.library)?;
         Ok(models)
+    }
+
+    /// Fetches `ids` beside a running service, and returns the failures. It blocks. Where sources fail is told by the failures only.
+    ///
+    /// # Errors
+    /// An id is unknown, or the folder cannot be used.
+    pub fn pull_beside(&self, ids: &[&str]) -> anyhow::Result<Vec<String>> {
+        let outcomes = pull(&self.manifest, &self.library, ids, &self.options, &Bars::without_notes())?;
+        let failed = |outcome: PullOutcome| Some(with_id(&outcome.id, &outcome.result.err()?));
+        Ok(outcomes.into_iter().filter_map(failed).collect())
     }
 
     /// Fetches `ids`, prints one line for each failure, and returns the number of failures. It blocks.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use remaster_api::{Admin, Api, ApiSettings, FleetView, Webhooks};
 use remaster_blobs::Blobs;
+use remaster_engine::SharedEngine;
 use remaster_models::Manifest;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::job::UrlBase;
@@ -21,9 +22,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::args::{AdminArgs, ApiArgs, EngineArgs, ModelsArgs, PullArgs, StoreArgs, WebhookArgs, WorkerArgs};
+use crate::args::{AdminArgs, ApiArgs, EngineArgs, LogArgs, ModelsArgs, PullArgs, StoreArgs, WebhookArgs, WorkerArgs};
+use crate::banner::Banner;
 use crate::catalogue::{Folder, known};
 use crate::models::Models;
+use crate::parse::LogFormat;
 use crate::spool::Spool;
 use crate::{backends, engine, exit, fetch};
 
@@ -39,6 +42,8 @@ pub struct Node {
     spool: Spool,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
+    /// The models and the engine of the worker, once there is one.
+    worker: Option<(Models, SharedEngine)>,
     /// Every part runs until `stop` is canceled. If one ends before, the whole node has failed.
     parts: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
@@ -55,7 +60,7 @@ impl Node {
         let spool =
             Spool::new(&args.data_dir).with_context(|| format!("{} cannot be used", args.data_dir.display()))?;
         let stop = CancellationToken::new();
-        Ok(Self { store, blobs, spool, metrics, stop, parts: JoinSet::new() })
+        Ok(Self { store, blobs, spool, metrics, stop, worker: None, parts: JoinSet::new() })
     }
 
     /// Starts a worker with the models that are installed or can be fetched. `networks` says whether upscalers are used.
@@ -84,6 +89,7 @@ impl Node {
             tiles: engine_args.tile,
             spool: self.spool.path().to_owned(),
         };
+        self.worker = Some((models.clone(), enhancer.engine.clone()));
         let settings = WorkerSettings {
             name: format!("worker-{}", Uuid::new_v4()),
             jobs: args.worker_jobs as usize,
@@ -133,6 +139,15 @@ impl Node {
         });
         self.serve("the server", listener, remaster_api::router(api));
         Ok(())
+    }
+
+    /// Says on the terminal what runs here, unless the log is for machines.
+    pub fn introduce(&self, address: SocketAddr, api: &ApiArgs, store: &StoreArgs, log: &LogArgs) {
+        let url = api.public_url.0.clone().unwrap_or_else(|| format!("http://{address}"));
+        let worker = self.worker.as_ref().map(|(models, engine)| (models, engine));
+        if log.log_format == LogFormat::Text && tracing::enabled!(tracing::Level::INFO) {
+            Banner { url: &url, api, store, worker }.print();
+        }
     }
 
     /// Delivers webhooks as they become due.

@@ -13,6 +13,8 @@ use remaster_models::Progress;
 #[derive(Default)]
 pub struct Bars {
     all: MultiProgress,
+    /// Whether failures of single sources go to the log instead of the terminal.
+    hides_notes: bool,
     fetches: Mutex<HashMap<String, Fetch>>,
 }
 
@@ -26,6 +28,11 @@ struct Fetch {
 }
 
 impl Bars {
+    /// Bars that leave failures of single sources to the log.
+    pub fn without_notes() -> Self {
+        Self { hides_notes: true, ..Self::default() }
+    }
+
     fn print(&self, line: &str) {
         self.all.suspend(|| eprintln!("{line}"));
     }
@@ -69,6 +76,10 @@ impl Progress for Bars {
     }
 
     fn note(&self, line: &str) {
-        self.print(line);
+        if self.hides_notes {
+            tracing::debug!("{line}");
+        } else {
+            self.print(line);
+        }
     }
 }

@@ -21,7 +21,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     node.administer(&args.admin, true).await?;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.deliver(&args.webhooks)?;
+    let address = listener.local_addr()?;
     node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
+    node.introduce(address, &args.api, &args.store, &args.log);
     node.until_stopped().await
 }
 
@@ -39,7 +41,9 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     node.administer(&args.admin, true).await?;
     node.deliver(&args.webhooks)?;
     let networks = args.networks.use_realesrgan;
+    let address = listener.local_addr()?;
     node.answer(listener, node.api_settings((&args.api, &args.webhooks), &args.admin, networks))?;
+    node.introduce(address, &args.api, &args.store, &args.log);
     node.until_stopped().await
 }
 

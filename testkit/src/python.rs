@@ -7,7 +7,13 @@ use std::process::{Command, Stdio};
 use crate::assets::folder;
 
 /// The packages and their versions. Each list of packages has a folder of its own.
-const PACKAGES: [&str; 3] = ["cryptography==50.0.2", "schemathesis==4.32.5", "standardwebhooks==1.1.0"];
+const PACKAGES: [&str; 5] = [
+    "cryptography==50.0.2",
+    "openapi-python-client==0.29.1",
+    "requests==2.34.2",
+    "schemathesis==4.32.5",
+    "standardwebhooks==1.1.0",
+];
 /// A Python package that carries axe-core. Its own dependencies are a browser and what drives it, which are not needed.
 const AXE_CORE: [&str; 2] = ["--no-deps", "axe-playwright-python==0.1.8"];
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use remaster_engine::SharedEngine;
 use remaster_shared::catalogue::Catalogue;
 use remaster_shared::fleet::{ANNOUNCE_EVERY, Announcement};
 use remaster_store::WorkerRegistry;
@@ -48,6 +49,8 @@ pub struct Announcer {
     pub in_flight: InFlight,
     pub gate: Gate,
     pub name: String,
+    pub engine: SharedEngine,
+    /// The setting, until the engine tells what it runs on.
     pub device: String,
     pub jobs: u32,
 }
@@ -94,7 +97,7 @@ impl Announcer {
         Announcement {
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            device: self.device.clone(),
+            device: self.engine.running_on().map_or_else(|| self.device.clone(), |running| running.device),
             models: models.collect(),
             jobs: self.jobs,
             in_flight: self.in_flight.count(),

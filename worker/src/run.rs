@@ -32,7 +32,7 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
-    /// What the engine runs on, for the announcement.
+    /// The setting of the device, for the announcement until the engine tells what it runs on.
     pub device: String,
     /// The models of this machine.
     pub catalogue: Arc<dyn Catalogue>,
@@ -66,6 +66,7 @@ pub async fn start(
         in_flight,
         gate: gate.clone(),
         name: name.clone(),
+        engine: enhancer.engine.clone(),
         device,
         jobs: jobs as u32,
     };

@@ -144,7 +144,7 @@ impl From<&WorkerSeen> for WorkerView {
             name: said.name.clone(),
             version: said.version.clone(),
             device: said.device.clone(),
-            models: said.models.iter().map(|model| model.id.clone()).collect(),
+            models: said.models.iter().filter(|model| model.kind.is_model()).map(|model| model.id.clone()).collect(),
             jobs: said.jobs,
             in_flight: said.in_flight,
             paused: said.paused.is_some(),

@@ -5,6 +5,7 @@
 mod batches;
 mod browser;
 mod chaos;
+mod clients;
 mod conformance;
 mod crash;
 mod enhance;

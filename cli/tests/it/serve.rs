@@ -1,5 +1,7 @@
 //! `remaster serve`: one process that takes photos and returns enlarged PNGs.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use remaster_testkit::SMALL_MODEL;
@@ -40,6 +42,38 @@ async fn a_photo_comes_back_enlarged() {
     let ended = tokio::task::spawn_blocking(move || server.child.wait().unwrap());
     let status = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("stops when asked").unwrap();
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn the_start_says_what_runs_and_what_to_do_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = with_models(folder.path());
+    let mut child = command.arg("serve").env("BIND", "127.0.0.1:0").stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        said.push_str(&line.unwrap());
+        said.push('\n');
+        if said.contains("\n  try ") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let own: Vec<_> = said.lines().skip_while(|line| !line.starts_with("Remaster ")).collect();
+    assert!(own.len() <= 10, "{said}");
+    for part in [
+        "  page      http://127.0.0.1:",
+        "  device    cpu, fp32 (",
+        "DEVICE is auto",
+        "  models    realesrgan-x4plus, ",
+        "  store     ./data/remaster.sqlite",
+        "  storage   ./data/blobs",
+        "10000 images per client and day; results are kept for 1day",
+        "/enhance?scale=2' -o out.png",
+    ] {
+        assert!(own.iter().any(|line| line.contains(part)), "{part} in {said}");
+    }
+    assert!(!said.contains("error:"), "{said}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use remaster_models::Kind;
 use remaster_shared::job::ModelId;
 
 use crate::error::EngineError;
-use crate::port::{Available, Engine, Network, Output, SharedEngine, Tensor};
+use crate::port::{Available, Engine, Network, Output, RunningOn, SharedEngine, Tensor};
 
 /// Starts an engine, or says why it cannot.
 type Start = Box<dyn Fn() -> Result<SharedEngine, String> + Send + Sync>;
@@ -54,6 +54,11 @@ impl Lazy {
 impl Engine for Lazy {
     async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
         self.engine_for(model)?.network(model).await
+    }
+
+    /// Nothing is started only to be asked.
+    fn running_on(&self) -> Option<RunningOn> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.running_on()
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {

@@ -26,5 +26,5 @@ pub use device::{Device, DeviceError};
 pub use error::{Cause, EngineError};
 pub use lazy::Lazy;
 pub use onnx::{EngineSettings, OnnxEngine, StartError};
-pub use port::{Available, Engine, Network, Output, SharedEngine, Tensor};
+pub use port::{Available, Engine, Network, Output, RunningOn, SharedEngine, Tensor};
 pub use precision::{Precision, PrecisionError};

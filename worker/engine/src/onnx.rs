@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::device::Device;
 use crate::error::{Cause, EngineError};
-use crate::port::{Available, Engine, Network, Output, Tensor};
+use crate::port::{Available, Engine, Network, Output, RunningOn, Tensor};
 use crate::precision::Precision;
 use crate::session::{Sessions, Slot};
 
@@ -70,6 +70,7 @@ pub struct OnnxEngine {
     /// Tells how pictures are tiled for a network, and which networks are preferred.
     manifest: Manifest,
     requests: async_channel::Sender<Request>,
+    running_on: RunningOn,
     /// What the metadata of each model says, read once.
     networks: Mutex<HashMap<ModelId, Network>>,
 }
@@ -87,7 +88,8 @@ impl OnnxEngine {
             .map_err(|error| StartError::Environment(error.into()))?;
         let threads = settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let slots = Slot::of(&settings.device, threads.unwrap_or(1));
-        tracing::info!(?slots, runtime = %settings.runtime.display(), "engine started");
+        tracing::debug!(?slots, runtime = %settings.runtime.display(), "engine started");
+        let running_on = running_on(settings, &slots);
         let (requests, queue) = async_channel::bounded(slots.len());
         for (index, slot) in slots.into_iter().enumerate() {
             let sessions = Sessions::new(environment.clone(), slot, settings.precision);
@@ -96,8 +98,32 @@ impl OnnxEngine {
                 .name(format!("engine-{index}"))
                 .spawn(move || serve(&queue, sessions, &library))?;
         }
-        Ok(Self { library, manifest: Manifest::embedded()?, requests, networks: Mutex::default() })
+        Ok(Self { library, manifest: Manifest::embedded()?, requests, running_on, networks: Mutex::default() })
     }
+}
+
+/// What the settings came to on this machine.
+fn running_on(settings: &EngineSettings, slots: &[Slot]) -> RunningOn {
+    let numbers = |of: fn(&Slot) -> Option<u32>| slots.iter().filter_map(of).collect::<Vec<_>>();
+    let cuda = numbers(|slot| if let Slot::Cuda(number) = slot { Some(*number) } else { None });
+    let tensorrt = numbers(|slot| if let Slot::TensorRt(number) = slot { Some(*number) } else { None });
+    let used = match (cuda.is_empty(), tensorrt.is_empty()) {
+        (false, _) => Device::Cuda(cuda),
+        (_, false) => Device::TensorRt(tensorrt),
+        _ => Device::Cpu,
+    };
+    let threads = slots.iter().find_map(|slot| if let Slot::Cpu { threads } = slot { Some(*threads) } else { None });
+    let mut reason = match settings.device {
+        Device::Auto if used == Device::Cpu => "DEVICE is auto, and the inference runtime has no CUDA".to_owned(),
+        Device::Auto => "DEVICE is auto".to_owned(),
+        _ => format!("DEVICE is {}", settings.device),
+    };
+    if let Some(threads) = threads {
+        reason = format!("{threads} threads; {reason}");
+    }
+    let half = settings.precision == Precision::Half;
+    let precision = if half { Precision::Half } else { Precision::Single }.to_string();
+    RunningOn { device: used.to_string(), precision, reason }
 }
 
 /// Serves requests on a device until the engine is dropped.
@@ -151,6 +177,10 @@ impl Drop for TerminateOnDrop {
 
 #[async_trait]
 impl Engine for OnnxEngine {
+    fn running_on(&self) -> Option<RunningOn> {
+        Some(self.running_on.clone())
+    }
+
     async fn network(&self, model: &ModelId) -> Result<Network, EngineError> {
         if let Some(network) = self.networks.lock().unwrap_or_else(PoisonError::into_inner).get(model) {
             return Ok(*network);

@@ -41,6 +41,11 @@ pub trait Engine: Send + Sync + 'static {
         Ok(vec![Output { name: "output".into(), values }])
     }
 
+    /// What networks run on; `None` as long as that is not known, or where there is nothing to run them.
+    fn running_on(&self) -> Option<RunningOn> {
+        None
+    }
+
     /// The models of `kind` that can be run now, the preferred ones first, the others by id. Callers ask anew for each job, because models are
     /// installed and removed while the process runs.
     async fn installed(&self, _kind: Kind) -> Vec<Available> {
@@ -56,6 +61,17 @@ pub struct Network {
     /// The width in input pixels of the border around a tile that visibly changes the tile's output. Tiles are run
     /// with this many pixels of context on each side.
     pub overlap: usize,
+}
+
+/// What networks run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningOn {
+    /// The devices as the setting `DEVICE` writes them, such as `cpu` or `cuda:0,1`.
+    pub device: String,
+    /// The precision as the setting `PRECISION` writes it, such as `fp32`.
+    pub precision: String,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// One output of a network.
