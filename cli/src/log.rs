@@ -9,8 +9,10 @@ use crate::parse::LogFormat;
 
 /// Starts logging, with colours if stderr is a terminal.
 pub fn to_stderr(args: &LogArgs) {
+    // A level alone is one for Remaster. The framework of the workers reports at `info` what the worker itself reports.
+    let own = if args.log_level == "info" { "info,apalis=warn,apalis_core=warn" } else { &args.log_level };
     // The filter is valid, because it was checked when the arguments were parsed.
-    let filter = EnvFilter::try_new(&args.log_level).unwrap_or_default();
+    let filter = EnvFilter::try_new(own).unwrap_or_default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
