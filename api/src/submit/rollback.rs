@@ -13,6 +13,8 @@ use crate::state::{Api, Shared};
 /// How often a store that did not answer is asked again at first. After that the note of the withdrawal is left to the next round.
 const TRIES: u32 = 20;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long noting a withdrawal may take while the caller waits for the answer.
+const NOTED: Duration = Duration::from_secs(2);
 /// How often notes of withdrawals are looked for, those of other nodes and of this node before a restart among them.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -20,9 +22,20 @@ const ROUND: Duration = Duration::from_secs(60);
 pub async fn roll_back(api: &Shared, jobs: Vec<JobId>, error: &SubmitError) {
     let api = Arc::clone(api);
     match error {
-        // The store may have carried out a submit that it did not answer. The caller does not wait until it is back.
+        // The store may have carried out a submit that it did not answer. The caller does not wait until it is back, but until that
+        // is noted: this process may end right after the answer.
         SubmitError::Store(_) => {
-            tokio::spawn(async move { withdraw(&api, jobs).await });
+            let Some(withdrawal) = Withdrawal::of(jobs) else { return };
+            let noting = tokio::spawn(async move {
+                let noted = tokio::time::timeout(NOTED, api.blobs.note_withdrawal(&withdrawal)).await;
+                if !matches!(noted, Ok(Ok(()))) {
+                    tracing::warn!("a withdrawal could not be noted, so a restart of this node would forget it");
+                }
+                tokio::spawn(async move { withdraw(&api, &withdrawal).await });
+            });
+            if let Err(error) = noting.await {
+                tracing::error!(%error, "a refused submit is not withdrawn");
+            }
         }
         _ => {
             let deletion = tokio::spawn(async move { delete_inputs(&api, &jobs).await });
@@ -33,14 +46,10 @@ pub async fn roll_back(api: &Shared, jobs: Vec<JobId>, error: &SubmitError) {
     }
 }
 
-async fn withdraw(api: &Api, jobs: Vec<JobId>) {
-    let Some(withdrawal) = Withdrawal::of(jobs) else { return };
-    if let Err(error) = api.blobs.note_withdrawal(&withdrawal).await {
-        tracing::warn!(%error, "a withdrawal could not be noted, so a restart of this node would forget it");
-    }
+async fn withdraw(api: &Api, withdrawal: &Withdrawal) {
     for _ in 0..TRIES {
         tokio::time::sleep(RETRY_INTERVAL).await;
-        if carry_out(api, &withdrawal).await.is_ok() {
+        if carry_out(api, withdrawal).await.is_ok() {
             return;
         }
     }

@@ -1,0 +1,110 @@
+//! What has to hold of every client's log, whatever went wrong meanwhile.
+
+use std::collections::{HashMap, HashSet};
+
+/// What one client knows when everything is over.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// The client.
+    pub client: u8,
+    /// Jobs that the service accepted, in order.
+    pub accepted: Vec<String>,
+    /// Submits without a key whose answer never came: the service may have accepted them.
+    pub unanswered: u64,
+    /// How each accepted job ended, and how often the client saw it in a final state that differs from the first one.
+    pub ends: HashMap<String, End>,
+    /// Units that the service says the client has used.
+    pub used: u64,
+}
+
+/// The end of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Its status.
+    pub status: String,
+    /// Attempts.
+    pub attempt: u64,
+    /// The hash that the service tells, and that of the bytes that it gives.
+    pub hashes: (String, String),
+}
+
+/// Everything that does not hold, in words; nothing when all is well. `told` are the jobs whose webhooks arrived, and `faults` how many
+/// faults there were that can cost an attempt.
+pub fn violations(logs: &[Log], told: &HashSet<String>, faults: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut all = HashSet::new();
+    for log in logs {
+        let client = log.client;
+        for id in &log.accepted {
+            if !all.insert(id.clone()) {
+                found.push(format!("client {client}: {id} was accepted twice"));
+            }
+            let Some(end) = log.ends.get(id) else {
+                found.push(format!("client {client}: {id} never ended"));
+                continue;
+            };
+            if end.status != "succeeded" {
+                found.push(format!("client {client}: {id} ended as {}", end.status));
+            }
+            if end.hashes.0 != end.hashes.1 {
+                found.push(format!("client {client}: the bytes of {id} are not those of its sha256"));
+            }
+            if end.attempt > 1 + faults {
+                found.push(format!("client {client}: {id} took {} attempts with {faults} faults", end.attempt));
+            }
+            if !told.contains(id) {
+                found.push(format!("client {client}: nobody was told of {id}"));
+            }
+        }
+        let accepted = log.accepted.len() as u64;
+        if !(accepted..=accepted + log.unanswered).contains(&log.used) {
+            let unanswered = log.unanswered;
+            found.push(format!("client {client}: {} units for {accepted} jobs ({unanswered} unanswered)", log.used));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> (Vec<Log>, HashSet<String>) {
+        let log = |client: u8| {
+            let accepted: Vec<_> = (0..3).map(|number| format!("{client}-{number}")).collect();
+            let end = || End { status: "succeeded".into(), attempt: 1, hashes: ("ab".into(), "ab".into()) };
+            let ends = accepted.iter().map(|id| (id.clone(), end())).collect();
+            Log { client, accepted, unanswered: 0, ends, used: 3 }
+        };
+        let logs = vec![log(1), log(2)];
+        let told = logs.iter().flat_map(|log| log.accepted.clone()).collect();
+        (logs, told)
+    }
+
+    fn found(plant: impl Fn(&mut Vec<Log>, &mut HashSet<String>)) -> Vec<String> {
+        let (mut logs, mut told) = sound();
+        plant(&mut logs, &mut told);
+        violations(&logs, &told, 2)
+    }
+
+    #[test]
+    fn planted_bugs_are_found() {
+        assert_eq!(found(|_, _| ()), [""; 0]);
+        let end = |logs: &mut Vec<Log>, change: fn(&mut End)| change(logs[0].ends.get_mut("1-1").unwrap());
+        let planted: [&dyn Fn() -> Vec<String>; 8] = [
+            &|| found(|logs, _| drop(logs[0].ends.remove("1-1"))),
+            &|| found(|logs, _| end(logs, |end| end.status = "failed".into())),
+            &|| found(|logs, _| end(logs, |end| end.hashes.1 = "cd".into())),
+            &|| found(|logs, _| end(logs, |end| end.attempt = 4)),
+            &|| found(|logs, _| logs[1].used = 4),
+            &|| found(|logs, _| logs[1].used = 2),
+            &|| found(|logs, _| logs[1].accepted[0] = "1-0".into()),
+            &|| found(|_, told| assert!(told.remove("2-2"))),
+        ];
+        for (number, bug) in planted.iter().enumerate() {
+            assert!(!bug().is_empty(), "bug {number} is not found");
+        }
+        // A submit without a key and without an answer may have been accepted.
+        assert_eq!(found(|logs, _| (logs[1].unanswered, logs[1].used) = (1, 4)), [""; 0]);
+    }
+}
