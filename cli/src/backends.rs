@@ -57,7 +57,7 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64, metrics: Arc<Metrics
     };
     if let Some(url) = non_empty(&args.redis_url) {
         let store = RedisStore::open(url, policy).await?;
-        return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas).measured_by(metrics)));
+        return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas).await?.measured_by(metrics)));
     }
     let store = SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?;
     Ok(Arc::new(store.measured_by(metrics)))

@@ -42,6 +42,7 @@ impl Folder {
             licence_note: asset.licence_note,
             installed: asset.installed && (runs || asset.kind == Kind::Runtime),
             rank: asset.rank,
+            cost: asset.cost,
         };
         shown.map(info).collect()
     }
@@ -59,6 +60,7 @@ pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
         licence_note: asset.licence_note.clone(),
         installed: false,
         rank: asset.rank,
+        cost: asset.cost,
     };
     shown.map(info).collect()
 }

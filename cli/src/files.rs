@@ -64,7 +64,7 @@ fn names_a_file(output: &Path) -> bool {
 }
 
 /// Whether the name is that of an image.
-fn is_image(path: &Path) -> bool {
+pub fn is_image(path: &Path) -> bool {
     path.extension().is_some_and(|extension| EXTENSIONS.contains(&&*extension.to_string_lossy().to_lowercase()))
 }
 
@@ -99,7 +99,7 @@ pub fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
 }
 
 /// `path` with the extension `.png`, and with a number if an earlier image has that path already.
-fn unique_path(path: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
+pub fn unique_path(path: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
     let mut candidate = path.with_extension("png");
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 2.. {

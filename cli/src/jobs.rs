@@ -15,7 +15,7 @@ use crate::exit;
 /// The node does not answer, or refuses.
 pub async fn run(command: JobsCommand, admin: AdminUrlArgs) -> anyhow::Result<ExitCode> {
     remaster_shared::tls::install_default_provider();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(600)).build()?;
     let mut refused = false;
     for request in requests(command) {
         let url = format!("{}{}", admin.admin_url.trim_end_matches('/'), request.path);

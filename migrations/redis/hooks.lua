@@ -44,9 +44,11 @@ end
 local function rearm(subject)
   local key = P .. 'h:' .. subject
   if redis.call('HEXISTS', key, 'target') == 0 then return end
-  redis.call('ZREM', P .. 'hk:' .. redis.call('HGET', key, 'host'), subject)
+  local host = redis.call('HGET', key, 'host')
+  redis.call('ZREM', P .. 'hk:' .. host, subject)
   redis.call('HDEL', key, 'ended', 'due', 'body')
   redis.call('HSET', key, 'attempts', 0)
+  place_host(host)
 end
 
 -- now, job or batch: whether its webhook is sent again. One that waits for its first reason is not.
@@ -103,8 +105,8 @@ local function due_hooks(_, a)
         earliest = place_host(host)
         free = free - #due
       end
-      local wait = math.max(0, earliest - now)
-      if free > 0 and (next < 0 or wait < next) then next = wait end
+      local wait = earliest and math.max(0, earliest - now)
+      if wait and free > 0 and (next < 0 or wait < next) then next = wait end
     end
   end
   -- An empty table would be an object.
@@ -116,7 +118,8 @@ end
 local function hook_attempted(_, a)
   local now, key = time(a[1]), P .. 'h:' .. a[2]
   local hook = hash(key)
-  if not hook or hook.ended or hook.attempts ~= a[3] then return cjson.encode({}) end
+  -- Without a time it waits for a new end: what was attempted told of an earlier one.
+  if not hook or hook.ended or not hook.due or hook.attempts ~= a[3] then return cjson.encode({}) end
   redis.call('HSET', key, 'attempts', hook.attempts + 1, 'last', a[4])
   local wait, line = tonumber(a[6]), P .. 'hk:' .. hook.host
   if wait then

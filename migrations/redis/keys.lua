@@ -38,7 +38,7 @@
 -- What has to last has no time to live, for a server whose policy is volatile-* evicts what has. Housekeeping deletes it.
 --   {rm}:bell:<model> list    holds one entry while a job that needs this model (none: empty name) may wait for a worker. A worker that
 --                             waits takes the entry, so that a job wakes one worker and not all
--- Channels: {rm}:ev:<id> (sharded) says that this job or batch changed, {rm}:hook that a webhook may have become due.
+-- Channels: {rm}:ev and {rm}:wake for nodes of library 5 and older; {rm}:ev:<id> (sharded) says that this job or batch changed, {rm}:hook that a webhook may have become due.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
@@ -65,8 +65,11 @@ local function hash(key)
   return fields
 end
 
--- Tells those who watch this job or batch.
-local function tell(id) redis.call('SPUBLISH', P .. 'ev:' .. id, '1') end
+-- Tells those who watch this job or batch. Nodes of library 5 and older listen to one channel for all.
+local function tell(id)
+  redis.call('SPUBLISH', P .. 'ev:' .. id, '1')
+  redis.call('PUBLISH', P .. 'ev', id)
+end
 
 local function changed(job)
   tell(job.id)
@@ -80,8 +83,9 @@ local function needed_model(job)
   return params.background and params.model or ''
 end
 
--- Wakes one worker of those that wait and have the model.
+-- Wakes one worker of those that wait and have the model, and every waiting worker of library 5 or older.
 local function ring(model)
+  redis.call('PUBLISH', P .. 'wake', '1')
   local bell = P .. 'bell:' .. model
   if redis.call('EXISTS', bell) == 0 then redis.call('RPUSH', bell, '1') end
 end

@@ -44,13 +44,16 @@ local function list(_, a)
   return cjson.encode({ jobs = jobs })
 end
 
--- now, job: a failed job is queued again in its old place, as long as its input is kept
+-- now, job, how long the input of a failed job is kept: it is queued again in its old place, as long as its input is kept. The time is
+-- counted from the failure: an input that was handed out for deletion stays listed until it is gone.
 local function requeue_failed(_, a)
   local now, job = time(a[1]), load(a[2])
   if not job then return cjson.encode({}) end
   if job.status ~= 'failed' then return cjson.encode({ refused = 'illegal', job = job }) end
-  local due = tonumber(redis.call('ZSCORE', P .. 'trash', 'i:' .. job.id) or '')
-  if not due or due <= now then return cjson.encode({ refused = 'input_gone', job = job }) end
+  local held = redis.call('ZSCORE', P .. 'trash', 'i:' .. job.id)
+  if not held or tonumber(job.finished) + tonumber(a[3]) <= now then
+    return cjson.encode({ refused = 'input_gone', job = job })
+  end
   redis.call('ZREM', P .. 'trash', 'i:' .. job.id)
   redis.call('ZREM', P .. 'done', job.id)
   unlist_failed(job)

@@ -101,6 +101,7 @@ local function promote(now)
   for _, job in ipairs(listed('delayed', now, 'queued')) do
     redis.call('ZREM', P .. 'delayed', job.id)
     join(job)
+    ring(needed_model(job))
   end
 end
 
@@ -166,10 +167,15 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  if held_back(a[2]) then return cjson.encode({ held_back = {} }) end
-  local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
   local models = {}
   for i = 7, #a do models[a[i]] = true end
+  if held_back(a[2]) then
+    -- What woke it is for another worker.
+    local waiting = find_job(models)
+    if waiting and redis.call('EXISTS', P .. 'paused') == 0 then ring(needed_model(waiting)) end
+    return cjson.encode({ held_back = {} })
+  end
+  local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
   local job = next_job(models)
   if not job then return cjson.encode({ next = next }) end
   return take(job, now, a[2], lease, fence, models)

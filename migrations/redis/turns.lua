@@ -103,8 +103,23 @@ local function position(job)
   return math.max(1, math.min(counted('queued'), 1 + earlier + before * (earlier + 1) + after * earlier))
 end
 
--- Libraries before 4 kept no heads. Their waiting clients are entered as having waited longest.
+-- How many queued jobs are counted by their model when a server comes from library 5 or older, so that it does not stand still.
+local COUNTED = 100000
+
+-- Libraries before 4 kept no heads. Their waiting clients are entered as having waited longest. Libraries before 6 did not count queued jobs
+-- by model.
 local function upgrade()
+  local queued = counted('queued')
+  if redis.call('EXISTS', P .. 'models') == 0 and queued > 0 and queued <= COUNTED then
+    local lines = { P .. 'delayed' }
+    for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do table.insert(lines, P .. 'c:' .. client) end
+    for _, line in ipairs(lines) do
+      for _, id in ipairs(redis.call('ZRANGE', line, 0, -1)) do
+        local job = load(id)
+        if job then count_model(job, 1) end
+      end
+    end
+  end
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do
     redis.call('ZADD', P .. 'heads', 'NX', 0, client)
   end

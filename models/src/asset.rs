@@ -11,7 +11,7 @@ use crate::bundled;
 
 /// One asset: a network, the runtime, or a photo. This is the descriptor of a network: everything else that chooses,
 /// tiles or shows one takes it from here.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asset {
     /// Names the asset; it has the form of a [`ModelId`].
@@ -22,6 +22,8 @@ pub struct Asset {
     pub architecture: Option<Architecture>,
     /// Output pixels per input pixel along one side, for upscalers.
     pub scale: Option<u32>,
+    /// An upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`.
+    pub cost: Option<f64>,
     /// What an upscaler is good for.
     #[serde(default)]
     pub purpose: Vec<Purpose>,

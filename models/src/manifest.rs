@@ -17,7 +17,7 @@ const EMBEDDED: &str = include_str!("../manifest.toml");
 const FURTHEST: (Architecture, u32) = (Architecture::Rrdbnet, 4);
 
 /// Every known asset, in the manifest's order.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The assets.

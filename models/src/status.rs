@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::pull;
 
 /// One line of the listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AssetStatus {
     /// The id.
     pub id: String,
@@ -34,6 +34,9 @@ pub struct AssetStatus {
     /// The place in the order of preference among the networks of its kind; the lowest is preferred.
     #[serde(skip)]
     pub rank: Option<u32>,
+    /// An upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`, where it is known.
+    #[serde(skip)]
+    pub cost: Option<f64>,
 }
 
 /// Every asset for this platform in the order of the manifest, followed by the imported models outside the manifest, by id.
@@ -53,6 +56,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         listed: true,
         bytes: asset.bytes(),
         rank: asset.rank,
+        cost: asset.cost,
     });
     let custom = library.installed()?.into_iter().filter(|model| manifest.find(&model.id).is_none());
     let custom = custom.map(|model| AssetStatus {
@@ -67,6 +71,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         listed: false,
         bytes: model.bytes,
         rank: None,
+        cost: None,
     });
     Ok(listed.chain(custom).collect())
 }

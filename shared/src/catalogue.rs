@@ -90,6 +90,10 @@ pub struct ModelInfo {
     /// rank come last. It comes from the manifest of this release and is part of no answer and no stored record.
     #[serde(skip)]
     pub rank: Option<u32>,
+    /// An upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`, where it is known. Like the rank, it comes from the
+    /// manifest of this release.
+    #[serde(skip)]
+    pub cost: Option<f64>,
 }
 
 /// The models of this machine, installed and known.
@@ -129,6 +133,7 @@ pub fn upscaler(id: &str, installed: bool) -> ModelInfo {
         licence_note: None,
         installed,
         rank: None,
+        cost: None,
     }
 }
 

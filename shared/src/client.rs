@@ -1,6 +1,6 @@
 //! The client that is charged: a keyed hash of the caller's network address, never the address itself.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -53,6 +53,11 @@ impl ClientHasher {
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         ClientKey(key)
+    }
+
+    /// The name of the job store that has this secret, the same to all its nodes.
+    pub fn store_name(&self) -> String {
+        self.key(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string()
     }
 
     /// The seed of the ed25519 key that signs webhooks if none is configured. The label under which it is derived is longer

@@ -2,7 +2,6 @@
 //!
 //! Its parts run side by side, so that none waits for another: a storage that is slow to delete holds up no lease.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,9 +115,7 @@ async fn sweep(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError
 
 async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs) -> Result<(), StoreError> {
     let Ok(before) = store.now().checked_sub(ORPHAN_AGE) else { return Ok(()) };
-    // The store's secret gives every store a name of its own, the same to all its nodes.
-    let name = store.hasher().key(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string();
-    match blobs.belong_to(&name).await {
+    match blobs.belong_to(&store.hasher().store_name()).await {
         Ok(true) => {}
         Ok(false) => {
             tracing::warn!("the storage belongs to another job store (its object `owner`): orphans are left alone");

@@ -1,9 +1,12 @@
 //! What operators do. Every action is logged.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use remaster_shared::error::ErrorCode;
+use remaster_shared::job::JobRecord;
 use remaster_shared::quota::Quota;
 use remaster_store::rules::job::Refused;
 use remaster_store::{JobList, RequeueError};
@@ -15,8 +18,11 @@ use super::listing::{OperatorJob, client, error_code};
 use crate::parse::id::job_id;
 use crate::problem::{ApiResult, Problem};
 
-/// Failed jobs that are listed at once while all of them are queued again.
+/// Failed jobs that are listed at once while all of them are queued again, and the most.
 const STEP: usize = 500;
+const MOST: usize = 20_000;
+/// The most units that are given or taken at once.
+const MOST_UNITS: i64 = 1_000_000;
 
 /// `POST /jobs/{id}/requeue`
 pub async fn requeue(State(admin): State<Admin>, Path(id): Path<String>) -> ApiResult<Json<OperatorJob>> {
@@ -62,18 +68,26 @@ pub async fn requeue_all(
 ) -> ApiResult<Json<Requeued>> {
     let Query(query) = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, error.body_text()))?;
     let list = JobList::Failed(Some(error_code(&query.code)?));
-    let mut done = Requeued { requeued: 0, too_old: 0 };
-    // Jobs that are queued again leave the list. The oldest come last, so after one that is too old there is none that is not.
-    while done.too_old == 0 {
-        let failed = admin.operations.list(list, STEP).await?;
-        if failed.is_empty() {
+    // A job that fails again meanwhile is not queued a second time.
+    let began = admin.jobs.now();
+    let (mut done, mut seen, mut limit) = (Requeued { requeued: 0, too_old: 0 }, HashSet::new(), STEP);
+    loop {
+        let failed = admin.operations.list(list, limit).await?;
+        let is_last = failed.len() < limit;
+        let before = |job: &JobRecord| job.finished_at.is_some_and(|finished| finished <= began);
+        let new: Vec<_> = failed.into_iter().filter(|job| before(job) && seen.insert(job.id)).collect();
+        if new.is_empty() && (is_last || limit >= MOST) {
             break;
         }
-        for job in failed {
+        // What cannot be queued stays on the list, before what is older.
+        limit = (limit + done.too_old as usize + STEP).min(MOST);
+        for job in new {
             match admin.operations.requeue(job.id).await {
                 Ok(_) => done.requeued += 1,
                 Err(RequeueError::Store(error)) => return Err(error.into()),
-                Err(_) => done.too_old += 1,
+                Err(RequeueError::Refused(Refused::InputGone)) => done.too_old += 1,
+                // Somebody else was faster.
+                Err(_) => {}
             }
         }
     }
@@ -164,6 +178,9 @@ pub async fn adjust_quota(
 ) -> ApiResult<Json<Quota>> {
     let Json(Adjustment { give_back }) =
         adjustment.map_err(|error| Problem::new(ErrorCode::InvalidParameter, error.body_text()))?;
+    if give_back.abs() > MOST_UNITS {
+        return Err(Problem::parameter("give_back", &give_back.to_string(), "a number of units up to a million"));
+    }
     let client = client(&admin, &address)?;
     let quota = admin.operations.adjust_quota(client, give_back).await?;
     tracing::info!(%client, give_back, used = quota.used, "an operator adjusted the quota of a client");

@@ -92,7 +92,7 @@ pub async fn jobs(
         }
         (other, _) => return Err(Problem::parameter("status", other, "failed, processing or queued")),
     };
-    let limit = query.limit.unwrap_or(100).min(MAX_LISTED);
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_LISTED);
     let listed = admin.operations.list(list, limit).await?;
     Ok(Json(listed.into_iter().map(OperatorJob::from).collect()))
 }

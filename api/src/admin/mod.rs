@@ -54,14 +54,20 @@ pub fn admin_router(admin: Admin) -> Router {
         .route("/clients/{address}/quota", get(listing::quota).post(actions::adjust_quota))
         .route("/clients/{address}/purge", post(actions::purge))
         .route("/webhooks/{id}/resend", post(actions::resend))
-        .layer(from_fn(refuse_forms))
+        .layer(from_fn(refuse_pages))
         .with_state(admin);
     middleware(routes, layer_metrics)
 }
 
-/// Refuses what a web page of another site can make the browser of an operator send without asking: a POST that is not JSON.
-async fn refuse_forms(request: Request, next: Next) -> Response {
-    let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+/// Refuses what a web page can make the browser of an operator send: whatever a page has sent, and a POST that is not JSON.
+async fn refuse_pages(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let by_a_page =
+        headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none");
+    if by_a_page {
+        return Problem::new(ErrorCode::InvalidParameter, "This port answers no web page.").into_response();
+    }
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if request.method() == Method::POST && !is_json {
         let detail = "The request has no Content-Type of application/json, which every POST on this port needs.";
         return Problem::new(ErrorCode::InvalidParameter, detail).into_response();

@@ -17,12 +17,13 @@ use crate::state::Shared;
 /// The model is not available, every file is refused, the store refuses the batch, or the store does not answer.
 pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> ApiResult<Submitted<BatchRecord>> {
     let SubmitRequest { client, files: mut upload, params, webhook, idempotency } = request;
-    let params = choose_model(api, params).await?;
+    let (params, cost) = choose_model(api, params).await?;
     refuse_large_pictures(api, &mut upload, &params).await;
     refuse_batch_of_refused(&upload.files)?;
 
     let id = BatchId::random();
-    let job = |file: BatchFile| NewJob { refused: file.refused, ..NewJob::new(file.job, params.clone(), file.info) };
+    let job =
+        |file: BatchFile| NewJob { cost, refused: file.refused, ..NewJob::new(file.job, params.clone(), file.info) };
     let jobs: Vec<_> = upload.files.into_iter().map(job).collect();
     let new = NewJobs { idempotency, webhook, batch: Some(id), ..NewJobs::new(client.0, jobs) };
     let Submitted { record: jobs, replayed } = enqueue(api, new, upload.inputs).await?;

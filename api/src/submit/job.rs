@@ -20,12 +20,12 @@ use crate::state::Shared;
 /// object storage does not answer.
 pub async fn submit_job(api: &Shared, id: JobId, request: SubmitRequest<Upload>) -> ApiResult<Submitted<JobRecord>> {
     let SubmitRequest { client, files: upload, params, webhook, idempotency } = request;
-    let params = choose_model(api, params).await?;
+    let (params, cost) = choose_model(api, params).await?;
     api.settings.pixels.check(upload.info.width, upload.info.height, params.scale)?;
 
     let mut inputs = StoredInputs::new(api);
     inputs.put(id, upload.file.path()).await?;
-    let jobs = vec![NewJob::new(id, params, upload.info)];
+    let jobs = vec![NewJob { cost, ..NewJob::new(id, params, upload.info) }];
     let new = NewJobs { idempotency, webhook, ..NewJobs::new(client.0, jobs) };
     let Submitted { record: mut jobs, replayed } = enqueue(api, new, inputs).await?;
     let job = jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;

@@ -9,12 +9,15 @@ use crate::parse::option_spec::MODEL;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
 
-/// The parameters with `auto` replaced by a model that some worker has.
+/// The cost of a model that the manifest does not have: that of the usual one.
+const UNKNOWN_COST: f64 = 1.0;
+
+/// The parameters with `auto` replaced by a model that some worker has, and the model's cost ([`remaster_store::NewJob::cost`]).
 ///
 /// # Errors
 /// 400 `invalid_parameter` when the model does not exist, 503 `model_unavailable` when no worker has it or faces are required
 /// and cannot be restored, and 503 when the store does not answer.
-pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<EnhanceParams> {
+pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<(EnhanceParams, f64)> {
     let fleet = api.fleet.current().await?;
     if params.faces == FaceMode::Require && !restores_faces(&fleet) {
         let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
@@ -22,7 +25,8 @@ pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<Enhance
     }
     let background = params.background && api.settings.use_realesrgan;
     let model = if background { upscaler(&fleet.models, &params.model, params.scale)? } else { params.model };
-    Ok(EnhanceParams { model, background, ..params })
+    let cost = fleet.models.iter().find(|known| known.id == model.as_str()).and_then(|known| known.cost);
+    Ok((EnhanceParams { model, background, ..params }, cost.unwrap_or(UNKNOWN_COST)))
 }
 
 fn restores_faces(fleet: &Fleet) -> bool {

@@ -27,7 +27,8 @@ pub async fn roll_back(api: &Shared, jobs: Vec<JobId>, error: &SubmitError) {
         SubmitError::Store(_) => {
             let Some(withdrawal) = Withdrawal::of(jobs) else { return };
             let noting = tokio::spawn(async move {
-                let noted = tokio::time::timeout(NOTED, api.blobs.note_withdrawal(&withdrawal)).await;
+                let owner = api.store.hasher().store_name();
+                let noted = tokio::time::timeout(NOTED, api.blobs.note_withdrawal(&owner, &withdrawal)).await;
                 if !matches!(noted, Ok(Ok(()))) {
                     tracing::warn!("a withdrawal could not be noted, so a restart of this node would forget it");
                 }
@@ -61,7 +62,7 @@ async fn carry_out(api: &Api, withdrawal: &Withdrawal) -> Result<(), StoreError>
         api.store.withdraw(*job).await?;
     }
     delete_inputs(api, withdrawal.jobs()).await;
-    if let Err(error) = api.blobs.withdrawn(withdrawal).await {
+    if let Err(error) = api.blobs.withdrawn(&api.store.hasher().store_name(), withdrawal).await {
         tracing::warn!(%error, "the note of a withdrawal could not be deleted; doing it again changes nothing");
     }
     Ok(())
@@ -72,12 +73,13 @@ async fn carry_out(api: &Api, withdrawal: &Withdrawal) -> Result<(), StoreError>
 pub async fn carry_out_withdrawals(api: Shared, stop: CancellationToken) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let owner = api.store.hasher().store_name();
     loop {
         tokio::select! {
             _ = rounds.tick() => {}
             () = stop.cancelled() => return,
         }
-        let noted = match api.blobs.withdrawals().await {
+        let noted = match api.blobs.withdrawals(&owner).await {
             Ok(noted) => noted,
             Err(error) => {
                 tracing::warn!(%error, "notes of withdrawals cannot be listed");

@@ -108,6 +108,9 @@ async fn a_page_of_another_site_cannot_act() {
     let form = form.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
     assert_eq!(form.status(), 400);
     assert!(problem(form).await["detail"].as_str().unwrap().contains("application/json"));
+    let page = operator.api.http.post(format!("{}/pause", operator.base)).json(&json!({}));
+    let page = page.header("origin", "http://rebound.example.com").send().await.unwrap();
+    assert!(problem(page).await["detail"].as_str().unwrap().contains("no web page"));
     assert_eq!(operator.get("/queue").await["paused"], false);
 }
 

@@ -38,6 +38,7 @@ pub fn model(id: &str, installed: bool) -> ModelInfo {
         licence_note: None,
         installed,
         rank: None,
+        cost: None,
     }
 }
 

@@ -17,8 +17,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// How long the service may hold the answer about a job, in seconds.
 const LONG_POLL: u64 = 25;
-/// How long any answer may take. An upload has no limit of its own but this one for each pause.
+/// How long an answer may take, and each pause in it.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long an upload may take, with its answer.
+const UPLOAD: Duration = Duration::from_secs(3600);
 
 /// Why the service did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub enum Failure {
 /// The service.
 pub struct Service {
     http: Client,
+    /// For uploads, during which nothing is heard of the service.
+    uploads: Client,
     base: String,
     patience: Duration,
 }
@@ -56,12 +60,13 @@ impl Service {
     /// The HTTP client cannot be made.
     pub fn new(base: &str, patience: Duration) -> anyhow::Result<Self> {
         let name = concat!("remaster/", env!("CARGO_PKG_VERSION"));
-        let client = Client::builder().user_agent(name).connect_timeout(Duration::from_secs(10)).read_timeout(SILENCE);
-        let http = client.build().context("the HTTP client")?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), patience })
+        let client = || Client::builder().user_agent(name).connect_timeout(Duration::from_secs(10));
+        let http = client().read_timeout(SILENCE).build().context("the HTTP client")?;
+        let uploads = client().timeout(UPLOAD).tcp_keepalive(SILENCE).build().context("the HTTP client")?;
+        Ok(Self { http, uploads, base: base.trim_end_matches('/').to_owned(), patience })
     }
 
-    /// Submits an image. With a key that the service knows, it answers with the job of before.
+    /// Submits an image. With a key that the service knows, it answers with the job of before, which the second value says.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -70,17 +75,19 @@ impl Service {
         image: &[u8],
         (name, key): (&str, &str),
         options: &[(&'static str, String)],
-    ) -> Result<JobView, Failure> {
+    ) -> Result<(JobView, bool), Failure> {
         let request = || {
             let file = Part::bytes(image.to_vec()).file_name(name.to_owned());
             let form = options.iter().fold(Form::new(), |form, (name, value)| form.text(*name, value.clone()));
             let form = form.part("file", file);
-            self.http
+            self.uploads
                 .post(format!("{}/jobs", self.base))
                 .header("Idempotency-Key", format!("\"{key}\""))
                 .multipart(form)
         };
-        self.json(request).await
+        let response = self.patiently(request).await?;
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        Ok((parsed(response).await?, replayed))
     }
 
     /// The job, once it has changed or after a while.
@@ -119,12 +126,7 @@ impl Service {
     }
 
     async fn json(&self, request: impl Fn() -> RequestBuilder) -> Result<JobView, Failure> {
-        let response = self.patiently(request).await?;
-        let unreadable = |error: &reqwest::Error| {
-            let detail = format!("the answer is not that of a Remaster service: {}", words(error));
-            Failure::Refused { code: String::new(), detail }
-        };
-        response.json().await.map_err(|error| unreadable(&error))
+        parsed(self.patiently(request).await?).await
     }
 
     /// Sends the request until it is answered with success or refused for good.
@@ -147,6 +149,13 @@ impl Service {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
+}
+
+async fn parsed(response: Response) -> Result<JobView, Failure> {
+    response.json().await.map_err(|error| {
+        let detail = format!("the answer is not that of a Remaster service: {}", words(&error));
+        Failure::Refused { code: String::new(), detail }
+    })
 }
 
 /// Why the service did not do it this time, and when it may be asked again; an error if it is not to be asked again.

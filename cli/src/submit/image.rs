@@ -10,8 +10,10 @@ use super::sources::{From, Source};
 use crate::args::{JobOptionArgs, SubmitArgs};
 use crate::files::persist;
 
-/// How many jobs are made of one image if the service fails or has forgotten those before.
+/// How many jobs are made of one image in a run if the service fails.
 const TRIES: u32 = 3;
+/// How many jobs of earlier runs are looked through for a result.
+const EARLIER: u32 = 50;
 
 /// How an image ended.
 pub enum Ended {
@@ -67,9 +69,11 @@ async fn submit(
     let name = source.output.with_extension("").file_name().unwrap_or_default().to_string_lossy().into_owned();
     let options = options(&args.options, args.webhook.as_deref());
     let mut last = Ended::failed("", "the service forgot the job");
-    for number in 1..=TRIES {
+    let mut tries = 0;
+    for number in 1..=TRIES + EARLIER {
         let key = key(image, &options, &source.output.to_string_lossy(), number);
-        let mut job = service.submit(image, (&name, &key), &options).await?;
+        let (mut job, replayed) = service.submit(image, (&name, &key), &options).await?;
+        tries += u32::from(!replayed);
         while matches!(job.status, Status::Queued | Status::Processing) {
             line.follow(&job);
             job = match service.wait(job.id).await {
@@ -93,6 +97,9 @@ async fn submit(
             // The fault was the service's, or the job is of an earlier run and its result is not kept any more: a new job.
             (_, _, Some(JobError { code, message })) => last = Ended::failed(code.as_str(), message),
             (status, ..) => last = Ended::failed("", format!("the job is {status}")),
+        }
+        if tries == TRIES {
+            break;
         }
     }
     Ok(last)

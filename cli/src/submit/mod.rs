@@ -38,7 +38,7 @@ pub async fn run(args: SubmitArgs) -> anyhow::Result<ExitCode> {
             if !folder.is_dir() {
                 bail!("{} is not a folder", folder.display());
             }
-            sources::appearing(folder.clone(), args.output.clone()).boxed()
+            sources::appearing(folder, &args.output)?.boxed()
         }
         None => {
             let sources = sources::named(&args.inputs, &args.output)?;

@@ -1,6 +1,6 @@
 //! What is submitted: files, folders, patterns, URLs, lists on stdin, and what appears in a folder.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::bail;
 use futures::Stream;
 use url::Url;
 
-use crate::files::{expand, place};
+use crate::files::{expand, is_image, place, unique_path};
 
 /// How often a watched folder is looked at. A file that did not change between two looks counts as complete.
 const LOOK: Duration = Duration::from_secs(2);
@@ -84,34 +84,60 @@ fn sanitized(name: &str) -> PathBuf {
 }
 
 /// The images that are in `folder` or appear there, each once it is complete.
-pub fn appearing(folder: PathBuf, output: PathBuf) -> impl Stream<Item = Source> + Send {
-    let state = (HashMap::<PathBuf, (u64, SystemTime)>::new(), HashSet::<PathBuf>::new(), Vec::<Source>::new());
-    futures::stream::unfold(state, move |(mut seen, mut given, mut ready)| {
-        let (folder, output) = (folder.clone(), output.clone());
-        async move {
-            loop {
-                if let Some(source) = ready.pop() {
-                    return Some((source, (seen, given, ready)));
-                }
-                for (path, relative) in expand(&folder.to_string_lossy()).unwrap_or_default() {
-                    // A result in the watched folder is no image to submit.
-                    let Ok(meta) = path.metadata() else { continue };
-                    if given.contains(&path) || path.starts_with(&output) {
-                        continue;
-                    }
-                    let now = (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
-                    if seen.insert(path.clone(), now) == Some(now) {
-                        given.insert(path.clone());
-                        let output = output.join(relative).with_extension("png");
-                        ready.push(Source { from: From::File(path), output });
-                    }
-                }
-                if ready.is_empty() {
-                    tokio::time::sleep(LOOK).await;
-                }
+///
+/// # Errors
+/// The results would lie in the folder that is watched, or a folder cannot be made.
+pub fn appearing(folder: &Path, output: &Path) -> anyhow::Result<impl Stream<Item = Source> + Send + use<>> {
+    std::fs::create_dir_all(output)?;
+    let (folder, output) = (folder.canonicalize()?, output.canonicalize()?);
+    if folder == output {
+        bail!("the results cannot lie in the folder that is watched; name another one with --output");
+    }
+    let folder = Watched { folder, output, ..Watched::default() };
+    Ok(futures::stream::unfold(folder, |mut folder| async move {
+        loop {
+            if let Some(source) = folder.ready.pop_front() {
+                return Some((source, folder));
+            }
+            folder.look();
+            if folder.ready.is_empty() {
+                tokio::time::sleep(LOOK).await;
             }
         }
-    })
+    }))
+}
+
+/// A folder in which images appear.
+#[derive(Default)]
+struct Watched {
+    folder: PathBuf,
+    output: PathBuf,
+    /// Size and time of each image at the last look.
+    seen: HashMap<PathBuf, (u64, SystemTime)>,
+    /// Images that were taken, and the paths of their results.
+    given: HashSet<PathBuf>,
+    taken: HashSet<PathBuf>,
+    ready: VecDeque<Source>,
+}
+
+impl Watched {
+    /// Takes what did not change since the last look. What cannot be read is passed over until the next one.
+    fn look(&mut self) {
+        let entries = walkdir::WalkDir::new(&self.folder).sort_by_file_name().into_iter().filter_map(Result::ok);
+        for entry in entries.filter(|entry| entry.file_type().is_file() && is_image(entry.path())) {
+            let path = entry.path().to_owned();
+            let (Ok(meta), Ok(relative)) = (entry.metadata(), path.strip_prefix(&self.folder)) else { continue };
+            if self.given.contains(&path) || path.starts_with(&self.output) {
+                continue;
+            }
+            let now = (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            if self.seen.insert(path.clone(), now) == Some(now) {
+                let output = unique_path(&self.output.join(relative), &mut self.taken);
+                self.given.insert(path.clone());
+                self.ready.push_back(Source { from: From::File(path), output });
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -55,12 +55,13 @@ async fn round_trip(blobs: Blobs) {
     }
     assert!(listed(&blobs, Timestamp::MAX).await.is_empty());
     let withdrawal = Withdrawal::of(vec![job, JobId::random()]).unwrap();
-    blobs.note_withdrawal(&withdrawal).await.unwrap();
-    assert_eq!(blobs.withdrawals().await.unwrap(), std::slice::from_ref(&withdrawal));
+    blobs.note_withdrawal("one", &withdrawal).await.unwrap();
+    assert_eq!(blobs.withdrawals("one").await.unwrap(), std::slice::from_ref(&withdrawal));
     assert!(listed(&blobs, Timestamp::MAX).await.is_empty(), "a note is no picture");
-    blobs.withdrawn(&withdrawal).await.unwrap();
-    blobs.withdrawn(&withdrawal).await.unwrap();
-    assert_eq!(blobs.withdrawals().await.unwrap(), []);
+    assert_eq!(blobs.withdrawals("other").await.unwrap(), []);
+    blobs.withdrawn("one", &withdrawal).await.unwrap();
+    blobs.withdrawn("one", &withdrawal).await.unwrap();
+    assert_eq!(blobs.withdrawals("one").await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -24,35 +24,42 @@ impl Withdrawal {
         &self.0
     }
 
-    fn path(&self) -> Path {
-        Path::from(format!("{FOLDER}/{}", self.0[0]))
+    fn path(&self, owner: &str) -> Path {
+        Path::from(format!("{FOLDER}/{owner}/{}", self.0[0]))
     }
 }
 
 impl Blobs {
-    /// Keeps a note of the withdrawal until [`Blobs::withdrawn`].
+    /// Keeps a note of the withdrawal until [`Blobs::withdrawn`]. `owner` names the job store, whose nodes alone find it.
     ///
     /// # Errors
     /// The storage does not answer.
-    pub async fn note_withdrawal(&self, withdrawal: &Withdrawal) -> Result<(), BlobError> {
+    pub async fn note_withdrawal(&self, owner: &str, withdrawal: &Withdrawal) -> Result<(), BlobError> {
         let lines: Vec<String> = withdrawal.0.iter().map(ToString::to_string).collect();
-        self.store.put(&withdrawal.path(), lines.join("\n").into()).await.map_err(BlobError::Unavailable)?;
+        self.store.put(&withdrawal.path(owner), lines.join("\n").into()).await.map_err(BlobError::Unavailable)?;
         Ok(())
     }
 
-    /// The withdrawals that are noted. A note that cannot be read is left out.
+    /// The withdrawals that the nodes of `owner` have noted. A note that cannot be read is left out.
     ///
     /// # Errors
     /// The storage does not answer.
-    pub async fn withdrawals(&self) -> Result<Vec<Withdrawal>, BlobError> {
+    pub async fn withdrawals(&self, owner: &str) -> Result<Vec<Withdrawal>, BlobError> {
         let mut noted = Vec::new();
-        let mut notes = self.store.list(Some(&Path::from(FOLDER)));
+        let mut notes = self.store.list(Some(&Path::from(format!("{FOLDER}/{owner}"))));
         while let Some(note) = notes.try_next().await.map_err(BlobError::Unavailable)? {
-            let content = match self.store.get(&note.location).await {
-                Ok(got) => got.bytes().await.map_err(BlobError::Unavailable)?,
+            let got = match self.store.get(&note.location).await {
+                Ok(got) => got.bytes().await,
+                Err(error) => Err(error),
+            };
+            let content = match got {
+                Ok(content) => content,
                 // Another node was faster.
                 Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => return Err(BlobError::Unavailable(error)),
+                Err(error) => {
+                    tracing::warn!(note = %note.location, %error, "a note of a withdrawal cannot be read now");
+                    continue;
+                }
             };
             let jobs = String::from_utf8_lossy(&content).lines().map(str::parse).collect::<Result<Vec<JobId>, _>>();
             match jobs.ok().and_then(Withdrawal::of) {
@@ -67,8 +74,8 @@ impl Blobs {
     ///
     /// # Errors
     /// The storage does not answer.
-    pub async fn withdrawn(&self, withdrawal: &Withdrawal) -> Result<(), BlobError> {
-        match self.store.delete(&withdrawal.path()).await {
+    pub async fn withdrawn(&self, owner: &str, withdrawal: &Withdrawal) -> Result<(), BlobError> {
+        match self.store.delete(&withdrawal.path(owner)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(BlobError::Unavailable(error)),
         }

@@ -19,14 +19,14 @@ const WEIGHT_RADIUS: f64 = FACE_SIZE as f64 / 8.0;
 /// The masks of all faces of one picture.
 pub(super) struct BlendMasks {
     faces: Vec<FaceRegion>,
-    /// 0 keeps the picture as it is, 1 replaces faces by the restored ones.
-    strength: f64,
 }
 
 /// A face's square in the picture, and the other faces that it meets there.
 struct FaceRegion {
     /// From the picture to the aligned face.
     align: Similarity,
+    /// 0 keeps the picture as it is, 1 replaces the face by the restored one.
+    strength: f64,
     /// The part of the picture that the square covers.
     window: Window,
     /// The faces whose windows intersect this one's.
@@ -36,16 +36,18 @@ struct FaceRegion {
 }
 
 impl BlendMasks {
-    /// The masks of faces whose `aligns` lead from `picture` to the aligned face.
-    pub(super) fn new(aligns: &[Similarity], picture: &Picture, strength: f64) -> Self {
+    /// The masks of faces whose `aligns` lead from `picture` to the aligned face. Each has a strength: 0 keeps the picture as it is, 1
+    /// replaces the face by the restored one.
+    pub(super) fn new(aligns: &[Similarity], strengths: &[f64], picture: &Picture) -> Self {
         let windows: Vec<Window> = aligns.iter().map(|align| covered(align, picture)).collect();
         let region = |index: usize| {
             let meets = |other: &usize| *other != index && windows[*other].intersects(windows[index]);
             let neighbours: Vec<usize> = (0..aligns.len()).filter(meets).collect();
             let later_neighbours = neighbours.iter().copied().filter(|other| *other > index).collect();
-            FaceRegion { align: aligns[index], window: windows[index], neighbours, later_neighbours }
+            let (align, strength, window) = (aligns[index], strengths[index], windows[index]);
+            FaceRegion { align, strength, window, neighbours, later_neighbours }
         };
-        Self { faces: (0..aligns.len()).map(region).collect(), strength }
+        Self { faces: (0..aligns.len()).map(region).collect() }
     }
 
     /// The part of the picture that the face may change.
@@ -73,11 +75,11 @@ impl BlendMasks {
     }
 
     /// The share of the finished pixel that comes from the face, 0..=1. The shares of all faces together are at most
-    /// the strength.
+    /// the largest strength.
     fn share(&self, face: usize, x: usize, y: usize) -> f64 {
         let Contribution { mask, weight } = self.contribution(face, x, y);
         if mask == 0.0 || self.faces[face].neighbours.is_empty() {
-            return mask * self.strength;
+            return mask * self.faces[face].strength;
         }
         let (mut strongest, mut total_weight) = (mask, weight);
         for neighbour in &self.faces[face].neighbours {
@@ -85,7 +87,7 @@ impl BlendMasks {
             strongest = strongest.max(neighbour.mask);
             total_weight += neighbour.weight;
         }
-        strongest * self.strength * weight / total_weight
+        strongest * self.faces[face].strength * weight / total_weight
     }
 
     fn contribution(&self, face: usize, x: usize, y: usize) -> Contribution {

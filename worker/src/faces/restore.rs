@@ -7,7 +7,7 @@ use ndarray::{Axis, ShapeError, concatenate};
 use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
-use super::align::Similarity;
+use super::align::{FACE_SIZE, Similarity};
 use super::blend::{RestoredFace, blend};
 use super::crop::crop;
 use super::error::FacesError;
@@ -24,6 +24,9 @@ use crate::progress::Progress;
 /// of faces costs.
 const MAX_FACES: usize = 64;
 
+/// The side of a face's square, in pixels, from which on nothing of the restored face is used.
+const LARGEST: f64 = 1000.0;
+
 /// Faces per run of the network.
 const BATCH_SIZE: usize = 4;
 
@@ -39,12 +42,12 @@ pub struct Restoration<'a> {
     pub faces: &'a [Face],
     /// The scale of the enlarged picture relative to `source`.
     pub scale: usize,
-    /// 0 keeps each face as it was enlarged, 1 replaces it by the restored one.
+    /// 0 keeps each face as it was enlarged, 1 replaces it by the restored one, where it needs that.
     pub strength: f64,
 }
 
-/// Restores the faces that are large enough and blends them into `enlarged`. Returns the picture and the number of
-/// faces restored. `progress` hears the fraction of faces that are done.
+/// Restores the faces that need it and blends them into `enlarged`: those that are neither too small to be a face nor so large that
+/// they are sharp already. Returns the picture and the number of faces restored. `progress` hears the fraction of faces that are done.
 ///
 /// # Errors
 /// A network cannot be run, or a restored face cannot be used. Nothing is ever put in the place of such a face.
@@ -55,9 +58,10 @@ pub async fn restore(
 ) -> Result<(Picture, usize), FacesError> {
     let Restoration { engine, models, source, faces, scale, strength } = restoration;
     let aligns = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::aligning);
-    let aligns: Vec<Similarity> = aligns.take(MAX_FACES).collect();
+    let chosen = aligns.map(|align| (align, strength * need(&align))).filter(|(_, strength)| *strength > 0.0);
+    let (aligns, strengths): (Vec<Similarity>, Vec<f64>) = chosen.take(MAX_FACES).unzip();
     let in_enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(scale)).collect();
-    let masks = Arc::new(BlendMasks::new(&in_enlarged, &enlarged, strength));
+    let masks = Arc::new(BlendMasks::new(&in_enlarged, &strengths, &enlarged));
     let mut picture = enlarged;
     for (number, batch) in aligns.chunks(BATCH_SIZE).enumerate() {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());
@@ -80,6 +84,13 @@ pub async fn restore(
         progress(((number + 1) * BATCH_SIZE).min(aligns.len()) as f64 / aligns.len() as f64);
     }
     Ok((picture, aligns.len()))
+}
+
+/// How much a face needs to be restored, 0..=1, by the side of its square in the picture that it was found in. A restorer works at 512
+/// pixels: up to there it adds detail, and above it takes more and more of the picture's own.
+fn need(align: &Similarity) -> f64 {
+    let side = FACE_SIZE as f64 / align.scale();
+    ((LARGEST - side) / (LARGEST - FACE_SIZE as f64)).clamp(0.0, 1.0)
 }
 
 /// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, -1..=1.

@@ -189,7 +189,7 @@ async fn a_failover_to_a_lagging_replica_never_gives_one_fence_twice() {
 #[tokio::test]
 async fn a_submit_waits_for_replicas_where_that_is_set() {
     let (master, replica) = (RedisServer::start(), RedisServer::start());
-    let store = RedisStore::open(&master.url(), Policy::default()).await.unwrap().confirmed_by(1);
+    let store = RedisStore::open(&master.url(), Policy::default()).await.unwrap().confirmed_by(1).await.unwrap();
     assert!(store.submit(one_job()).await.is_err(), "there is no replica");
     replica.follow(&master);
     soon(async || store.submit(one_job()).await).await;

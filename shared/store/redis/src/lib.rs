@@ -73,6 +73,7 @@ pub enum RedisError {
 
 /// The store. Clients reconnect by themselves; a verb that is not answered in time fails.
 pub struct RedisStore {
+    url: String,
     client: Client,
     /// Feeds the notifier.
     _subscriptions: Subscriptions,
@@ -80,8 +81,9 @@ pub struct RedisStore {
     bell: Bell,
     hasher: ClientHasher,
     policy: Policy,
-    /// How many replicas have to confirm a submit before it is acknowledged.
-    replicas: u32,
+    /// Where replicas have to confirm a submit before it is acknowledged: how many, and the connection for it, which stands still until
+    /// they have.
+    confirming: Option<(u32, Client)>,
     metrics: Arc<Metrics>,
     /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
@@ -96,10 +98,17 @@ impl RedisStore {
         Self::with_clock(url, policy, None).await
     }
 
-    /// The same, where a submit is acknowledged only once so many replicas have confirmed it. A failover to one of them then loses
+    /// The same, where a submit is acknowledged only once this many replicas have confirmed it. A failover to one of them then loses
     /// no job that a caller was told of.
-    pub fn confirmed_by(self, replicas: u32) -> Self {
-        Self { replicas, ..self }
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn confirmed_by(self, replicas: u32) -> Result<Self, RedisError> {
+        if replicas == 0 {
+            return Ok(self);
+        }
+        let client = connect::patient_client(&self.url, server::CONFIRMED * 5).await?;
+        Ok(Self { confirming: Some((replicas, client)), ..self })
     }
 
     async fn with_clock(url: &str, policy: Policy, clock: Option<SharedClock>) -> Result<Self, RedisError> {
@@ -120,7 +129,8 @@ impl RedisStore {
             bell,
             hasher,
             policy,
-            replicas: 0,
+            url: url.to_owned(),
+            confirming: None,
             metrics: Arc::default(),
             clock,
         })
@@ -137,11 +147,20 @@ impl RedisStore {
     }
 
     async fn call<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, StoreError> {
+        self.call_on(&self.client, function, args).await
+    }
+
+    async fn call_on<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Result<T, StoreError> {
         let timer = self.metrics.store_call(function.trim_start_matches("rm_"));
-        let mut answer: Result<String, _> = self.client.fcall(function, "{rm}", args.clone()).await;
+        let mut answer: Result<String, _> = client.fcall(function, "{rm}", args.clone()).await;
         if answer.as_ref().is_err_and(library::is_missing) {
-            library::ensure(&self.client).await.map_err(StoreError::caused_by)?;
-            answer = self.client.fcall(function, "{rm}", args).await;
+            library::ensure(client).await.map_err(StoreError::caused_by)?;
+            answer = client.fcall(function, "{rm}", args).await;
         }
         let text = answer.map_err(StoreError::caused_by)?;
         timer.answered();

@@ -48,7 +48,8 @@ impl Operations for RedisStore {
     }
 
     async fn requeue(&self, job: JobId) -> Result<JobRecord, RequeueError> {
-        let reply: wire::RequeueReply = self.call("rm_requeue", vec![self.time(), job.to_string()]).await?;
+        let reply: wire::RequeueReply =
+            self.call("rm_requeue", vec![self.time(), job.to_string(), wire::millis(self.policy.result_ttl)]).await?;
         let record = wire::record(reply.job.as_ref().ok_or(RequeueError::NotFound)?)?;
         match reply.refused {
             None => Ok(record),

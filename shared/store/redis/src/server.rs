@@ -9,7 +9,7 @@ use fred::types::CustomCommand;
 use remaster_store::StoreError;
 
 /// How long replicas may take to confirm a write.
-const CONFIRMED: Duration = Duration::from_secs(1);
+pub const CONFIRMED: Duration = Duration::from_secs(1);
 
 /// What an operator should change about the server, in sentences.
 pub async fn warnings(client: &Client) -> Vec<String> {
@@ -54,9 +54,6 @@ fn advice(memory: &Info, persistence: &Info) -> Vec<String> {
 /// # Errors
 /// Fewer confirmed it in time, or the server does not answer.
 pub async fn confirmed_by(client: &Client, replicas: u32) -> Result<(), StoreError> {
-    if replicas == 0 {
-        return Ok(());
-    }
     let wait = CustomCommand::new_static("WAIT", "{rm}", false);
     let args = vec![replicas.to_string(), CONFIRMED.as_millis().to_string()];
     let confirmed: u32 = client.custom(wait, args).await.map_err(StoreError::caused_by)?;

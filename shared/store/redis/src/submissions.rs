@@ -32,7 +32,9 @@ impl Submissions for RedisStore {
             args.extend([job.id.to_string(), json(&job.params)?, json(&job.input)?, price(job).to_string()]);
             args.push(job.refused.as_ref().map(json).transpose()?.unwrap_or_default());
         }
-        let reply: wire::SubmitReply = self.call("rm_submit_3", args).await?;
+        // A confirmation is of what its own connection has written.
+        let client = self.confirming.as_ref().map_or(&self.client, |(_, client)| client);
+        let reply: wire::SubmitReply = self.call_on(client, "rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
         match (reply.refused, reply.jobs) {
@@ -41,7 +43,9 @@ impl Submissions for RedisStore {
                 Ok(Submitted { jobs, quota, replayed: true })
             }
             (None, None) => {
-                server::confirmed_by(&self.client, self.replicas).await?;
+                if let Some((replicas, client)) = &self.confirming {
+                    server::confirmed_by(client, *replicas).await?;
+                }
                 let jobs = new.jobs.into_iter().map(|job| job.into_record(new.client, new.batch, now)).collect();
                 Ok(Submitted { jobs, quota, replayed: false })
             }

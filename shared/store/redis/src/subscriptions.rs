@@ -18,6 +18,8 @@ use super::connect::{CONNECT, connected, late, subscriber};
 const EVENTS: &str = "{rm}:ev:";
 const HOOK: &str = "{rm}:hook";
 const RETRY: Duration = Duration::from_millis(200);
+/// How often subscriptions are renewed after one reconnect, if that fails. The next reconnect does it again.
+const RENEWALS: u32 = 5;
 /// How many subscriptions are made or ended with one command.
 const AT_ONCE: usize = 256;
 
@@ -80,15 +82,36 @@ async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, notifie
             },
             reconnected = reconnects.recv() => match reconnected {
                 Ok(_) | Err(RecvError::Lagged(_)) => {
-                    // What was subscribed to while the connection was down is among them.
-                    if let Err(error) = subscribe_to(&client, &notifier.watched()).await {
-                        tracing::warn!(%error, "changes of jobs are heard late");
-                    }
+                    renew(&client, &notifier).await;
                     notifier.missed_some();
                 }
                 Err(RecvError::Closed) => return,
             },
         }
+    }
+}
+
+/// Subscribes to all that is watched, for some of it was while the connection was down, and ends what has been left over meanwhile.
+async fn renew(client: &SubscriberClient, notifier: &Notifier) {
+    for _ in 0..RENEWALS {
+        let watched = channels(&notifier.watched());
+        let over: Vec<String> =
+            client.tracked_shard_channels().into_iter().map(|channel| channel.to_string()).collect();
+        let over: Vec<String> = over.into_iter().filter(|channel| !watched.contains(channel)).collect();
+        let done = async {
+            if !watched.is_empty() {
+                client.ssubscribe(watched).await?;
+            }
+            if !over.is_empty() {
+                client.sunsubscribe(over).await?;
+            }
+            Ok::<(), fred::error::Error>(())
+        };
+        match done.await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "changes of jobs are heard late"),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

@@ -19,6 +19,8 @@ pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, St
         return Ok(given(row, request));
     }
     if operations::holds_back(write.db, &request.worker)? {
+        // What woke it may be for another worker.
+        write.news.work_available = true;
         return Ok(Claim::HeldBack);
     }
     promote(write)?;

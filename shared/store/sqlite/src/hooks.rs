@@ -134,6 +134,8 @@ fn take(db: &Connection, now: Timestamp, host: &str, limit: usize) -> rusqlite::
     Ok(taken.filter_map(readable).collect())
 }
 
+/// Carries out [`remaster_store::Outbox::hook_attempted`]. Without a time the webhook waits for a new end: what was attempted told of an
+/// earlier one.
 pub fn attempted(db: &Connection, now: Timestamp, attempted: &Attempted) -> rusqlite::Result<()> {
     let (due, ended) = match attempted.next {
         Next::Retry(wait) => (Some(millis(now).saturating_add(wait.as_millis() as i64)), None),
@@ -143,7 +145,7 @@ pub fn attempted(db: &Connection, now: Timestamp, attempted: &Attempted) -> rusq
     db.prepare_cached(
         "UPDATE hooks SET attempts = attempts + 1, last = :last, due = :due, ended = :ended,
                  body = iif(:ended IS NULL, :body, NULL)
-             WHERE subject = :subject AND attempts = :attempts AND ended IS NULL",
+             WHERE subject = :subject AND attempts = :attempts AND ended IS NULL AND due IS NOT NULL",
     )?
     .execute(named_params! {
         ":last": Json(&attempted.attempt),

@@ -127,9 +127,10 @@ impl SqliteStore {
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let pool = || readers.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = pool().pop().ok_or_else(gone)?;
-            let result = read(&connection);
-            pool().push(connection);
+            let reader = pool().pop().ok_or_else(gone)?;
+            let reader = Reader { connection: Some(reader), pool: &readers };
+            let result = reader.connection.as_ref().map_or(Err(rusqlite::Error::InvalidQuery), read);
+            drop(reader);
             result.map_err(StoreError::caused_by)
         })
         .await
@@ -155,6 +156,18 @@ impl SqliteStore {
         // Also a refusal is an answer of the store.
         timer.answered();
         written
+    }
+}
+
+/// A connection that goes back to the others, also after a panic.
+struct Reader<'a> {
+    connection: Option<Connection>,
+    pool: &'a Mutex<Vec<Connection>>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
     }
 }
 

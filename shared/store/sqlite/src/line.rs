@@ -200,5 +200,6 @@ fn rank(db: &Connection, index: &Index, owner: Value, (value, all): (Value, u64)
                  (SELECT {column} + 0.0 AS most FROM {rows} ORDER BY {column} DESC LIMIT 1)"
         ))?
         .query_row(named_params! { ":owner": owner, ":value": value }, |row| row.get(0))?;
-    Ok(((share * all as f64) as u64).clamp(COUNTED, all))
+    // The counts are of different moments: `all` may have fallen below what was counted.
+    Ok(((share * all as f64) as u64).clamp(COUNTED.min(all), all))
 }

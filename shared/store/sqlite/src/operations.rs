@@ -99,10 +99,15 @@ pub fn list(db: &Connection, list: JobList, limit: usize) -> rusqlite::Result<Ve
 
 pub fn requeue(write: &mut Write<'_>, job: JobId) -> Written<JobRecord, RequeueError> {
     let mut row = rows::job(write.db, job)?.ok_or(Failure::Refused(RequeueError::NotFound))?;
+    // By the time of the failure: an input that was handed out for deletion is held until it is gone.
     let input_kept = write
         .db
-        .prepare_cached("SELECT 1 FROM jobs WHERE seq = :seq AND input_held = 1 AND garbage_due > :now")?
-        .exists(named_params! { ":seq": row.seq, ":now": millis(write.now) })?;
+        .prepare_cached("SELECT 1 FROM jobs WHERE seq = :seq AND input_held = 1 AND finished_at + :kept > :now")?
+        .exists(named_params! {
+            ":seq": row.seq,
+            ":kept": write.policy.result_ttl.as_millis() as i64,
+            ":now": millis(write.now),
+        })?;
     match apply(write, &mut row, Event::Requeued { input_kept }) {
         Ok(()) => Ok(row.record),
         Err(Failure::Refused(refused)) => Err(Failure::Refused(RequeueError::Refused(refused))),

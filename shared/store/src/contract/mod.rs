@@ -114,6 +114,8 @@ contract!($:
     a_quota_is_adjusted
     a_webhook_is_sent_again
     gauges_tell_what_waits
+    a_requeue_disturbs_no_other_webhook
+    an_attempt_that_told_of_an_earlier_end_changes_nothing
     watchers_hear_of_each_change
     a_submit_wakes_a_waiting_worker
     a_job_wakes_one_worker_and_a_claim_the_next

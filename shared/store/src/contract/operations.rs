@@ -104,6 +104,8 @@ pub(super) async fn a_job_whose_input_is_gone_stays_failed(store: Arc<dyn Store>
     clock.advance(Policy::default().result_ttl);
     assert!(matches!(store.requeue(id).await, Err(RequeueError::Refused(Refused::InputGone))));
     assert_eq!(store.garbage(10).await.unwrap(), [BlobKey::Input(id)]);
+    // It was handed out for deletion: nobody knows whether it is still there.
+    assert!(matches!(store.requeue(id).await, Err(RequeueError::Refused(Refused::InputGone))));
     store.collected(vec![BlobKey::Input(id)]).await.unwrap();
     assert!(matches!(store.requeue(id).await, Err(RequeueError::Refused(Refused::InputGone))));
     clock.advance(Policy::default().record_ttl);
@@ -216,4 +218,35 @@ pub(super) async fn gauges_tell_what_waits(store: Arc<dyn Store>, clock: Arc<Man
     let gauges = store.gauges().await.unwrap();
     assert_eq!((gauges.reclaimed, gauges.poisoned), (1, 0));
     assert_eq!(gauges.queued_by_model, [("realesrgan-x4plus".to_owned(), 1)].into());
+}
+
+pub(super) async fn a_requeue_disturbs_no_other_webhook(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let (one, other) = (told(1, "https://one.example.com/"), told(2, "https://two.example.com/"));
+    let ids = [one.jobs[0].id, other.jobs[0].id];
+    for new in [one, other] {
+        store.submit(new).await.unwrap();
+        fail(&*store, ErrorCode::ImageCorrupt).await;
+    }
+    store.requeue(ids[0]).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    let hooks = due(&*store).await;
+    assert_eq!(hooks.iter().map(|hook| hook.subject).collect::<Vec<_>>(), [Subject::Job(ids[1])]);
+    assert_eq!(due(&*store).await, []);
+}
+
+pub(super) async fn an_attempt_that_told_of_an_earlier_end_changes_nothing(
+    store: Arc<dyn Store>,
+    _clock: Arc<ManualClock>,
+) {
+    let new = told(1, "https://example.com/");
+    let id = new.jobs[0].id;
+    store.submit(new).await.unwrap();
+    fail(&*store, ErrorCode::ImageCorrupt).await;
+    let under_way = due(&*store).await;
+    store.requeue(id).await.unwrap();
+    attempted(&*store, &under_way[0], 204, Next::Delivered).await;
+    let (_, lease) = claim(&*store).await;
+    store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    let again = due(&*store).await;
+    assert_eq!((again.len(), again[0].subject, again[0].attempts), (1, Subject::Job(id), 0));
 }

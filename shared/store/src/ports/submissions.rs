@@ -23,15 +23,17 @@ pub struct NewJob {
     pub params: EnhanceParams,
     /// What was uploaded.
     pub input: InputInfo,
+    /// The upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`, by which the job is priced.
+    pub cost: f64,
     /// Why the file was refused, where it is part of a batch that goes on without it. Such a job has no input in the blob
     /// storage, costs nothing, and has failed from the start.
     pub refused: Option<JobError>,
 }
 
 impl NewJob {
-    /// A job whose input was accepted.
+    /// A job whose input was accepted, for an upscaler whose cost is not known.
     pub fn new(id: JobId, params: EnhanceParams, input: InputInfo) -> Self {
-        Self { id, params, input, refused: None }
+        Self { id, params, input, cost: 1.0, refused: None }
     }
 
     /// The record of the job as it is once it was submitted.

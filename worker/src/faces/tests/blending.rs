@@ -131,8 +131,8 @@ fn overlapping_faces_leave_no_gap_and_each_dominates_at_its_centre() {
     let picture = smooth(400, 300, Layout::Rgb);
     let faces = [face(150.0, 0.1, [150.0, 150.0]), face(150.0, 0.0, [220.0, 150.0]), face(60.0, 0.3, [185.0, 170.0])];
     let aligns: Vec<_> = faces.iter().map(|face| Similarity::aligning(face).unwrap()).collect();
-    let masks = BlendMasks::new(&aligns, &picture, 1.0);
-    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &picture, 1.0)).collect();
+    let masks = BlendMasks::new(&aligns, &[1.0; 3], &picture);
+    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &[1.0], &picture)).collect();
     for y in 0..300 {
         for x in 0..400 {
             let left = (0..3).fold(1.0, |left, face| left * (1.0 - masks.opacity(face, x, y)));
@@ -157,6 +157,27 @@ async fn strength_mixes_with_the_enlarged_face() {
     }
     case.strength = 0.0;
     assert_eq!(case.run(|_| 1.0).await.unwrap().0, case.plain());
+}
+
+/// A large face is sharp already, and a restorer that works at 512 pixels would take its detail away.
+#[tokio::test]
+async fn a_face_is_restored_the_less_the_larger_it_is() {
+    let at = |side: f64| Case {
+        source: smooth(1200, 1200, Layout::Rgb),
+        ..Case::new(&[face(side, 0.0, [600.0, 600.0])], 2)
+    };
+    let middle = |picture: &Picture| f64::from(eight_bit(picture)[(1200 * picture.width + 1200) * 3]);
+    for (side, share) in [(500.0, 1.0), (756.0, 0.5), (878.0, 0.25)] {
+        let case = at(side);
+        let (made, restored) = case.run(|_| 1.0).await.unwrap();
+        let plain = middle(&case.plain());
+        let got = (middle(&made) - plain) / (255.0 - plain);
+        assert!(restored == 1 && (got - share).abs() < 0.02, "{side}: {got}");
+    }
+    let sharp = at(1010.0);
+    // The restorer is not even run.
+    let (made, restored) = sharp.run(|_| f32::NAN).await.unwrap();
+    assert_eq!((made == sharp.plain(), restored), (true, 0));
 }
 
 #[tokio::test]
