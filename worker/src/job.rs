@@ -27,6 +27,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a job waits in the queue after a fault of this worker. After that any worker may take it.
 const DEFER: Duration = Duration::from_secs(5);
+/// How long after a storage said that it has no such input it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Waits between tries to store a result.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -110,7 +112,13 @@ impl Workshop {
     }
 
     async fn fetch(&self, job: JobId) -> Result<Bytes, Failure> {
-        self.blobs.get(BlobKey::Input(job)).await.map_err(|error| {
+        let mut input = self.blobs.get(BlobKey::Input(job)).await;
+        if let Err(BlobError::NotFound(_)) = input {
+            // A storage that goes down may say so of objects that it has. What it says a moment later counts.
+            tokio::time::sleep(ASK_AGAIN).await;
+            input = self.blobs.get(BlobKey::Input(job)).await;
+        }
+        input.map_err(|error| {
             tracing::error!(%job, %error, "the input cannot be read");
             match error {
                 // The storage answers, and does not have it: no other worker would find it either.
