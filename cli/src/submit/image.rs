@@ -1,10 +1,11 @@
 //! One image: read, submit, wait, download.
 
 use remaster_shared::error::{ErrorCode, Fault, JobError};
-use remaster_shared::job::{JobView, Status};
+use remaster_shared::job::Status;
 use sha2::{Digest, Sha256};
 
 use super::client::{Failure, Service};
+use super::ended::Ended;
 use super::report::Line;
 use super::sources::{From, Source};
 use crate::args::{JobOptionArgs, SubmitArgs};
@@ -14,36 +15,6 @@ use crate::files::persist;
 const TRIES: u32 = 3;
 /// How many jobs of earlier runs are looked through for a result.
 const EARLIER: u32 = 50;
-
-/// How an image ended.
-pub enum Ended {
-    /// The result is written.
-    Done(Box<JobView>),
-    /// The result was there before.
-    AlreadyThere,
-    /// There is no result.
-    Failed {
-        /// The code of docs/api.md, or an empty one where the service is not to blame.
-        code: String,
-        /// What was wrong.
-        message: String,
-    },
-}
-
-impl Ended {
-    fn failed(code: impl Into<String>, message: impl ToString) -> Self {
-        Self::Failed { code: code.into(), message: message.to_string() }
-    }
-}
-
-impl std::convert::From<Failure> for Ended {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused { code, detail } => Self::failed(code, detail),
-            other => Self::failed("", other),
-        }
-    }
-}
 
 /// Makes the result of one image.
 pub async fn process(service: &Service, args: &SubmitArgs, source: &Source, line: &Line) -> Ended {

@@ -5,11 +5,13 @@
 //! not charged again, and results that are there are not fetched again.
 
 mod client;
+mod ended;
 mod image;
 mod report;
 mod sources;
+mod words;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::bail;
 use futures::StreamExt;
@@ -66,9 +68,4 @@ pub async fn run(args: SubmitArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if report.summary() { ExitCode::SUCCESS } else { exit::failure() })
-}
-
-/// A time in words for people, without fractions of a second.
-fn in_words(time: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }

@@ -8,9 +8,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use remaster_shared::job::JobView;
 use serde_json::json;
 
-use super::image::Ended;
-use super::in_words;
+use super::ended::Ended;
 use super::sources::Source;
+use super::words::in_words;
 
 /// The number of steps of a bar.
 const STEPS: u64 = 1000;

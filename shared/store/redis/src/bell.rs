@@ -11,7 +11,6 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, ListInterface};
 use remaster_shared::job::ModelId;
 use tokio::sync::{Notify, OnceCell, watch};
-use tokio::task::JoinHandle;
 
 use super::{RedisError, connect};
 
@@ -31,7 +30,6 @@ pub struct Bell {
 struct Ear {
     waiting: watch::Sender<Waiting>,
     rung: Arc<Notify>,
-    task: JoinHandle<()>,
 }
 
 /// Who waits in this process.
@@ -41,12 +39,6 @@ struct Waiting {
     bells: Vec<String>,
 }
 
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Bell {
     pub fn new(url: &str) -> Self {
         Self { url: url.to_owned(), ear: OnceCell::new() }
@@ -54,7 +46,7 @@ impl Bell {
 
     /// Returns once a job may wait that one of `models`, or no model, is needed for. Without a connection it returns an error.
     pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
-        let ear = self.ear.get_or_try_init(|| Ear::open(&self.url)).await?;
+        let ear = self.ear.get_or_try_init(|| Ear::open_apart(self.url.clone())).await?;
         let bells = std::iter::once("").chain(models.iter().map(ModelId::as_str));
         let bells = bells.map(|model| format!("{{rm}}:bell:{model}")).collect();
         ear.waiting.send_modify(|waiting| *waiting = Waiting { workers: waiting.workers + 1, bells });
@@ -73,12 +65,19 @@ impl Drop for Leaves<'_> {
 }
 
 impl Ear {
+    /// Opens it on a task of its own: a caller that gives up while it connects leaves no connection behind.
+    async fn open_apart(url: String) -> Result<Self, RedisError> {
+        let opening = tokio::spawn(async move { Self::open(&url).await });
+        opening.await.unwrap_or_else(|_| Err(RedisError::Unreachable(connect::late())))
+    }
+
     async fn open(url: &str) -> Result<Self, RedisError> {
         let client = connect::patient_client(url, ANSWERED).await?;
         let (waiting, seen) = watch::channel(Waiting::default());
         let rung = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(client, seen, Arc::clone(&rung)));
-        Ok(Self { waiting, rung, task })
+        // It ends, and closes the connection, once nobody can wait any more.
+        tokio::spawn(listen(client, seen, Arc::clone(&rung)));
+        Ok(Self { waiting, rung })
     }
 }
 

@@ -46,10 +46,15 @@ pub async fn client(url: &str) -> Result<Client, RedisError> {
     Ok(client)
 }
 
+/// Connects the client, or else closes it: it would try for ever.
 pub async fn connected(client: &impl ClientLike) -> Result<(), RedisError> {
-    let connecting = tokio::time::timeout(CONNECT, client.init()).await;
-    connecting.map_err(|_| RedisError::Unreachable(late()))?.map_err(RedisError::Unreachable)?;
-    Ok(())
+    let error = match tokio::time::timeout(CONNECT, client.init()).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(_) => late(),
+    };
+    let _ = tokio::time::timeout(COMMAND, client.quit()).await;
+    Err(RedisError::Unreachable(error))
 }
 
 /// A connected client whose commands may wait for their answers for up to `time`.
