@@ -32,7 +32,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Run an API node, which has no models and no worker; it needs REDIS_URL and STORAGE_URL
     Api(Box<ApiNodeArgs>),
-    /// Run a worker node, which serves only health and metrics over HTTP; it needs REDIS_URL and STORAGE_URL
+    /// Run a worker node, which serves only the administration port over HTTP; it needs REDIS_URL and STORAGE_URL
     Worker(Box<WorkerNodeArgs>),
     /// Enhance local files without a server
     Enhance(Box<EnhanceArgs>),

@@ -33,7 +33,7 @@ pub async fn run(command: JobsCommand, admin: AdminUrlArgs) -> anyhow::Result<Ex
             continue;
         }
         let Some(detail) = answer["detail"].as_str() else { bail!("{url} answers {status}") };
-        // The others of several jobs are tried all the same.
+        // If several jobs were named, the others are tried all the same.
         eprintln!("error: {}: {detail}", request.path);
         refused = true;
     }

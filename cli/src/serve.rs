@@ -47,7 +47,7 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     node.until_stopped().await
 }
 
-/// `remaster worker`: processes jobs. Over HTTP it serves only health and metrics.
+/// `remaster worker`: processes jobs. Over HTTP it serves only the administration port.
 ///
 /// # Errors
 /// A part cannot be started, or ends with an error.

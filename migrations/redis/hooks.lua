@@ -51,7 +51,7 @@ local function rearm(subject)
   place_host(host)
 end
 
--- now, job or batch: whether its webhook is sent again. One that waits for its first reason is not.
+-- now, job or batch: whether its webhook is sent again. One whose job or batch has not ended yet is not.
 local function resend(_, a)
   local state = redis.call('HMGET', P .. 'h:' .. a[2], 'target', 'ended', 'due')
   local again = state[1] and (state[2] or state[3]) and true or false
@@ -118,7 +118,7 @@ end
 local function hook_attempted(_, a)
   local now, key = time(a[1]), P .. 'h:' .. a[2]
   local hook = hash(key)
-  -- Without a time it waits for a new end: what was attempted told of an earlier one.
+  -- A webhook without a due time waits for a new end of its job or batch; this attempt told of the earlier end, so it is ignored.
   if not hook or hook.ended or not hook.due or hook.attempts ~= a[3] then return cjson.encode({}) end
   redis.call('HSET', key, 'attempts', hook.attempts + 1, 'last', a[4])
   local wait, line = tonumber(a[6]), P .. 'hk:' .. hook.host

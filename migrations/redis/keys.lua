@@ -28,7 +28,7 @@
 --   {rm}:failed       zset    failed jobs -> when they failed; {rm}:failed:<code> those of one error code
 --   {rm}:sweep        string  when the last search for orphans began
 --   {rm}:paused       string  there while workers are given no jobs; {rm}:drained set of workers that are given none
---   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs were so far
+--   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs that has happened to so far
 --   {rm}:models       hash    model that is needed -> queued jobs
 --   {rm}:lost         string  jobs that were listed somewhere though their hash was gone
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said

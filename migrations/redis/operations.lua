@@ -1,6 +1,7 @@
 -- What operators do by hand.
 
--- Wakes workers for the jobs that wait. Those of models that only clients further back need are found within a few seconds all the same.
+-- Wakes workers for the jobs that wait. Jobs of clients further back ring no bell here; workers
+-- find them by themselves within a few seconds.
 local function ring_all()
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, LOOKED_AT - 1)) do
     local job = oldest(client)

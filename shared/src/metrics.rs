@@ -49,7 +49,7 @@ pub struct StoreNumbers {
     pub stats: Stats,
     /// What else operators watch.
     pub queue: QueueGauges,
-    /// How long the job has waited whose client waits the longest.
+    /// How long ago the oldest job of the client that waits the longest was submitted.
     pub oldest: Duration,
     /// Workers that are there.
     pub workers: u64,

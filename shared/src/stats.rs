@@ -20,7 +20,7 @@ pub struct Stats {
 /// What operators watch of the queue, over all nodes. Each number is cheap to have, however long the queue is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueGauges {
-    /// When the job was submitted whose client waits the longest.
+    /// When the oldest job of the client that waits the longest was submitted.
     pub oldest: Option<Timestamp>,
     /// Queued jobs by the upscaler that they need; those that need none under an empty name.
     pub queued_by_model: BTreeMap<String, u64>,

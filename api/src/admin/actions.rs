@@ -18,7 +18,7 @@ use super::listing::{OperatorJob, client, error_code};
 use crate::parse::id::job_id;
 use crate::problem::{ApiResult, Problem};
 
-/// Failed jobs that are listed at once while all of them are queued again, and the most.
+/// While all failed jobs are queued again: how many are listed first, and how many at most.
 const STEP: usize = 500;
 const MOST: usize = 20_000;
 /// The most units that are given or taken at once.

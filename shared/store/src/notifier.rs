@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 type Watched = HashMap<Uuid, watch::Sender<()>>;
 
-/// Somebody began to watch this job or batch, or the last one ended; [`Notifier::is_watched`] says which it is by now.
+/// Somebody began to watch this job or batch, or the last watch of it ended; [`Notifier::is_watched`] says which it is by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interest(pub Uuid);
 

@@ -11,7 +11,7 @@ pub struct Log {
     pub accepted: Vec<String>,
     /// Submits without a key whose answer never came: the service may have accepted them.
     pub unanswered: u64,
-    /// How each accepted job ended, and how often the client saw it in a final state that differs from the first one.
+    /// How each accepted job ended.
     pub ends: HashMap<String, End>,
     /// Units that the service says the client has used.
     pub used: u64,

@@ -44,7 +44,7 @@ impl Bell {
         Self { url: url.to_owned(), ear: OnceCell::new() }
     }
 
-    /// Returns once a job may wait that one of `models`, or no model, is needed for. Without a connection it returns an error.
+    /// Returns once there may be a waiting job that needs one of `models`, or no model. Without a connection it returns an error.
     pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
         let ear = self.ear.get_or_try_init(|| Ear::open_apart(self.url.clone())).await?;
         let bells = std::iter::once("").chain(models.iter().map(ModelId::as_str));

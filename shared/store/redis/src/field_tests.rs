@@ -129,7 +129,7 @@ async fn what_has_to_last_has_no_time_to_live() {
     let keys = server.command(&["KEYS", "*"]);
     assert!(keys.contains("quota") && keys.contains("idem:"), "{keys}");
     for key in keys.lines() {
-        // A claim whose answer was lost is all that is lost with this one.
+        // Losing this key only means that a claim whose answer was lost cannot be repeated.
         let may_go = key.starts_with("{rm}:f:");
         assert!(may_go || server.command(&["TTL", key]) == "-1", "{key}");
     }

@@ -1,7 +1,7 @@
 //! The shared store: Redis (7 or newer) or Valkey, for many API nodes and many workers.
 //!
 //! Each verb that changes anything is one function of the library in `migrations/redis/`, and so one atomic step on the
-//! server, by the server's clock. Wake-ups and changes come by pub/sub; a waiting caller also polls, so a lost message only
+//! server, by the server's clock. Workers are woken by lists, and changes come by pub/sub; a waiting caller also polls, so a lost message only
 //! delays it.
 
 #![warn(missing_docs)]

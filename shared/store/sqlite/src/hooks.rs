@@ -134,7 +134,8 @@ fn take(db: &Connection, now: Timestamp, host: &str, limit: usize) -> rusqlite::
     Ok(taken.filter_map(readable).collect())
 }
 
-/// Carries out [`remaster_store::Outbox::hook_attempted`]. Without a time the webhook waits for a new end: what was attempted told of an
+/// Carries out [`remaster_store::Outbox::hook_attempted`]. A webhook without a due time waits for a
+/// new end of its job or batch, so the attempt is ignored: it told of an
 /// earlier one.
 pub fn attempted(db: &Connection, now: Timestamp, attempted: &Attempted) -> rusqlite::Result<()> {
     let (due, ended) = match attempted.next {

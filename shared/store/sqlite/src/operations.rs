@@ -99,7 +99,7 @@ pub fn list(db: &Connection, list: JobList, limit: usize) -> rusqlite::Result<Ve
 
 pub fn requeue(write: &mut Write<'_>, job: JobId) -> Written<JobRecord, RequeueError> {
     let mut row = rows::job(write.db, job)?.ok_or(Failure::Refused(RequeueError::NotFound))?;
-    // By the time of the failure: an input that was handed out for deletion is held until it is gone.
+    // The time of the failure decides too: `input_held` stays 1 while an input that was handed out for deletion is not gone.
     let input_kept = write
         .db
         .prepare_cached("SELECT 1 FROM jobs WHERE seq = :seq AND input_held = 1 AND finished_at + :kept > :now")?

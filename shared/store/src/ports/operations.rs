@@ -91,7 +91,8 @@ pub trait Operations: Jobs {
     /// The store does not answer.
     async fn adjust_quota(&self, client: ClientKey, units: i64) -> Result<Quota, StoreError>;
 
-    /// Sends the webhook of a job or a batch again, from the first attempt on. False if it has none, or has not ended yet.
+    /// Sends the webhook of a job or a batch again, from the first attempt on. False if there is no webhook, or
+    /// if the job or batch has not ended yet.
     ///
     /// # Errors
     /// The store does not answer.

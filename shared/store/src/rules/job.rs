@@ -1,6 +1,6 @@
 //! What an event does to a job.
 //!
-//! Whoever calls [`decide`] has passed the fence where the event is of a lease's holder: a stale worker's event is never
+//! Before [`decide`] is called with an event from the holder of a lease, the fence is checked: a stale worker's event is never
 //! decided about.
 
 use std::time::Duration;
@@ -292,7 +292,7 @@ fn reopened(job: JobState, input_kept: bool, same: Change) -> Result<Change, Ref
     Ok(Change { line: Line::Joins, restarts: true, ..moved(job, Status::Queued, fresh)? })
 }
 
-/// From `processing` only: a job that has ended is not queued again but by an operator.
+/// From `processing` only: only an operator queues a job again that has ended.
 fn requeued(job: JobState, line: Line, same: Change) -> Result<Change, Refused> {
     if job.status.is_terminal() {
         return Err(IllegalTransition { from: job.status, to: Status::Queued }.into());
