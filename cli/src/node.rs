@@ -182,7 +182,6 @@ impl Node {
         tracing::info!("administration on http://{}", listener.local_addr()?);
         let router = remaster_api::admin_router(Admin {
             operations: self.store.clone(),
-            jobs: self.store.clone(),
             registry: self.store.clone(),
             metrics: self.metrics.clone(),
             metrics_of_all,

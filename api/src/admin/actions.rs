@@ -27,24 +27,9 @@ const MOST_UNITS: i64 = 1_000_000;
 /// `POST /jobs/{id}/requeue`
 pub async fn requeue(State(admin): State<Admin>, Path(id): Path<String>) -> ApiResult<Json<OperatorJob>> {
     let id = job_id(&id)?;
-    let job = admin.operations.requeue(id).await.map_err(not_requeued)?;
+    let job = admin.operations.requeue(id).await?;
     tracing::info!(job = %id, "an operator queued a failed job again");
     Ok(Json(job.into()))
-}
-
-fn not_requeued(error: RequeueError) -> Problem {
-    match error {
-        RequeueError::NotFound => Problem::job_not_found(),
-        RequeueError::Refused(Refused::InputGone) => {
-            let detail = "The input of this job is not kept any more; the picture has to be submitted again.";
-            Problem::new(ErrorCode::ResultExpired, detail)
-        }
-        RequeueError::Refused(refused) => {
-            let detail = format!("Only a failed job can be queued again: {refused}.");
-            Problem::new(ErrorCode::AlreadyFinished, detail)
-        }
-        RequeueError::Store(error) => error.into(),
-    }
 }
 
 /// Which failed jobs to queue again.
@@ -69,7 +54,7 @@ pub async fn requeue_all(
     let Query(query) = query.map_err(|error| Problem::new(ErrorCode::InvalidParameter, error.body_text()))?;
     let list = JobList::Failed(Some(error_code(&query.code)?));
     // A job that fails again meanwhile is not queued a second time.
-    let began = admin.jobs.now();
+    let began = admin.operations.now();
     let (mut done, mut seen, mut limit) = (Requeued { requeued: 0, too_old: 0 }, HashSet::new(), STEP);
     loop {
         let failed = admin.operations.list(list, limit).await?;

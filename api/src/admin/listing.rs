@@ -45,7 +45,7 @@ struct Worker {
 /// `GET /queue`
 pub async fn queue(State(admin): State<Admin>) -> ApiResult<Json<Queue>> {
     let (paused, drained) = (admin.operations.is_paused().await?, admin.operations.drained().await?);
-    let Stats { clients_today, requests_today, queued, processing } = admin.jobs.stats().await?;
+    let Stats { clients_today, requests_today, queued, processing } = admin.operations.stats().await?;
     let seen = admin.registry.workers().await?.into_iter();
     let worker =
         |seen: WorkerSeen| Worker { drained: drained.contains(&seen.said.name), seen_at: seen.at, said: seen.said };
@@ -105,18 +105,18 @@ pub fn error_code(name: &str) -> ApiResult<ErrorCode> {
 
 /// `GET /jobs/{id}`
 pub async fn job(State(admin): State<Admin>, Path(id): Path<String>) -> ApiResult<Json<OperatorJob>> {
-    let job = admin.jobs.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
+    let job = admin.operations.get(job_id(&id)?).await?.ok_or_else(Problem::job_not_found)?;
     Ok(Json(job.into()))
 }
 
 /// `GET /clients/{address}/quota`
 pub async fn quota(State(admin): State<Admin>, Path(address): Path<String>) -> ApiResult<Json<Quota>> {
-    Ok(Json(admin.jobs.quota(client(&admin, &address)?).await?))
+    Ok(Json(admin.operations.quota(client(&admin, &address)?).await?))
 }
 
 /// The client with this address.
 pub fn client(admin: &Admin, address: &str) -> ApiResult<ClientKey> {
     let parsed: Result<IpAddr, _> = address.parse();
     let address = parsed.map_err(|_| Problem::parameter("address", address, "an IP address, such as 203.0.113.7"))?;
-    Ok(admin.jobs.hasher().key(address))
+    Ok(admin.operations.hasher().key(address))
 }

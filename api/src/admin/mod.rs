@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::metrics::Metrics;
-use remaster_store::{Jobs, Operations, WorkerRegistry};
+use remaster_store::{Operations, WorkerRegistry};
 
 use crate::problem::Problem;
 use crate::render::metrics::{exposition, own_exposition};
@@ -25,8 +25,6 @@ use crate::server::middleware;
 pub struct Admin {
     /// The job store.
     pub operations: Arc<dyn Operations>,
-    /// The same store, as a reader.
-    pub jobs: Arc<dyn Jobs>,
     /// Where the workers announce themselves.
     pub registry: Arc<dyn WorkerRegistry>,
     /// The counters behind `GET /metrics`.
@@ -76,12 +74,12 @@ async fn refuse_pages(request: Request, next: Next) -> Response {
 }
 
 async fn health(State(admin): State<Admin>) -> Json<Health> {
-    Json(Health::at(admin.jobs.now()))
+    Json(Health::at(admin.operations.now()))
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> Response {
     if admin.metrics_of_all {
-        exposition(&*admin.jobs, &*admin.registry, &admin.metrics).await
+        exposition(&*admin.operations, &*admin.registry, &admin.metrics).await
     } else {
         own_exposition(&admin.metrics)
     }

@@ -3,7 +3,8 @@
 use remaster_blobs::BlobError;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::ParamError;
-use remaster_store::{CancelError, StoreError, SubmitError};
+use remaster_store::rules::job::Refused;
+use remaster_store::{CancelError, RequeueError, StoreError, SubmitError};
 
 use super::Problem;
 
@@ -71,5 +72,22 @@ impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
         tracing::error!(%error, "an upload could not be written to the spool folder");
         Self::new(ErrorCode::Internal, "The upload could not be kept on our side; nothing was charged.")
+    }
+}
+
+impl From<RequeueError> for Problem {
+    fn from(error: RequeueError) -> Self {
+        match error {
+            RequeueError::NotFound => Self::job_not_found(),
+            RequeueError::Refused(Refused::InputGone) => {
+                let detail = "The input of this job is not kept any more; the picture has to be submitted again.";
+                Self::new(ErrorCode::ResultExpired, detail)
+            }
+            RequeueError::Refused(refused) => {
+                let detail = format!("Only a failed job can be queued again: {refused}.");
+                Self::new(ErrorCode::AlreadyFinished, detail)
+            }
+            RequeueError::Store(error) => error.into(),
+        }
     }
 }

@@ -126,7 +126,6 @@ impl Harness {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let admin = Admin {
             operations: self.store.clone(),
-            jobs: self.store.clone(),
             registry: self.store.clone(),
             metrics: Arc::default(),
             metrics_of_all: true,
