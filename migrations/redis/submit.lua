@@ -42,7 +42,11 @@ local function submit(_, a)
   if a[6] ~= '' then
     local same, reused = known(key, a[7], now)
     if reused then return cjson.encode({ refused = 'reused', used = used, now = now }) end
-    if same then return cjson.encode({ replayed = true, jobs = same, used = used, now = now }) end
+    if same then
+      -- A write, so that a caller who waits for replicas waits for what the first submit wrote, which they may not have confirmed.
+      redis.call('SET', key, redis.call('GET', key))
+      return cjson.encode({ replayed = true, jobs = same, used = used, now = now })
+    end
   end
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = counted('queued')

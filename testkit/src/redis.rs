@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -49,9 +49,14 @@ impl RedisServer {
         self.port
     }
 
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     /// What `REDIS_URL` takes.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}", self.address())
     }
 
     /// The folder of its files.
@@ -66,6 +71,11 @@ impl RedisServer {
             self.command(&["INFO", "replication"]).contains("master_link_status:up")
                 && master.command(&["WAIT", "1", "100"]) == "1"
         });
+    }
+
+    /// Makes this replica a master.
+    pub fn promote(&self) {
+        self.command(&["REPLICAOF", "NO", "ONE"]);
     }
 
     /// Kills the server without warning.

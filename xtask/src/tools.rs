@@ -37,10 +37,11 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 }
 
 /// The programs that tests start: alternatives of which one has to be installed, and the Debian package that provides it.
-const REQUIRED: [(&[&str], &str); 7] = [
+const REQUIRED: [(&[&str], &str); 8] = [
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
     (&["chromedriver"], "chromium-driver"),
     (&["curl"], "curl"),
+    (&["faketime"], "faketime"),
     (&["jq"], "jq"),
     (&["node"], "nodejs"),
     (&["redis-server"], "redis-server"),

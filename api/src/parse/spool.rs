@@ -26,7 +26,7 @@ impl Spool {
     /// An empty file.
     ///
     /// # Errors
-    /// 500 `internal` when the spool folder cannot be written to.
+    /// 503 `storage_unavailable` when the spool folder cannot be written to.
     pub async fn new(api: &Api) -> ApiResult<Self> {
         let file = NamedTempFile::new_in(&api.settings.spool)?;
         let writer = tokio::fs::File::from_std(file.reopen()?);
@@ -36,7 +36,7 @@ impl Spool {
     /// Appends `chunk`. Returns false once the file is larger than the limit; from then on it is hashed but not written.
     ///
     /// # Errors
-    /// 500 `internal` when the spool folder cannot be written to.
+    /// 503 `storage_unavailable` when the spool folder cannot be written to.
     pub async fn add(&mut self, chunk: &Bytes) -> ApiResult<bool> {
         self.bytes += chunk.len() as u64;
         self.hash.update(chunk);
@@ -50,7 +50,7 @@ impl Spool {
     /// The file with everything that was appended.
     ///
     /// # Errors
-    /// 500 `internal` when the spool folder cannot be written to.
+    /// 503 `storage_unavailable` when the spool folder cannot be written to.
     pub async fn finish(mut self) -> ApiResult<Spooled> {
         self.writer.flush().await?;
         Ok(Spooled { file: self.file, bytes: self.bytes, hash: self.hash.finalize().into() })
@@ -71,7 +71,7 @@ impl Spooled {
     /// Reads the header of the picture. The inner result says whether the service takes such a picture.
     ///
     /// # Errors
-    /// 500 `internal` when the file cannot be read back.
+    /// 503 `storage_unavailable` when the file cannot be read back.
     pub async fn inspect(&self, filename: Option<String>) -> ApiResult<Result<InputInfo, JobError>> {
         let (opened, bytes) = (self.file.reopen()?, self.bytes);
         let inspected = tokio::task::spawn_blocking(move || inspect(BufReader::new(opened), bytes, filename));

@@ -71,7 +71,8 @@ impl From<CancelError> for Problem {
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
         tracing::error!(%error, "an upload could not be written to the spool folder");
-        Self::new(ErrorCode::Internal, "The upload could not be kept on our side; nothing was charged.")
+        let detail = "The upload could not be kept on our side; nothing was charged. Try again shortly.";
+        Self::new(ErrorCode::StorageUnavailable, detail)
     }
 }
 

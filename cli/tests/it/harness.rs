@@ -114,7 +114,8 @@ impl Server {
         Self::spawn(command.arg(role))
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts the command, which runs the binary as a server.
+    pub fn spawn(command: &mut Command) -> Self {
         remaster_shared::tls::install_default_provider();
         let http = Client::new();
         command.stdin(Stdio::null()).stdout(Stdio::null());

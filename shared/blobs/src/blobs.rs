@@ -147,14 +147,23 @@ impl Blobs {
         }
     }
 
-    /// The keys of the objects that were last written before `before`. Objects with other names are skipped. An error, which
-    /// says that the storage does not answer, ends the stream.
-    pub fn older_than(&self, before: Timestamp) -> BoxStream<'static, Result<BlobKey, BlobError>> {
+    /// The keys of the objects that are at least this old by the clock of the storage, which stamps them. Objects with other names
+    /// are skipped. An error, which says that the storage does not answer, ends the stream.
+    pub async fn older_than(&self, age: Duration) -> Result<BoxStream<'static, Result<BlobKey, BlobError>>, BlobError> {
+        let latest = self.now().await?.saturating_sub(age).unwrap_or(Timestamp::MIN);
         let old = self.store.list(None).try_filter_map(move |meta| async move {
-            let old = from_millis(meta.last_modified.timestamp_millis()) < before;
+            let old = from_millis(meta.last_modified.timestamp_millis()) <= latest;
             Ok(if old { meta.location.as_ref().parse::<BlobKey>().ok() } else { None })
         });
-        old.map_err(BlobError::Unavailable).boxed()
+        Ok(old.map_err(BlobError::Unavailable).boxed())
+    }
+
+    /// The time by the clock of the storage: that of the object `clock`, which is written for it.
+    async fn now(&self) -> Result<Timestamp, BlobError> {
+        let clock = ObjectPath::from("clock");
+        self.store.put(&clock, Bytes::new().into()).await.map_err(BlobError::Unavailable)?;
+        let written = self.store.head(&clock).await.map_err(BlobError::Unavailable)?;
+        Ok(from_millis(written.last_modified.timestamp_millis()))
     }
 
     /// A URL from which anybody can download the object for `time`, with the suggested file name `name` (plain ASCII).

@@ -1,6 +1,7 @@
 //! What has to hold of every client's log, whatever went wrong meanwhile.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 /// What one client knows when everything is over.
 #[derive(Debug, Clone, Default)]
@@ -24,14 +25,29 @@ pub struct End {
     pub status: String,
     /// Attempts.
     pub attempt: u64,
+    /// From its submit to its end.
+    pub took: Duration,
     /// The hash that the service tells, and that of the bytes that it gives.
     pub hashes: (String, String),
 }
 
-/// Everything that does not hold, in words; nothing when all is well. `told` are the jobs whose webhooks arrived, and `faults` how many
-/// faults there were that can cost an attempt.
-pub fn violations(logs: &[Log], told: &HashSet<String>, faults: u64) -> Vec<String> {
-    let mut found = Vec::new();
+/// What was found out beside the clients.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// The jobs whose webhooks arrived.
+    pub told: HashSet<String>,
+    /// Pictures without a use that were not deleted.
+    pub left: Vec<String>,
+    /// How many faults there were that can cost an attempt.
+    pub costly: u64,
+    /// The longest that a job may take.
+    pub longest: Duration,
+}
+
+/// Everything that does not hold, in words; nothing when all is well.
+pub fn violations(logs: &[Log], findings: &Findings) -> Vec<String> {
+    let Findings { told, left, costly, longest } = findings;
+    let mut found: Vec<_> = left.iter().map(|picture| format!("{picture} is left behind")).collect();
     let mut all = HashSet::new();
     for log in logs {
         let client = log.client;
@@ -49,8 +65,11 @@ pub fn violations(logs: &[Log], told: &HashSet<String>, faults: u64) -> Vec<Stri
             if end.hashes.0 != end.hashes.1 {
                 found.push(format!("client {client}: the bytes of {id} are not those of its sha256"));
             }
-            if end.attempt > 1 + faults {
-                found.push(format!("client {client}: {id} took {} attempts with {faults} faults", end.attempt));
+            if end.attempt > 1 + costly {
+                found.push(format!("client {client}: {id} took {} attempts with {costly} faults", end.attempt));
+            }
+            if end.took > *longest {
+                found.push(format!("client {client}: {id} took {:?}", end.took));
             }
             if !told.contains(id) {
                 found.push(format!("client {client}: nobody was told of {id}"));
@@ -69,40 +88,47 @@ pub fn violations(logs: &[Log], told: &HashSet<String>, faults: u64) -> Vec<Stri
 mod tests {
     use super::*;
 
-    fn sound() -> (Vec<Log>, HashSet<String>) {
+    fn sound() -> (Vec<Log>, Findings) {
         let log = |client: u8| {
             let accepted: Vec<_> = (0..3).map(|number| format!("{client}-{number}")).collect();
-            let end = || End { status: "succeeded".into(), attempt: 1, hashes: ("ab".into(), "ab".into()) };
+            let end = || End {
+                status: "succeeded".into(),
+                attempt: 1,
+                took: Duration::from_secs(1),
+                hashes: ("ab".into(), "ab".into()),
+            };
             let ends = accepted.iter().map(|id| (id.clone(), end())).collect();
             Log { client, accepted, unanswered: 0, ends, used: 3 }
         };
         let logs = vec![log(1), log(2)];
         let told = logs.iter().flat_map(|log| log.accepted.clone()).collect();
-        (logs, told)
+        (logs, Findings { told, left: Vec::new(), costly: 2, longest: Duration::from_secs(60) })
     }
 
-    fn found(plant: impl Fn(&mut Vec<Log>, &mut HashSet<String>)) -> Vec<String> {
-        let (mut logs, mut told) = sound();
-        plant(&mut logs, &mut told);
-        violations(&logs, &told, 2)
+    fn found(plant: impl Fn(&mut Vec<Log>, &mut Findings)) -> Vec<String> {
+        let (mut logs, mut findings) = sound();
+        plant(&mut logs, &mut findings);
+        violations(&logs, &findings)
     }
 
     #[test]
-    fn planted_bugs_are_found() {
+    fn each_violation_is_found() {
         assert_eq!(found(|_, _| ()), [""; 0]);
         let end = |logs: &mut Vec<Log>, change: fn(&mut End)| change(logs[0].ends.get_mut("1-1").unwrap());
-        let planted: [&dyn Fn() -> Vec<String>; 8] = [
+        let planted: [&dyn Fn() -> Vec<String>; 10] = [
             &|| found(|logs, _| drop(logs[0].ends.remove("1-1"))),
             &|| found(|logs, _| end(logs, |end| end.status = "failed".into())),
             &|| found(|logs, _| end(logs, |end| end.hashes.1 = "cd".into())),
             &|| found(|logs, _| end(logs, |end| end.attempt = 4)),
+            &|| found(|logs, _| end(logs, |end| end.took = Duration::from_secs(61))),
             &|| found(|logs, _| logs[1].used = 4),
             &|| found(|logs, _| logs[1].used = 2),
             &|| found(|logs, _| logs[1].accepted[0] = "1-0".into()),
-            &|| found(|_, told| assert!(told.remove("2-2"))),
+            &|| found(|_, findings| assert!(findings.told.remove("2-2"))),
+            &|| found(|_, findings| findings.left.push("inputs/1-1".into())),
         ];
-        for (number, bug) in planted.iter().enumerate() {
-            assert!(!bug().is_empty(), "bug {number} is not found");
+        for (number, violation) in planted.iter().enumerate() {
+            assert!(!violation().is_empty(), "violation {number} is not found");
         }
         // A submit without a key and without an answer may have been accepted.
         assert_eq!(found(|logs, _| (logs[1].unanswered, logs[1].used) = (1, 4)), [""; 0]);

@@ -37,15 +37,15 @@ impl Submissions for RedisStore {
         let reply: wire::SubmitReply = self.call_on(client, "rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
+        if let (None, Some((replicas, client))) = (&reply.refused, &self.confirming) {
+            server::confirmed_by(client, *replicas).await?;
+        }
         match (reply.refused, reply.jobs) {
             (None, Some(jobs)) => {
                 let jobs = jobs.iter().map(wire::record).collect::<Result<_, _>>()?;
                 Ok(Submitted { jobs, quota, replayed: true })
             }
             (None, None) => {
-                if let Some((replicas, client)) = &self.confirming {
-                    server::confirmed_by(client, *replicas).await?;
-                }
                 let jobs = new.jobs.into_iter().map(|job| job.into_record(new.client, new.batch, now)).collect();
                 Ok(Submitted { jobs, quota, replayed: false })
             }
