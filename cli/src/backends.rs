@@ -56,7 +56,7 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64, metrics: Arc<Metrics
         ..Policy::default()
     };
     if let Some(url) = non_empty(&args.redis_url) {
-        let store = RedisStore::open(url, policy).await?;
+        let store = RedisStore::open_sharded(url, policy, args.redis_shards).await?;
         return Ok(Arc::new(store.confirmed_by(args.redis_wait_replicas).await?.measured_by(metrics)));
     }
     let store = SqliteStore::open(&args.data_dir, policy, Arc::new(SystemClock))?;

@@ -22,6 +22,11 @@ pub fn replicas(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|count| *count <= 10).ok_or_else(|| "a whole number from 0 to 10".into())
 }
 
+/// A whole number from 1 to 256.
+pub fn shards(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|count| (1..=256).contains(count)).ok_or_else(|| "a whole number from 1 to 256".into())
+}
+
 /// An IP address with a port.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8000 or [::]:8000".into())

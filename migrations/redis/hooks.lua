@@ -27,7 +27,8 @@ local function arm(subject, now)
   redis.call('HSET', key, 'due', now)
   redis.call('ZADD', P .. 'hk:' .. host, now, subject)
   place_host(host)
-  redis.call('PUBLISH', P .. 'hook', '1')
+  -- All shards share this channel.
+  redis.call('PUBLISH', '{rm}:hook', '1')
 end
 
 -- Nobody is to be told any more.

@@ -3,14 +3,16 @@
 -- The files of this folder are one library, put together in the order that shared/store/redis/src/library.rs gives. What is
 -- decided here is decided by the rules of shared/store/src/rules; random interleavings of the verbs hold it to them.
 --
--- All keys share the hash tag {rm}, so that they lie in one slot of a cluster:
+-- All keys of a call share a hash tag, so that they lie in one slot of a cluster. The tag is the function's one key: {rm}, or, where the
+-- store is spread over several shards, that of the shard of the client. Of {rm} there are also, with any number of shards, the secret, the
+-- number of shards, the workers and the time of the last sweep.
 --   {rm}:j:<job>      hash    a job
 --   {rm}:c:<client>   zset    a client's ready jobs -> order of arrival
 --   {rm}:act          zset    clients with ready jobs -> virtual start
 --   {rm}:heads        zset    the same clients -> the moment since which their oldest job has been their oldest
 --   {rm}:idle         zset    clients without ready jobs -> where their last job left their virtual start
 --   {rm}:vt           string  virtual time
---   {rm}:moments      string  moments so far
+--   {rm}:moments      string  the latest moment; moments are microseconds, and each is later than the one before
 --   {rm}:claims       string  claims served so far
 --   {rm}:delayed      zset    jobs that wait for a retry -> when it is due
 --   {rm}:f:<fence>    string  the job that a claim of this fence was given
@@ -23,6 +25,7 @@
 --   {rm}:hk:<host>    zset    webhooks to a host that are to be tried -> when
 --   {rm}:hooks        zset    those hosts -> when the first of theirs is due
 --   {rm}:seq          string  order of arrival so far
+--   {rm}:shards       string  how many shards there are
 --   {rm}:secret       string  the 32 bytes under which addresses are hashed
 --   {rm}:trash        zset    pictures without a use -> when they may next be handed out for deletion
 --   {rm}:failed       zset    failed jobs -> when they failed; {rm}:failed:<code> those of one error code
@@ -43,8 +46,9 @@
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 6
-local P = '{rm}:'
+local VERSION = 7
+-- The prefix of all keys, set by each call.
+local P = nil
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
 

@@ -19,6 +19,14 @@ local function stats(_, a)
   })
 end
 
+-- now: what a worker that chooses among shards looks at. For how many microseconds the longest waiting client has waited, or -1; and for how
+-- many milliseconds nothing else will happen.
+local function glimpse(_, a)
+  local first, waited = redis.call('ZRANGE', P .. 'heads', 0, 0, 'WITHSCORES'), -1
+  if #first > 0 then waited = math.max(0, microseconds() - tonumber(first[2])) end
+  return cjson.encode({ waited = waited, next = next_event(time(a[1])) })
+end
+
 -- now: what operators watch
 local function gauges(_, a)
   local now = time(a[1])

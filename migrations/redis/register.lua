@@ -5,7 +5,11 @@
 local READS, SETTLES, ADDS = { 'no-writes' }, { 'allow-oom' }, {}
 
 local function register(name, callback, flags)
-  redis.register_function({ function_name = 'rm_' .. name, callback = callback, flags = flags })
+  local function call(keys, arguments)
+    P = keys[1] .. ':'
+    return callback(keys, arguments)
+  end
+  redis.register_function({ function_name = 'rm_' .. name, callback = call, flags = flags })
 end
 
 register('version', function() return VERSION end, READS)
@@ -15,6 +19,7 @@ register('batch', get_batch, READS)
 register('knows', knows, READS)
 register('stats', stats, READS)
 register('gauges', gauges, READS)
+register('glimpse', glimpse, READS)
 register('submit', submit_2, ADDS)
 register('submit_3', submit, ADDS)
 register('claim', claim_4, SETTLES)

@@ -8,7 +8,20 @@ local LOOKED_AT = 64
 
 local function virtual_now() return tonumber(redis.call('GET', P .. 'vt') or '0') end
 local function set_virtual_now(now) redis.call('SET', P .. 'vt', exact(now)) end
-local function moment() return redis.call('INCR', P .. 'moments') end
+
+-- The present time in microseconds.
+local function microseconds()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+
+-- Moments are in order, and they are times, by which the waits of clients in different shards are compared.
+local function moment()
+  local last = tonumber(redis.call('GET', P .. 'moments') or '0')
+  local now = string.format('%d', math.max(last + 1, microseconds()))
+  redis.call('SET', P .. 'moments', now)
+  return now
+end
 
 -- A ready job joins its client's line, at its old place. A client that was idle arrives.
 local function join(job)

@@ -72,7 +72,7 @@ error_codes! {
     Poison             = "poison",              500, Service, "The job stopped its worker too often";
     QueueFull          = "queue_full",          503, Service, "The queue is full";
     StoreUnavailable   = "store_unavailable",   503, Service, "The job store is not reachable";
-    StorageUnavailable = "storage_unavailable", 503, Service, "The object storage is not reachable";
+    StorageUnavailable = "storage_unavailable", 503, Service, "Pictures cannot be stored or read now";
     ModelUnavailable   = "model_unavailable",   503, Service, "The model is not available";
 }
 

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How long a server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a replica may take to copy the data of its master.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(90);
 /// The interval at which conditions are checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(25);
 
@@ -67,7 +69,7 @@ impl RedisServer {
     /// Makes this server a replica of `master`, and waits until it has all that the master has.
     pub fn follow(&self, master: &RedisServer) {
         self.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
-        wait_until("the replica has caught up", || {
+        wait_at_most(SYNC_TIMEOUT, "the replica has caught up", || {
             self.command(&["INFO", "replication"]).contains("master_link_status:up")
                 && master.command(&["WAIT", "1", "100"]) == "1"
         });
@@ -120,16 +122,24 @@ impl Drop for RedisServer {
     }
 }
 
-/// A cluster of three masters.
+/// A cluster of three masters, which come first, and perhaps a replica of each. While one master is down, the others go on.
 pub struct RedisCluster(Vec<RedisServer>);
 
 impl RedisCluster {
-    /// Starts the nodes and joins them.
+    /// Starts three masters and joins them.
     pub fn start() -> Self {
-        let nodes: Vec<_> = (0..3).map(|_| RedisServer::start_with(&["--cluster-enabled", "yes"])).collect();
+        Self::with_replicas(0)
+    }
+
+    /// The same, where each master has so many replicas, one of which takes its place when it is down for some two seconds.
+    pub fn with_replicas(replicas: usize) -> Self {
+        let settings =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"];
+        let nodes: Vec<_> = (0..3 * (1 + replicas)).map(|_| RedisServer::start_with(&settings)).collect();
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let mut create = Command::new("redis-cli");
-        create.args(["--cluster", "create"]).args(addresses).args(["--cluster-yes"]).stdout(Stdio::null());
+        create.args(["--cluster", "create"]).args(addresses).args(["--cluster-yes", "--cluster-replicas"]);
+        create.arg(replicas.to_string()).stdout(Stdio::null());
         assert!(create.status().expect("redis-cli is installed").success());
         // The cluster is ready when each node knows the others and all their slots.
         let knows = |node: &RedisServer| {
@@ -139,13 +149,26 @@ impl RedisCluster {
                 String::from_utf8_lossy(&said).into_owned()
             };
             let (info, slots) = (ask("INFO"), ask("SLOTS"));
-            ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3"]
-                .iter()
-                .all(|part| info.contains(part))
+            let known = format!("cluster_known_nodes:{}", nodes.len());
+            ["cluster_state:ok", "cluster_slots_ok:16384", &known].iter().all(|part| info.contains(part))
                 && nodes.iter().all(|other| slots.contains(&format!("\n{}\n", other.port)))
         };
         wait_until("the cluster is ready", || nodes.iter().all(knows));
         Self(nodes)
+    }
+
+    /// Kills a master without warning.
+    pub fn stop(&mut self, master: usize) {
+        self.0[master].stop();
+    }
+
+    /// How many calls of functions each master has carried out.
+    pub fn calls(&self) -> [u64; 3] {
+        [0, 1, 2].map(|master: usize| {
+            let stats = self.0[master].command(&["INFO", "commandstats"]);
+            let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_fcall:calls=")?.split(',').next());
+            calls.map_or(0, |calls| calls.parse().unwrap())
+        })
     }
 
     /// What `REDIS_URL` takes.
@@ -283,10 +306,14 @@ fn info(port: u16, section: &str) -> Option<String> {
 ///
 /// # Panics
 /// It does not hold within [`START_TIMEOUT`].
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + START_TIMEOUT;
+fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(START_TIMEOUT, what, condition);
+}
+
+fn wait_at_most(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < deadline, "not within {START_TIMEOUT:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {time:?}: {what}");
         std::thread::sleep(CHECK_INTERVAL);
     }
 }

@@ -10,6 +10,7 @@ use remaster_shared::job::{InputInfo, JobId};
 use remaster_shared::quota::Quota;
 
 use super::body::{declared_length, media_type, within};
+use super::client::Client;
 use super::form::{ENVELOPE, Form, Part};
 use super::idempotency::Fingerprinted;
 use super::options::SubmitOptions;
@@ -62,18 +63,18 @@ pub async fn receive_batch(
     api: &Shared,
     request: Request,
     options: &mut SubmitOptions,
-    quota: Option<Quota>,
+    (client, quota): (Client, Option<Quota>),
 ) -> ApiResult<BatchUpload> {
     // The semaphore is never closed, so acquiring a permit does not fail.
     let _permit = api.batches.acquire().await;
-    within(MAX_DURATION, receive(api, request, options, quota)).await
+    within(MAX_DURATION, receive(api, request, options, (client, quota))).await
 }
 
 async fn receive(
     api: &Shared,
     request: Request,
     options: &mut SubmitOptions,
-    quota: Option<Quota>,
+    (client, quota): (Client, Option<Quota>),
 ) -> ApiResult<BatchUpload> {
     if media_type(&request) != "multipart/form-data" {
         let detail = "Send the images as multipart/form-data, each in a part named file.";
@@ -95,7 +96,7 @@ async fn receive(
         if batch.files.len() == max_files {
             return Err(too_many(max_files));
         }
-        let file = receive_file(api, part, &mut batch.inputs).await?;
+        let file = receive_file(api, client, part, &mut batch.inputs).await?;
         batch.files.push(file);
         if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
             return Err(Problem::quota_exceeded(quota));
@@ -113,8 +114,13 @@ fn too_many(max_files: usize) -> Problem {
 }
 
 /// Receives one file and stores it if the service takes such a picture. If not, the other files of the batch go on.
-async fn receive_file(api: &Shared, mut part: Part<'_>, inputs: &mut StoredInputs) -> ApiResult<BatchFile> {
-    let (job, filename) = (JobId::random(), part.filename());
+async fn receive_file(
+    api: &Shared,
+    client: Client,
+    mut part: Part<'_>,
+    inputs: &mut StoredInputs,
+) -> ApiResult<BatchFile> {
+    let (job, filename) = (JobId::of(client.0), part.filename());
     let mut spool = Spool::new(api).await?;
     let mut fits = true;
     while let Some(chunk) = part.chunk().await? {

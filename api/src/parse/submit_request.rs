@@ -61,7 +61,7 @@ impl SubmitReader<'_> {
     pub async fn batch(&self, query: QueryPairs, request: Request) -> ApiResult<SubmitRequest<BatchUpload>> {
         let (mut options, key) = (SubmitOptions::from_query(query)?, idempotency_key(request.headers())?);
         let quota = admit(self.api, self.client, key.as_ref()).await?;
-        let batch = receive_batch(self.api, request, &mut options, quota).await?;
+        let batch = receive_batch(self.api, request, &mut options, (self.client, quota)).await?;
         self.request(batch, &options, key)
     }
 

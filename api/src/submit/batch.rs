@@ -21,7 +21,7 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
     refuse_large_pictures(api, &mut upload, &params).await;
     refuse_batch_of_refused(&upload.files)?;
 
-    let id = BatchId::random();
+    let id = BatchId::of(client.0);
     let job =
         |file: BatchFile| NewJob { cost, refused: file.refused, ..NewJob::new(file.job, params.clone(), file.info) };
     let jobs: Vec<_> = upload.files.into_iter().map(job).collect();

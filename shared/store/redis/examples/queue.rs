@@ -17,7 +17,7 @@ use remaster_store_sqlite::SqliteStore;
 const ROUNDS: usize = 500;
 const CLAIMS: usize = 200;
 
-fn jobs(count: usize) -> Vec<NewJob> {
+fn jobs(client: ClientKey, count: usize) -> Vec<NewJob> {
     let params = EnhanceParams {
         scale: Scale::X2,
         model: ModelId::parse("realesrgan-x4plus").unwrap(),
@@ -27,7 +27,7 @@ fn jobs(count: usize) -> Vec<NewJob> {
         metadata: MetadataPolicy::Strip,
     };
     let input = InputInfo { filename: None, format: Some(PictureFormat::Jpeg), width: 800, height: 600, bytes: 1 };
-    let job = |_| NewJob::new(JobId::random(), params.clone(), input.clone());
+    let job = |_| NewJob::new(JobId::of(client), params.clone(), input.clone());
     (0..count).map(job).collect()
 }
 
@@ -40,7 +40,7 @@ async fn submit(store: &SharedStore, client: u8, count: usize) {
     let (client, mut left) = (ClientKey([client; 16]), count);
     while left > 0 {
         let some = left.min(500);
-        store.submit(NewJobs::new(client, jobs(some))).await.unwrap();
+        store.submit(NewJobs::new(client, jobs(client, some))).await.unwrap();
         left -= some;
     }
 }

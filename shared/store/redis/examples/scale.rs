@@ -11,7 +11,7 @@ use remaster_shared::blob_key::BlobKey;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
 use remaster_shared::job::JobId;
-use remaster_store::contract::{new_job, request, result};
+use remaster_store::contract::{new_job_of, request, result};
 use remaster_store::{Claim, NewJobs, Outcome, Policy, SharedStore};
 use remaster_store_redis::RedisStore;
 use remaster_store_sqlite::SqliteStore;
@@ -33,7 +33,7 @@ fn client(number: usize) -> ClientKey {
 }
 
 async fn submit(store: &SharedStore, number: usize, jobs: usize) -> JobId {
-    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
+    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job_of(client(number))).collect());
     store.submit(new).await.unwrap().jobs[0].id
 }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, ListInterface};
+use futures::future::{select_all, try_join_all};
 use remaster_shared::job::ModelId;
 use tokio::sync::{Notify, OnceCell, watch};
 
+use super::shards::Shards;
 use super::{RedisError, connect};
 
 /// How long the server holds the command, in seconds. It bounds how long an entry is kept from other workers after the last caller
@@ -19,12 +21,25 @@ use super::{RedisError, connect};
 const HELD: f64 = 2.0;
 /// How long the answer may take. After that the connection counts as broken.
 const ANSWERED: Duration = Duration::from_secs(5);
+/// How many shards of a cluster a process hears.
+const EARS: usize = 16;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// The bells, as the workers of one process hear them. The connection is made when a worker waits for the first time.
 pub struct Bell {
     url: String,
-    ear: OnceCell<Ear>,
+    /// The tags of the shards whose bells are heard. One command can wait for those of one slot, so each group has a connection.
+    groups: Vec<Vec<String>>,
+    ears: OnceCell<Vec<Ear>>,
+}
+
+/// The shards whose bells a process hears, in groups that one command can wait for: on a single server all; in a cluster the one at
+/// which the process looks first, and a few others, so that a ready job nearly always finds a worker that waits for it. Work in
+/// the other shards is found when the worker looks again after a while.
+pub fn heard(shards: &Shards, home: usize, in_cluster: bool) -> Vec<Vec<String>> {
+    let count = shards.all().len();
+    let tags = shards.all().iter().cycle().skip(home).take(count).map(|shard| shard.tag().to_owned());
+    if in_cluster { tags.take(EARS).map(|tag| vec![tag]).collect() } else { vec![tags.collect()] }
 }
 
 struct Ear {
@@ -40,18 +55,16 @@ struct Waiting {
 }
 
 impl Bell {
-    pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), ear: OnceCell::new() }
+    pub fn new(url: &str, groups: Vec<Vec<String>>) -> Self {
+        Self { url: url.to_owned(), groups, ears: OnceCell::new() }
     }
 
     /// Returns once there may be a waiting job that needs one of `models`, or no model. Without a connection it returns an error.
     pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
-        let ear = self.ear.get_or_try_init(|| Ear::open_apart(self.url.clone())).await?;
-        let bells = std::iter::once("").chain(models.iter().map(ModelId::as_str));
-        let bells = bells.map(|model| format!("{{rm}}:bell:{model}")).collect();
-        ear.waiting.send_modify(|waiting| *waiting = Waiting { workers: waiting.workers + 1, bells });
-        let _leaves = Leaves(&ear.waiting);
-        ear.rung.notified().await;
+        let open = || try_join_all(self.groups.iter().map(|_| Ear::open_apart(self.url.clone())));
+        let ears = self.ears.get_or_try_init(open).await?;
+        let rings = ears.iter().zip(&self.groups).map(|(ear, tags)| Box::pin(ear.rings(tags, models)));
+        select_all(rings).await;
         Ok(())
     }
 }
@@ -65,6 +78,15 @@ impl Drop for Leaves<'_> {
 }
 
 impl Ear {
+    /// Returns once a bell of these shards and models has rung, or that of jobs without a model.
+    async fn rings(&self, tags: &[String], models: &[ModelId]) {
+        let names = || std::iter::once("").chain(models.iter().map(ModelId::as_str));
+        let bells = tags.iter().flat_map(|tag| names().map(move |model| format!("{tag}:bell:{model}"))).collect();
+        self.waiting.send_modify(|waiting| *waiting = Waiting { workers: waiting.workers + 1, bells });
+        let _leaves = Leaves(&self.waiting);
+        self.rung.notified().await;
+    }
+
     /// Opens it on a task of its own: a caller that gives up while it connects leaves no connection behind.
     async fn open_apart(url: String) -> Result<Self, RedisError> {
         let opening = tokio::spawn(async move { Self::open(&url).await });

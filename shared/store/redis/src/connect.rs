@@ -5,7 +5,7 @@ use std::time::Duration;
 use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
-use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
+use fred::types::config::{Config, ReconnectPolicy, Server, ServerConfig, UnresponsiveConfig};
 
 use super::RedisError;
 
@@ -18,12 +18,19 @@ const LONGEST_WAIT: u32 = 1000;
 
 const SCHEMES: [&str; 6] = ["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
 
-fn builder(url: &str) -> Result<Builder, RedisError> {
+fn config(url: &str) -> Result<Config, RedisError> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     if !SCHEMES.contains(&scheme) {
         return Err(RedisError::Url(format!("{scheme:?} is no scheme of Redis")));
     }
-    let config = Config::from_url(url).map_err(|error| RedisError::Url(error.details().to_owned()))?;
+    Config::from_url(url).map_err(|error| RedisError::Url(error.details().to_owned()))
+}
+
+fn builder(url: &str) -> Result<Builder, RedisError> {
+    Ok(build(config(url)?))
+}
+
+fn build(config: Config) -> Builder {
     let mut builder = Builder::from_config(config);
     builder
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
@@ -36,7 +43,18 @@ fn builder(url: &str) -> Result<Builder, RedisError> {
                 UnresponsiveConfig { max_timeout: Some(Duration::from_secs(5)), interval: Duration::from_secs(1) };
         })
         .set_policy(ReconnectPolicy::new_exponential(0, FIRST_WAIT, LONGEST_WAIT, 2));
-    Ok(builder)
+    builder
+}
+
+/// A client of one master of the cluster that `url` names, with the credentials of the URL. It is not connected yet.
+pub fn client_of(url: &str, (host, port): (String, u16), patience: Option<Duration>) -> Result<Client, RedisError> {
+    let mut config = config(url)?;
+    config.server = ServerConfig::Centralized { server: Server::new_with_tls(host.clone(), port, Some(host)) };
+    let mut builder = build(config);
+    if let Some(time) = patience {
+        builder.with_performance_config(|performance| performance.default_command_timeout = time);
+    }
+    builder.build().map_err(RedisError::Unreachable)
 }
 
 /// A connected client. Reconnects by itself from then on.

@@ -208,7 +208,7 @@ async fn a_claim_of_library_5_is_understood() {
     let ClaimRequest { worker, fence, models } = request();
     let mut args = vec![String::new(), worker.clone(), "30000".into(), "3".into(), fence.to_string()];
     args.extend(models.iter().map(ToString::to_string));
-    let reply: wire::ClaimReply = store.call("rm_claim_5", args).await.unwrap();
+    let reply: wire::ClaimReply = store.call(COMMON, "rm_claim_5", args).await.unwrap();
     let wire::ClaimReply::Job(job) = reply else { panic!("{reply:?}") };
     assert_eq!(wire::record(&job).unwrap().id, id);
     let lease = remaster_store::Lease { job: id, attempt: 1, fence, worker };

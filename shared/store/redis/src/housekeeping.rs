@@ -1,12 +1,15 @@
 //! Housekeeping, and the list of pictures without a use.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::{join_all, try_join_all};
 use remaster_shared::blob_key::BlobKey;
 use remaster_store::{GARBAGE_LEASE, Housekeeping, Reaped, StoreError};
 
 use super::RedisStore;
+use super::shards::COMMON;
 use super::wire::{self, Done, millis};
 
 #[async_trait]
@@ -15,29 +18,71 @@ impl Housekeeping for RedisStore {
         let kept = millis(self.policy.result_ttl + self.policy.record_ttl);
         let (attempts, lease) = (self.policy.max_attempts.to_string(), millis(self.policy.lease));
         let args = vec![self.time(), attempts, kept, lease, millis(self.policy.result_ttl)];
-        let wire::ReapReply { requeued, poisoned, expired, forgotten, more } = self.call("rm_reap", args).await?;
-        Ok(Reaped { requeued, poisoned, expired, forgotten, more })
+        let mut all = Reaped::default();
+        let mut failed = None;
+        // A shard whose server is down holds up no other.
+        for reply in
+            join_all(self.shards.all().iter().map(|shard| self.call(shard.tag(), "rm_reap", args.clone()))).await
+        {
+            match reply {
+                Ok(wire::ReapReply { requeued, poisoned, expired, forgotten, more }) => {
+                    all.requeued += requeued;
+                    all.poisoned += poisoned;
+                    all.expired += expired;
+                    all.forgotten += forgotten;
+                    all.more |= more;
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(all), Err)
     }
 
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {
-        let args = vec![self.time(), millis(GARBAGE_LEASE), limit.to_string()];
-        let reply: wire::EntriesReply = self.call("rm_garbage", args).await?;
-        Ok(keys(&reply))
+        let (mut found, mut failed, count) = (Vec::new(), None, self.shards.all().len());
+        // Each process begins at another shard, so that all are served.
+        for shard in self.shards.all().iter().cycle().skip(self.home).take(count) {
+            if found.len() == limit {
+                break;
+            }
+            let args = vec![self.time(), millis(GARBAGE_LEASE), (limit - found.len()).to_string()];
+            match self.call::<wire::EntriesReply>(shard.tag(), "rm_garbage", args).await {
+                Ok(reply) => found.extend(keys(&reply)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 
     async fn collected(&self, gone: Vec<BlobKey>) -> Result<(), StoreError> {
-        let _: Done = self.call("rm_collected", gone.into_iter().map(to_trash).collect()).await?;
-        Ok(())
+        let by_shard = self.by_shard(gone).into_iter();
+        let calls = by_shard.map(|(tag, entries)| self.call::<Done>(tag, "rm_collected", entries));
+        try_join_all(calls).await.map(drop)
     }
 
     async fn takes_sweep(&self, every: Duration) -> Result<bool, StoreError> {
-        let reply: wire::SweepReply = self.call("rm_takes_sweep", vec![self.time(), millis(every)]).await?;
+        let reply: wire::SweepReply = self.call(COMMON, "rm_takes_sweep", vec![self.time(), millis(every)]).await?;
         Ok(reply.taken)
     }
 
     async fn unused(&self, keys: Vec<BlobKey>) -> Result<Vec<BlobKey>, StoreError> {
-        let reply: wire::EntriesReply = self.call("rm_unused", keys.into_iter().map(to_trash).collect()).await?;
-        Ok(self::keys(&reply))
+        let by_shard = self.by_shard(keys).into_iter();
+        let calls = by_shard.map(|(tag, entries)| self.call::<wire::EntriesReply>(tag, "rm_unused", entries));
+        Ok(try_join_all(calls).await?.iter().flat_map(self::keys).collect())
+    }
+}
+
+impl RedisStore {
+    /// The pictures as the trash names them, by the shards of their jobs.
+    fn by_shard(&self, keys: Vec<BlobKey>) -> BTreeMap<&str, Vec<String>> {
+        let mut by_shard: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for key in keys {
+            by_shard.entry(self.shards.of_id(key.job().0).tag()).or_default().push(to_trash(key));
+        }
+        by_shard
     }
 }
 

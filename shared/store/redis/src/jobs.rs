@@ -31,33 +31,51 @@ impl Jobs for RedisStore {
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
-        let reply: wire::GetReply = self.call("rm_get", vec![id.to_string()]).await?;
+        let reply: wire::GetReply = self.call(self.shards.of_id(id.0).tag(), "rm_get", vec![id.to_string()]).await?;
         let Some(job) = &reply.job else { return Ok(None) };
         let webhook = wire::delivery(reply.hook.as_ref())?;
         Ok(Some(JobRecord { position: reply.position, webhook, ..wire::record(job)? }))
     }
 
     async fn batch(&self, id: BatchId) -> Result<Option<BatchRecord>, StoreError> {
-        wire::batch(&self.call("rm_batch", vec![id.to_string()]).await?)
+        wire::batch(&self.call(self.shards.of_id(id.0).tag(), "rm_batch", vec![id.to_string()]).await?)
     }
 
     async fn quota(&self, client: ClientKey) -> Result<Quota, StoreError> {
         let now = self.now();
-        let key = format!("{{rm}}:quota:{}", UtcDay::of(now).0);
-        let used: Option<u64> = self.client.hget(key, client.to_string()).await.map_err(StoreError::caused_by)?;
+        let tag = self.shards.of_client(client).tag();
+        let key = format!("{tag}:quota:{}", UtcDay::of(now).0);
+        let used: Option<u64> =
+            self.servers.of(tag).hget(key, client.to_string()).await.map_err(StoreError::caused_by)?;
         // A client that is not in the hash has used nothing.
         Ok(Quota::new(used.unwrap_or(0), self.policy.daily_limit, now))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now()).0.to_string();
-        let wire::StatsReply { clients, used, queued, processing } =
-            self.call("rm_stats", vec![self.time(), day]).await?;
-        Ok(Stats { clients_today: clients, requests_today: used, queued, processing })
+        let replies: Vec<wire::StatsReply> = self.call_all("rm_stats", vec![self.time(), day]).await?;
+        Ok(Stats {
+            clients_today: replies.iter().map(|reply| reply.clients).sum(),
+            requests_today: replies.iter().map(|reply| reply.used).sum(),
+            queued: replies.iter().map(|reply| reply.queued).sum(),
+            processing: replies.iter().map(|reply| reply.processing).sum(),
+        })
     }
 
     async fn gauges(&self) -> Result<QueueGauges, StoreError> {
-        Ok(wire::gauges(self.call("rm_gauges", vec![self.time()]).await?))
+        let replies: Vec<wire::GaugesReply> = self.call_all("rm_gauges", vec![self.time()]).await?;
+        let mut all = QueueGauges::default();
+        for gauges in replies.into_iter().map(wire::gauges) {
+            all.oldest = [all.oldest, gauges.oldest].into_iter().flatten().min();
+            for (model, jobs) in gauges.queued_by_model {
+                *all.queued_by_model.entry(model).or_default() += jobs;
+            }
+            all.garbage += gauges.garbage;
+            all.webhooks += gauges.webhooks;
+            all.reclaimed += gauges.reclaimed;
+            all.poisoned += gauges.poisoned;
+        }
+        Ok(all)
     }
 
     fn watch(&self, id: Uuid) -> Watch {

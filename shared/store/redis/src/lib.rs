@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod bell;
+mod choosing;
 mod connect;
 #[cfg(test)]
 mod field_tests;
@@ -18,6 +19,10 @@ mod outbox;
 #[cfg(test)]
 mod release_test;
 mod server;
+mod servers;
+#[cfg(test)]
+mod shard_tests;
+mod shards;
 mod submissions;
 mod subscriptions;
 #[cfg(test)]
@@ -27,9 +32,10 @@ mod work_queue;
 mod worker_registry;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use fred::clients::Client;
-use fred::interfaces::{FunctionInterface, KeysInterface};
+use fred::interfaces::{ClientLike, FunctionInterface, KeysInterface};
 use fred::types::SetOptions;
 use remaster_shared::client::ClientHasher;
 use remaster_shared::clock::SharedClock;
@@ -38,6 +44,8 @@ use remaster_store::{Policy, StoreError, notifier::Notifier};
 use serde::de::DeserializeOwned;
 
 use bell::Bell;
+use servers::Servers;
+use shards::{COMMON, MOST, Shards};
 use subscriptions::Subscriptions;
 
 const SECRET: &str = "{rm}:secret";
@@ -66,6 +74,19 @@ pub enum RedisError {
         /// The version of this binary.
         known: u32,
     },
+    /// The data are spread in another way.
+    #[error(
+        "this Redis holds a job store of {kept} shards, and REDIS_SHARDS is {asked}; all nodes need the same number, which stays as it was at first"
+    )]
+    Shards {
+        /// What the setting asks for.
+        asked: u16,
+        /// What is there.
+        kept: u16,
+    },
+    /// No store can have so many shards.
+    #[error("a job store has between 1 and {MOST} shards")]
+    TooManyShards,
     /// The value at the key of the secret does not have 32 bytes.
     #[error("the secret in Redis cannot be read")]
     Secret,
@@ -74,7 +95,14 @@ pub enum RedisError {
 /// The store. Clients reconnect by themselves; a verb that is not answered in time fails.
 pub struct RedisStore {
     url: String,
-    client: Client,
+    servers: Arc<Servers>,
+    shards: Arc<Shards>,
+    /// The shard at which this process looks for work first.
+    home: usize,
+    /// How many claims this process has made.
+    claims: AtomicU64,
+    /// How many jobs waited in each shard, and when that was.
+    lengths: tokio::sync::Mutex<Option<submissions::Lengths>>,
     /// Feeds the notifier.
     _subscriptions: Subscriptions,
     notifier: Arc<Notifier>,
@@ -83,7 +111,7 @@ pub struct RedisStore {
     policy: Policy,
     /// Where replicas have to confirm a submit before it is acknowledged: how many, and the connection for it, which stands still until
     /// they have.
-    confirming: Option<(u32, Client)>,
+    confirming: Option<(u32, Arc<Servers>)>,
     metrics: Arc<Metrics>,
     /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
@@ -95,7 +123,15 @@ impl RedisStore {
     /// # Errors
     /// The address cannot be understood, the server does not answer, or its library is newer.
     pub async fn open(url: &str, policy: Policy) -> Result<Self, RedisError> {
-        Self::with_clock(url, policy, None).await
+        Self::with_clock(url, policy, 1, None).await
+    }
+
+    /// The same for a store that is spread over so many shards. The number cannot be changed once there are jobs.
+    ///
+    /// # Errors
+    /// As for [`RedisStore::open`], and where the store has another number of shards.
+    pub async fn open_sharded(url: &str, policy: Policy, shards: u16) -> Result<Self, RedisError> {
+        Self::with_clock(url, policy, shards, None).await
     }
 
     /// The same, where a submit is acknowledged only once this many replicas have confirmed it. A failover to one of them then loses
@@ -107,23 +143,40 @@ impl RedisStore {
         if replicas == 0 {
             return Ok(self);
         }
-        let client = connect::patient_client(&self.url, server::CONFIRMED * 5).await?;
-        Ok(Self { confirming: Some((replicas, client)), ..self })
+        let servers = Servers::connect(&self.url, Some(server::CONFIRMED * 5)).await?;
+        Ok(Self { confirming: Some((replicas, servers)), ..self })
     }
 
-    async fn with_clock(url: &str, policy: Policy, clock: Option<SharedClock>) -> Result<Self, RedisError> {
-        let client = connect::client(url).await?;
-        library::ensure(&client).await?;
-        for warning in server::warnings(&client).await {
+    async fn with_clock(
+        url: &str,
+        policy: Policy,
+        shards: u16,
+        clock: Option<SharedClock>,
+    ) -> Result<Self, RedisError> {
+        if !(1..=MOST).contains(&shards) {
+            return Err(RedisError::TooManyShards);
+        }
+        let servers = Servers::connect(url, None).await?;
+        let client = servers.any();
+        library::ensure(client, COMMON).await?;
+        shards::agree(client, shards).await?;
+        let shards = Arc::new(Shards::new(shards));
+        let home = rand::random_range(0..shards.all().len());
+        for warning in server::warnings(client).await {
             tracing::warn!("{warning} (see docs/operations.md)");
         }
-        let hasher = ClientHasher::new(secret(&client).await?);
+        let hasher = ClientHasher::new(secret(client).await?);
         let (notifier, interests) = Notifier::with_interests();
         let notifier = Arc::new(notifier);
-        let subscriptions = subscriptions::subscribe(url, &client, (Arc::clone(&notifier), interests)).await?;
-        let bell = Bell::new(url);
+        let subscribed = (Arc::clone(&notifier), interests);
+        let subscriptions = subscriptions::subscribe(url, client, Arc::clone(&shards), subscribed).await?;
+        let bell = Bell::new(url, bell::heard(&shards, home, client.is_clustered()));
         Ok(Self {
-            client,
+            servers,
+            shards,
+            home,
+            claims: AtomicU64::new(0),
+            lengths: tokio::sync::Mutex::default(),
             _subscriptions: subscriptions,
             notifier,
             bell,
@@ -146,21 +199,45 @@ impl RedisStore {
         self.clock.as_ref().map(|clock| clock.now().as_millisecond().to_string()).unwrap_or_default()
     }
 
-    async fn call<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, StoreError> {
-        self.call_on(&self.client, function, args).await
+    /// Calls a function of the library for the shard with this tag.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        tag: &str,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Result<T, StoreError> {
+        self.call_on(&self.servers, tag, function, args).await
+    }
+
+    /// The same for every shard, with the answers in the order of the shards.
+    async fn call_all<T: DeserializeOwned>(
+        &self,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Result<Vec<T>, StoreError> {
+        let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
+        futures::future::try_join_all(calls).await
     }
 
     async fn call_on<T: DeserializeOwned>(
         &self,
-        client: &Client,
+        servers: &Arc<Servers>,
+        tag: &str,
         function: &'static str,
         args: Vec<String>,
     ) -> Result<T, StoreError> {
         let timer = self.metrics.store_call(function.trim_start_matches("rm_"));
-        let mut answer: Result<String, _> = client.fcall(function, "{rm}", args.clone()).await;
+        let mut client = servers.of(tag);
+        let mut answer: Result<String, _> = client.fcall(function, tag, args.clone()).await;
+        if let Err(error) = &answer
+            && servers.has_moved(error).await
+        {
+            client = servers.of(tag);
+            answer = client.fcall(function, tag, args.clone()).await;
+        }
         if answer.as_ref().is_err_and(library::is_missing) {
-            library::ensure(client).await.map_err(StoreError::caused_by)?;
-            answer = client.fcall(function, "{rm}", args).await;
+            library::ensure(&client, tag).await.map_err(StoreError::caused_by)?;
+            answer = client.fcall(function, tag, args).await;
         }
         let text = answer.map_err(StoreError::caused_by)?;
         timer.answered();

@@ -27,15 +27,15 @@ const CODE: &str = concat!(
 );
 
 /// As in `keys.lua`.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
-/// Makes sure that the server has this binary's library.
+/// Makes sure that the server that holds `tag` has this binary's library.
 ///
 /// # Errors
 /// The server does not answer or does not take the library, or it has a newer one: an older binary must not work beside newer
 /// ones (see `migrations/README.md`).
-pub async fn ensure(client: &Client) -> Result<(), RedisError> {
-    let found: Result<u32, _> = client.fcall("rm_version", "{rm}", MultipleValues::from(())).await;
+pub async fn ensure(client: &Client, tag: &str) -> Result<(), RedisError> {
+    let found: Result<u32, _> = client.fcall("rm_version", tag, MultipleValues::from(())).await;
     match found {
         // The upgrade is repeated here, because the node that loaded the library may have stopped before it upgraded the data.
         Ok(VERSION) => upgrade(client).await,

@@ -12,14 +12,18 @@ use super::wire::{self, Done, json, millis};
 #[async_trait]
 impl Outbox for RedisStore {
     async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
-        let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
-        args.extend(room.under_way.into_iter().flat_map(|(host, under_way)| [host, under_way.to_string()]));
-        let reply: wire::HooksReply = self.call("rm_due_hooks", args).await?;
-        // An entry that cannot be read, for example one of another release, is skipped.
-        let readable = reply.hooks.iter().filter_map(|hook| {
-            wire::due_hook(hook).inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
-        });
-        Ok(DueHooks { due: readable.collect(), next: wire::wait(reply.next) })
+        let (mut all, mut room, count) = (DueHooks::default(), room, self.shards.all().len());
+        // Each process begins at another shard, so that all are served.
+        for shard in self.shards.all().iter().cycle().skip(self.home).take(count) {
+            let DueHooks { due, next } = self.due_in(shard.tag(), &room).await?;
+            room.total -= due.len().min(room.total);
+            for hook in &due {
+                *room.under_way.entry(hook.target.host().to_owned()).or_default() += 1;
+            }
+            all.due.extend(due);
+            all.next = [all.next, next].into_iter().flatten().min();
+        }
+        Ok(all)
     }
 
     async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {
@@ -30,11 +34,24 @@ impl Outbox for RedisStore {
             Next::GiveUp => DeliveryStatus::Failed.as_str().to_owned(),
         };
         let args = vec![self.time(), subject.id().to_string(), attempts.to_string(), json(&attempt)?, body, next];
-        let _: Done = self.call("rm_hook_attempted", args).await?;
+        let _: Done = self.call(self.shards.of_id(subject.id()).tag(), "rm_hook_attempted", args).await?;
         Ok(())
     }
 
     async fn wait_for_hooks(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.notifier.hooks()).await;
+    }
+}
+
+impl RedisStore {
+    async fn due_in(&self, tag: &str, room: &HookRoom) -> Result<DueHooks, StoreError> {
+        let mut args = vec![self.time(), millis(HOOK_LEASE), room.total.to_string(), room.per_host.to_string()];
+        args.extend(room.under_way.iter().flat_map(|(host, under_way)| [host.clone(), under_way.to_string()]));
+        let reply: wire::HooksReply = self.call(tag, "rm_due_hooks", args).await?;
+        // An entry that cannot be read, for example one of another release, is skipped.
+        let readable = reply.hooks.iter().filter_map(|hook| {
+            wire::due_hook(hook).inspect_err(|error| tracing::warn!(%error, "a webhook is passed over")).ok()
+        });
+        Ok(DueHooks { due: readable.collect(), next: wire::wait(reply.next) })
     }
 }

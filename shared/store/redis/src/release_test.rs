@@ -39,6 +39,6 @@ async fn a_store_of_release_0_1_opens() {
     let created = of_jobs().map(|command| field(command, "created").unwrap().parse::<i64>().unwrap()).max().unwrap();
     let clock = ManualClock::at(from_millis(created + 60_000));
 
-    let store = RedisStore::with_clock(&server.url(), Policy::default(), Some(clock)).await.unwrap();
+    let store = RedisStore::with_clock(&server.url(), Policy::default(), 1, Some(clock)).await.unwrap();
     the_jobs_of_an_old_store_go_on(&store, &old).await;
 }

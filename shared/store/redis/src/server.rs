@@ -49,12 +49,12 @@ fn advice(memory: &Info, persistence: &Info) -> Vec<String> {
     advice
 }
 
-/// Waits until so many replicas have everything that this connection wrote.
+/// Waits until so many replicas of the server that holds `tag` have everything that this connection wrote there.
 ///
 /// # Errors
 /// Fewer confirmed it in time, or the server does not answer.
-pub async fn confirmed_by(client: &Client, replicas: u32) -> Result<(), StoreError> {
-    let wait = CustomCommand::new_static("WAIT", "{rm}", false);
+pub async fn confirmed_by(client: &Client, tag: &str, replicas: u32) -> Result<(), StoreError> {
+    let wait = CustomCommand::new_static("WAIT", tag, false);
     let args = vec![replicas.to_string(), CONFIRMED.as_millis().to_string()];
     let confirmed: u32 = client.custom(wait, args).await.map_err(StoreError::caused_by)?;
     if confirmed >= replicas {

@@ -1,6 +1,9 @@
 //! Submitting jobs and calling them off.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
+use futures::future::join_all;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
 use remaster_shared::idempotency::IdempotencyKey;
@@ -16,7 +19,14 @@ use super::{RedisStore, server};
 impl Submissions for RedisStore {
     async fn submit(&self, new: NewJobs) -> Result<Submitted, SubmitError> {
         let day = UtcDay::of(self.now()).0.to_string();
-        let (limit, queue) = (self.policy.daily_limit.to_string(), self.policy.max_queue.to_string());
+        let tag = self.shards.of_client(new.client).tag();
+        if let Some(job) = new.jobs.iter().find(|job| self.shards.of_id(job.id.0).tag() != tag) {
+            return Err(StoreError::new(format!("the id of {} is not one of its client's", job.id)).into());
+        }
+        // The shard is told how many more the whole queue takes.
+        let elsewhere = self.queued_elsewhere(tag).await;
+        let queue = self.policy.max_queue.saturating_sub(elsewhere);
+        let (limit, queue) = (self.policy.daily_limit.to_string(), queue.to_string());
         let (key, fingerprint) = match &new.idempotency {
             Some(same) => (same.key.as_str().to_owned(), same.fingerprint.to_string()),
             None => Default::default(),
@@ -33,12 +43,12 @@ impl Submissions for RedisStore {
             args.push(job.refused.as_ref().map(json).transpose()?.unwrap_or_default());
         }
         // A confirmation is of what its own connection has written.
-        let client = self.confirming.as_ref().map_or(&self.client, |(_, client)| client);
-        let reply: wire::SubmitReply = self.call_on(client, "rm_submit_3", args).await?;
+        let servers = self.confirming.as_ref().map_or(&self.servers, |(_, servers)| servers);
+        let reply: wire::SubmitReply = self.call_on(servers, tag, "rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
-        if let (None, Some((replicas, client))) = (&reply.refused, &self.confirming) {
-            server::confirmed_by(client, *replicas).await?;
+        if let (None, Some((replicas, servers))) = (&reply.refused, &self.confirming) {
+            server::confirmed_by(&servers.of(tag), tag, *replicas).await?;
         }
         match (reply.refused, reply.jobs) {
             (None, Some(jobs)) => {
@@ -52,7 +62,8 @@ impl Submissions for RedisStore {
             (Some(wire::Refused::Reused), _) => Err(SubmitError::KeyReused),
             (Some(wire::Refused::Quota), _) => Err(SubmitError::QuotaExceeded(quota)),
             (Some(wire::Refused::Full), _) => {
-                let waiting = reply.waiting.ok_or_else(|| StoreError::new("a full queue without its length"))?;
+                let here = reply.waiting.ok_or_else(|| StoreError::new("a full queue without its length"))?;
+                let waiting = here + elsewhere;
                 Err(SubmitError::QueueFull { waiting, limit: self.policy.max_queue })
             }
         }
@@ -60,12 +71,13 @@ impl Submissions for RedisStore {
 
     async fn knows(&self, client: ClientKey, key: &IdempotencyKey) -> Result<bool, StoreError> {
         let args = vec![self.time(), client.to_string(), key.as_str().to_owned()];
-        let reply: wire::KnowsReply = self.call("rm_knows", args).await?;
+        let reply: wire::KnowsReply = self.call(self.shards.of_client(client).tag(), "rm_knows", args).await?;
         Ok(reply.replayed)
     }
 
     async fn cancel(&self, id: JobId) -> Result<JobRecord, CancelError> {
-        let reply: wire::CancelReply = self.call("rm_cancel", vec![self.time(), id.to_string()]).await?;
+        let reply: wire::CancelReply =
+            self.call(self.shards.of_id(id.0).tag(), "rm_cancel", vec![self.time(), id.to_string()]).await?;
         let record = wire::record(reply.job.as_ref().ok_or(CancelError::NotFound)?)?;
         match reply.finished {
             Some(false) => Ok(record),
@@ -75,7 +87,8 @@ impl Submissions for RedisStore {
     }
 
     async fn cancel_batch(&self, id: BatchId) -> Result<BatchRecord, CancelError> {
-        let reply: wire::BatchReply = self.call("rm_cancel_batch", vec![self.time(), id.to_string()]).await?;
+        let reply: wire::BatchReply =
+            self.call(self.shards.of_id(id.0).tag(), "rm_cancel_batch", vec![self.time(), id.to_string()]).await?;
         let batch = wire::batch(&reply)?.ok_or(CancelError::NotFound)?;
         match reply.finished {
             Some(false) => Ok(batch),
@@ -85,7 +98,38 @@ impl Submissions for RedisStore {
     }
 
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
-        let _: Done = self.call("rm_withdraw", vec![self.time(), job.to_string()]).await?;
+        let _: Done =
+            self.call(self.shards.of_id(job.0).tag(), "rm_withdraw", vec![self.time(), job.to_string()]).await?;
         Ok(())
+    }
+}
+
+/// How many jobs wait in each shard, by its tag, and when that was.
+pub type Lengths = (Instant, Vec<(String, u64)>);
+
+/// How long the lengths of the other shards' queues are believed.
+const LENGTHS_LAST: Duration = Duration::from_secs(1);
+
+impl RedisStore {
+    /// How many jobs wait in all shards but this one, as of a moment ago. A shard that does not answer counts as empty.
+    async fn queued_elsewhere(&self, tag: &str) -> u64 {
+        if self.shards.all().len() == 1 {
+            return 0;
+        }
+        let mut known = self.lengths.lock().await;
+        if known.as_ref().is_none_or(|(at, _)| at.elapsed() >= LENGTHS_LAST) {
+            let day = UtcDay::of(self.now()).0.to_string();
+            let lengths = self.shards.all().iter().filter(|shard| !shard.rests()).map(async |shard| {
+                let args = vec![self.time(), day.clone()];
+                let reply = self.call::<wire::StatsReply>(shard.tag(), "rm_stats", args).await;
+                if reply.is_err() {
+                    shard.rest();
+                }
+                (shard.tag().to_owned(), reply.map_or(0, |reply| reply.queued))
+            });
+            *known = Some((Instant::now(), join_all(lengths).await));
+        }
+        let lengths = known.iter().flat_map(|(_, lengths)| lengths);
+        lengths.filter(|(shard, _)| shard != tag).map(|(_, queued)| queued).sum()
     }
 }

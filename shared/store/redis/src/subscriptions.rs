@@ -1,5 +1,6 @@
 //! Hearing of changes: each job or batch has a channel of its own, to which a node subscribes while somebody there watches it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use uuid::Uuid;
 
 use super::RedisError;
 use super::connect::{CONNECT, connected, late, subscriber};
+use super::shards::Shards;
 
-const EVENTS: &str = "{rm}:ev:";
+/// What stands between the tag of a shard and the id.
+const EVENTS: &str = ":ev:";
 const HOOK: &str = "{rm}:hook";
 const RETRY: Duration = Duration::from_millis(200);
 /// How often subscriptions are renewed after one reconnect, if that fails. The next reconnect does it again.
@@ -38,6 +41,7 @@ impl Drop for Subscriptions {
 pub async fn subscribe(
     url: &str,
     publisher: &Client,
+    shards: Arc<Shards>,
     (notifier, interests): (Arc<Notifier>, UnboundedReceiver<Interest>),
 ) -> Result<Subscriptions, RedisError> {
     let client = subscriber(url)?;
@@ -46,8 +50,8 @@ pub async fn subscribe(
     client.manage_subscriptions();
     client.subscribe(HOOK).await.map_err(RedisError::Unreachable)?;
     arrives(publisher, &mut messages).await?;
-    let hearing = tokio::spawn(hear(client.clone(), messages, Arc::clone(&notifier)));
-    Ok(Subscriptions([hearing, tokio::spawn(follow(client, interests, notifier))]))
+    let hearing = tokio::spawn(hear(client.clone(), messages, Arc::clone(&shards), Arc::clone(&notifier)));
+    Ok(Subscriptions([hearing, tokio::spawn(follow(client, interests, shards, notifier))]))
 }
 
 /// Publishes until a message comes back.
@@ -65,13 +69,13 @@ async fn arrives(publisher: &Client, messages: &mut Receiver<Message>) -> Result
 }
 
 /// Passes messages on.
-async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, notifier: Arc<Notifier>) {
+async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, shards: Arc<Shards>, notifier: Arc<Notifier>) {
     let mut reconnects = client.reconnect_rx();
     loop {
         tokio::select! {
             message = messages.recv() => match message {
                 Ok(message) if message.kind == MessageKind::SMessage => {
-                    if let Some(id) = message.channel.strip_prefix(EVENTS).and_then(|id| id.parse().ok()) {
+                    if let Some(id) = message.channel.split_once(EVENTS).and_then(|(_, id)| id.parse().ok()) {
                         notifier.changed(id);
                     }
                 }
@@ -82,7 +86,7 @@ async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, notifie
             },
             reconnected = reconnects.recv() => match reconnected {
                 Ok(_) | Err(RecvError::Lagged(_)) => {
-                    renew(&client, &notifier).await;
+                    renew(&client, &shards, &notifier).await;
                     notifier.missed_some();
                 }
                 Err(RecvError::Closed) => return,
@@ -92,20 +96,15 @@ async fn hear(client: SubscriberClient, mut messages: Receiver<Message>, notifie
 }
 
 /// Subscribes to all that is watched, for some of it was while the connection was down, and ends what has been left over meanwhile.
-async fn renew(client: &SubscriberClient, notifier: &Notifier) {
+async fn renew(client: &SubscriberClient, shards: &Shards, notifier: &Notifier) {
     for _ in 0..RENEWALS {
-        let watched = channels(&notifier.watched());
-        let over: Vec<String> =
-            client.tracked_shard_channels().into_iter().map(|channel| channel.to_string()).collect();
-        let over: Vec<String> = over.into_iter().filter(|channel| !watched.contains(channel)).collect();
+        let watched = notifier.watched();
+        let tracked = client.tracked_shard_channels().into_iter();
+        let ids = tracked.filter_map(|channel| channel.split_once(EVENTS)?.1.parse::<Uuid>().ok());
+        let over: Vec<Uuid> = ids.filter(|id| !watched.contains(id)).collect();
         let done = async {
-            if !watched.is_empty() {
-                client.ssubscribe(watched).await?;
-            }
-            if !over.is_empty() {
-                client.sunsubscribe(over).await?;
-            }
-            Ok::<(), fred::error::Error>(())
+            subscribe_to(client, shards, &watched).await?;
+            unsubscribe_from(client, shards, &over).await
         };
         match done.await {
             Ok(()) => return,
@@ -116,32 +115,51 @@ async fn renew(client: &SubscriberClient, notifier: &Notifier) {
 }
 
 /// Subscribes to what is watched and ends subscriptions to what is not watched any more.
-async fn follow(client: SubscriberClient, mut interests: UnboundedReceiver<Interest>, notifier: Arc<Notifier>) {
+async fn follow(
+    client: SubscriberClient,
+    mut interests: UnboundedReceiver<Interest>,
+    shards: Arc<Shards>,
+    notifier: Arc<Notifier>,
+) {
     let mut changes = Vec::new();
     while interests.recv_many(&mut changes, AT_ONCE).await > 0 {
         let (mut begun, mut ended) = (Vec::new(), Vec::new());
         for Interest(id) in changes.drain(..) {
             if notifier.is_watched(id) { begun.push(id) } else { ended.push(id) }
         }
-        while let Err(error) = subscribe_to(&client, &begun).await {
+        while let Err(error) = subscribe_to(&client, &shards, &begun).await {
             tracing::debug!(%error, "a change of a job may be heard late");
             tokio::time::sleep(RETRY).await;
         }
         // What changed between the caller's last look and the subscription was not heard.
         begun.into_iter().for_each(|id| notifier.changed(id));
         // Another watch may have begun meanwhile. Its interest is still to come, and subscribes again.
-        if !ended.is_empty()
-            && let Err(error) = client.sunsubscribe(channels(&ended)).await
-        {
+        if let Err(error) = unsubscribe_from(&client, &shards, &ended).await {
             tracing::debug!(%error, "a subscription is not ended");
         }
     }
 }
 
-async fn subscribe_to(client: &SubscriberClient, ids: &[Uuid]) -> Result<(), fred::error::Error> {
-    if ids.is_empty() { Ok(()) } else { client.ssubscribe(channels(ids)).await }
+async fn subscribe_to(client: &SubscriberClient, shards: &Shards, ids: &[Uuid]) -> Result<(), fred::error::Error> {
+    for channels in channels(shards, ids) {
+        client.ssubscribe(channels).await?;
+    }
+    Ok(())
 }
 
-fn channels(ids: &[Uuid]) -> Vec<String> {
-    ids.iter().map(|id| format!("{EVENTS}{id}")).collect()
+async fn unsubscribe_from(client: &SubscriberClient, shards: &Shards, ids: &[Uuid]) -> Result<(), fred::error::Error> {
+    for channels in channels(shards, ids) {
+        client.sunsubscribe(channels).await?;
+    }
+    Ok(())
+}
+
+/// The channels of these ids, those of one shard together: one command can only name channels of one slot.
+fn channels(shards: &Shards, ids: &[Uuid]) -> impl Iterator<Item = Vec<String>> {
+    let mut by_shard: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for id in ids {
+        let tag = shards.of_id(*id).tag();
+        by_shard.entry(tag).or_default().push(format!("{tag}{EVENTS}{id}"));
+    }
+    by_shard.into_values()
 }

@@ -14,7 +14,7 @@ use super::*;
 
 async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisServer) {
     let server = RedisServer::start();
-    let store = RedisStore::with_clock(&server.url(), policy, Some(clock)).await.unwrap();
+    let store = RedisStore::with_clock(&server.url(), policy, 1, Some(clock)).await.unwrap();
     (Arc::new(store), server)
 }
 
@@ -27,7 +27,7 @@ async fn the_library_s_transitions_are_the_domain_s() {
     for &from in Status::ALL {
         for &to in Status::ALL {
             let names = vec![from.as_str(), to.as_str()];
-            let legal: u32 = store.client.fcall("rm_legal", "{rm}", names).await.unwrap();
+            let legal: u32 = store.servers.any().fcall("rm_legal", "{rm}", names).await.unwrap();
             assert_eq!(legal == 1, from.transition(to).is_ok(), "{from} -> {to}");
         }
     }
@@ -71,7 +71,7 @@ async fn a_restart_loses_nothing_and_is_survived() {
 async fn a_lost_library_is_loaded_again() {
     let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
-    let _: () = store.client.function_delete("remaster").await.unwrap();
+    let _: () = store.servers.any().function_delete("remaster").await.unwrap();
     store.submit(NewJobs::new(number(1), vec![new_job()])).await.unwrap();
 }
 
@@ -95,7 +95,7 @@ async fn what_cannot_be_used_is_said_in_a_line() {
     let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), policy()).await.unwrap();
     let newer = "#!lua name=remaster\nredis.register_function('rm_version', function() return 99 end)";
-    let _: () = store.client.function_load(true, newer).await.unwrap();
+    let _: () = store.servers.any().function_load(true, newer).await.unwrap();
     let refused = RedisStore::open(&server.url(), policy()).await.err().unwrap().to_string();
     assert!(refused.contains("newer remaster"), "{refused}");
 }
@@ -106,7 +106,7 @@ mod cluster {
 
     async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisCluster) {
         let cluster = RedisCluster::start();
-        let store = RedisStore::with_clock(&cluster.url(), policy, Some(clock)).await.unwrap();
+        let store = RedisStore::with_clock(&cluster.url(), policy, 1, Some(clock)).await.unwrap();
         (Arc::new(store), cluster)
     }
 
@@ -126,7 +126,7 @@ mod sentinel {
 
     async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, RedisSentinel) {
         let sentinel = RedisSentinel::start();
-        let store = RedisStore::with_clock(&sentinel.url(), policy, Some(clock)).await.unwrap();
+        let store = RedisStore::with_clock(&sentinel.url(), policy, 1, Some(clock)).await.unwrap();
         (Arc::new(store), sentinel)
     }
 
@@ -147,7 +147,7 @@ mod tls {
     async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, ()) {
         let Ok(url) = std::env::var(URL) else {
             let untrusted = RedisTls::start();
-            let refused = RedisStore::with_clock(&untrusted.url(), policy, Some(clock)).await;
+            let refused = RedisStore::with_clock(&untrusted.url(), policy, 1, Some(clock)).await;
             assert!(refused.is_err(), "a certificate of an unknown authority is refused");
             let name = std::thread::current().name().unwrap().to_owned();
             let again = std::process::Command::new(std::env::current_exe().unwrap())
@@ -158,7 +158,7 @@ mod tls {
             drop(untrusted);
             std::process::exit(again.unwrap().code().unwrap_or(1));
         };
-        let store = RedisStore::with_clock(&url, policy, Some(clock)).await.unwrap();
+        let store = RedisStore::with_clock(&url, policy, 1, Some(clock)).await.unwrap();
         (Arc::new(store), ())
     }
 
@@ -180,7 +180,7 @@ async fn a_submit_in_the_form_of_library_2_is_understood() {
     for job in &jobs {
         args.extend([job.id.to_string(), json(&job.params).unwrap(), json(&job.input).unwrap(), "1".into()]);
     }
-    let reply: wire::SubmitReply = store.call("rm_submit", args).await.unwrap();
+    let reply: wire::SubmitReply = store.call(COMMON, "rm_submit", args).await.unwrap();
     assert_eq!((reply.used, store.stats().await.unwrap().queued), (2, 2));
     for job in &jobs {
         let Claim::Job(claimed, _) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };

@@ -192,6 +192,15 @@ pub struct StatsReply {
     pub processing: u64,
 }
 
+/// `rm_glimpse`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Glimpse {
+    /// For how many microseconds the client that has waited longest has done so; -1 when none waits.
+    pub waited: f64,
+    /// Milliseconds until a retry is due or a lease ends; -1 when neither will happen.
+    pub next: f64,
+}
+
 /// `rm_gauges`.
 #[derive(Debug, Deserialize)]
 pub struct GaugesReply {

@@ -11,27 +11,15 @@ use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, Stor
 use serde::de::DeserializeOwned;
 
 use super::RedisStore;
+use super::shards::Shard;
 use super::wire::{self, Done, Held, JobReply, json, millis};
 
 #[async_trait]
 impl WorkQueue for RedisStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        let ClaimRequest { worker, fence, models } = request;
-        let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
-        let kept = millis(self.policy.result_ttl);
-        let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
-        args.extend(models.iter().map(ToString::to_string));
-        match self.call("rm_claim_6", args).await? {
-            wire::ClaimReply::HeldBack {} => Ok(Claim::HeldBack),
-            wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
-            wire::ClaimReply::Job(hash) => {
-                let job = match wire::record(&hash) {
-                    Ok(job) => job,
-                    Err(error) => return Err(self.give_up(&hash, error).await),
-                };
-                let lease = Lease { job: job.id, attempt: job.attempt, fence: *fence, worker: worker.clone() };
-                Ok(Claim::Job(Box::new(job), lease))
-            }
+        match self.shards.all() {
+            [only] => self.claim_from(only, request).await,
+            _ => self.claim_from_any(request).await,
         }
     }
 
@@ -52,21 +40,21 @@ impl WorkQueue for RedisStore {
     async fn heartbeat(&self, lease: &Lease) -> Result<Beat, LeaseError> {
         let mut args = self.fenced(lease);
         args.push(millis(self.policy.lease));
-        let reply: wire::BeatReply = self.held("rm_heartbeat", args).await?;
+        let reply: wire::BeatReply = self.held(lease, "rm_heartbeat", args).await?;
         Ok(if reply.cancel { Beat::Cancel } else { Beat::GoOn })
     }
 
     async fn progress(&self, lease: &Lease, fraction: f64) -> Result<(), LeaseError> {
         let fraction = fraction.clamp(0.0, 1.0).to_string();
         let args = vec![lease.job.to_string(), lease.fence.to_string(), fraction];
-        let _: Done = self.held("rm_progress", args).await?;
+        let _: Done = self.held(lease, "rm_progress", args).await?;
         Ok(())
     }
 
     async fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<JobRecord, LeaseError> {
         let reply = match outcome {
             Outcome::Succeeded(result) => self.succeed(lease, &result).await?,
-            Outcome::Canceled => self.held("rm_canceled", self.fenced(lease)).await?,
+            Outcome::Canceled => self.held(lease, "rm_canceled", self.fenced(lease)).await?,
             Outcome::Failed(error) => {
                 let wait = || millis(retry::wait(self.policy.retry_after, lease.attempt, retry::spread()));
                 let wait = if error.is_retryable() { wait() } else { String::new() };
@@ -74,28 +62,49 @@ impl WorkQueue for RedisStore {
                 let mut args = self.fenced(lease);
                 args.extend([error.code.as_str().to_owned(), error.message, service.to_owned()]);
                 args.extend([wait, self.policy.max_attempts.to_string(), millis(self.policy.result_ttl)]);
-                self.held("rm_failed", args).await?
+                self.held(lease, "rm_failed", args).await?
             }
             Outcome::Deferred(wait) => {
                 let mut args = self.fenced(lease);
                 let last = JobError::internal();
                 args.extend([millis(wait.mul_f64(retry::spread())), MAX_DEFERRALS.to_string()]);
                 args.extend([last.code.as_str().to_owned(), last.message, millis(self.policy.result_ttl)]);
-                self.held("rm_deferred", args).await?
+                self.held(lease, "rm_deferred", args).await?
             }
         };
         Ok(wire::record(&reply.job)?)
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
-        let _: Done = self.held("rm_release", self.fenced(lease)).await?;
+        let _: Done = self.held(lease, "rm_release", self.fenced(lease)).await?;
         Ok(())
     }
 }
 
 impl RedisStore {
+    /// Claims a job of this shard.
+    pub(super) async fn claim_from(&self, shard: &Shard, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let ClaimRequest { worker, fence, models } = request;
+        let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
+        let kept = millis(self.policy.result_ttl);
+        let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
+        args.extend(models.iter().map(ToString::to_string));
+        match self.call(shard.tag(), "rm_claim_6", args).await? {
+            wire::ClaimReply::HeldBack {} => Ok(Claim::HeldBack),
+            wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),
+            wire::ClaimReply::Job(hash) => {
+                let job = match wire::record(&hash) {
+                    Ok(job) => job,
+                    Err(error) => return Err(self.give_up(shard, &hash, error).await),
+                };
+                let lease = Lease { job: job.id, attempt: job.attempt, fence: *fence, worker: worker.clone() };
+                Ok(Claim::Job(Box::new(job), lease))
+            }
+        }
+    }
+
     /// Fails a job whose record cannot be read, since no worker would ever get further with it.
-    async fn give_up(&self, job: &wire::Hash, error: StoreError) -> StoreError {
+    async fn give_up(&self, shard: &Shard, job: &wire::Hash, error: StoreError) -> StoreError {
         let [Some(id), Some(fence)] = ["id", "fence"].map(|name| job.get(name)) else { return error };
         let failed = JobError::internal();
         let mut args = vec![self.time(), id.clone(), fence.clone(), failed.code.as_str().to_owned(), failed.message];
@@ -105,14 +114,19 @@ impl RedisStore {
             self.policy.max_attempts.to_string(),
             millis(self.policy.result_ttl),
         ]);
-        let settled: Result<wire::Held<JobReply>, _> = self.call("rm_failed", args).await;
+        let settled: Result<wire::Held<JobReply>, _> = self.call(shard.tag(), "rm_failed", args).await;
         tracing::error!(job = id, %error, settled = settled.is_ok(), "a job's record cannot be read, so the job fails");
         error
     }
 
     /// A verb of a lease's holder.
-    async fn held<T: DeserializeOwned>(&self, function: &'static str, args: Vec<String>) -> Result<T, LeaseError> {
-        match self.call(function, args).await? {
+    async fn held<T: DeserializeOwned>(
+        &self,
+        lease: &Lease,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Result<T, LeaseError> {
+        match self.call(self.shards.of_id(lease.job.0).tag(), function, args).await? {
             Held::Lost { .. } => Err(LeaseError::Lost),
             Held::Kept(reply) => Ok(reply),
         }
@@ -121,7 +135,7 @@ impl RedisStore {
     async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<JobReply, LeaseError> {
         let mut args = self.fenced(lease);
         args.extend([json(result)?, millis(self.policy.result_ttl)]);
-        self.held("rm_succeed", args).await
+        self.held(lease, "rm_succeed", args).await
     }
 
     /// Time, job and fence.

@@ -4,12 +4,12 @@ use super::*;
 use remaster_shared::job::BatchStatus;
 
 pub fn batch_of(number: u8, jobs: Vec<NewJob>) -> (BatchId, NewJobs) {
-    let id = BatchId::random();
+    let id = BatchId::of(client(number));
     (id, NewJobs { batch: Some(id), ..NewJobs::new(client(number), jobs) })
 }
 
-fn refused(name: &str) -> NewJob {
-    let mut job = new_job();
+fn refused(number: u8, name: &str) -> NewJob {
+    let mut job = new_job_of(client(number));
     job.input = InputInfo { filename: Some(name.into()), format: None, width: 0, height: 0, bytes: 3 };
     job.refused = Some(JobError::new(ErrorCode::UnsupportedFormat, "not an image"));
     job
@@ -49,7 +49,7 @@ pub(super) async fn a_batch_is_kept_together(store: Arc<dyn Store>, clock: Arc<M
 }
 
 pub(super) async fn a_refused_file_has_failed_from_the_start(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
-    let (id, new) = batch_of(1, vec![refused("a.txt"), new_job(), refused("b.txt")]);
+    let (id, new) = batch_of(1, vec![refused(1, "a.txt"), new_job(), refused(1, "b.txt")]);
     let good = new.jobs[1].id;
     let submitted = store.submit(new).await.unwrap();
     assert_eq!((submitted.quota.used, store.stats().await.unwrap().queued), (1, 1));
@@ -68,7 +68,7 @@ pub(super) async fn a_refused_file_has_failed_from_the_start(store: Arc<dyn Stor
     assert_eq!(store.batch(id).await.unwrap().unwrap().status(), BatchStatus::Finished);
 
     // Nothing but refused files: finished at once, and it costs nothing.
-    let (id, new) = batch_of(2, vec![refused("c.txt")]);
+    let (id, new) = batch_of(2, vec![refused(2, "c.txt")]);
     store.submit(new).await.unwrap();
     assert_eq!(store.batch(id).await.unwrap().unwrap().status(), BatchStatus::Finished);
     assert_eq!((used(&*store, 2).await, idle(&*store).await), (0, None));
@@ -94,7 +94,7 @@ pub(super) async fn the_rest_of_a_batch_is_canceled(store: Arc<dyn Store>, _cloc
 }
 
 pub(super) async fn a_batch_is_remembered_as_long_as_its_jobs(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
-    let (id, new) = batch_of(1, vec![refused("a.txt"), new_job()]);
+    let (id, new) = batch_of(1, vec![refused(1, "a.txt"), new_job()]);
     let job = new.jobs[1].id;
     store.submit(new).await.unwrap();
     clock.advance(Policy::default().result_ttl + Policy::default().record_ttl);

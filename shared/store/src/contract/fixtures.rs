@@ -21,8 +21,13 @@ pub fn client(number: u8) -> ClientKey {
     ClientKey([number; 16])
 }
 
-/// A job for a photo of 1000x500 pixels, at scale 2 with the default model.
+/// A job of client 1 for a photo of 1000x500 pixels, at scale 2 with the default model.
 pub fn new_job() -> NewJob {
+    new_job_of(client(1))
+}
+
+/// The same of another client.
+pub fn new_job_of(client: ClientKey) -> NewJob {
     let params = EnhanceParams {
         scale: Scale::X2,
         model: ModelId::parse("realesrgan-x4plus").unwrap(),
@@ -38,7 +43,7 @@ pub fn new_job() -> NewJob {
         height: 500,
         bytes: 12_345,
     };
-    NewJob::new(JobId::random(), params, input)
+    NewJob::new(JobId::of(client), params, input)
 }
 
 /// The result of such a job.
@@ -54,7 +59,7 @@ pub fn result() -> JobResult {
 
 /// Submits this many jobs of a client, and returns their ids in order.
 pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
-    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
+    let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job_of(client(number))).collect());
     store.submit(new).await.unwrap().jobs.iter().map(|job| job.id).collect()
 }
 
@@ -84,11 +89,14 @@ pub(super) async fn idle(store: &dyn Store) -> Option<Duration> {
 
 /// Lets time pass while other workers call now and then, as they do.
 pub(super) async fn pass(store: &dyn Store, clock: &ManualClock, mut time: Duration) {
-    let other = Lease { job: JobId::random(), attempt: 1, fence: Fence::random(), worker: "other".into() };
+    let other =
+        |number| Lease { job: JobId::of(client(number)), attempt: 1, fence: Fence::random(), worker: "other".into() };
     while time > Duration::ZERO {
         let step = time.min(Policy::default().lease / 3);
         clock.advance(step);
-        assert!(matches!(store.heartbeat(&other).await, Err(LeaseError::Lost)));
+        for number in 1..4 {
+            assert!(matches!(store.heartbeat(&other(number)).await, Err(LeaseError::Lost)));
+        }
         time -= step;
     }
 }

@@ -11,7 +11,7 @@ fn target(url: &str) -> Option<Target> {
 }
 
 pub fn told(number: u8, url: &str) -> NewJobs {
-    NewJobs { webhook: target(url), ..NewJobs::new(client(number), vec![new_job()]) }
+    NewJobs { webhook: target(url), ..NewJobs::new(client(number), vec![new_job_of(client(number))]) }
 }
 
 fn room() -> HookRoom {

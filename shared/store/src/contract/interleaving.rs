@@ -17,7 +17,7 @@ use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{Fence, JobId, Status};
 use remaster_shared::quota::UtcDay;
 
-use super::fixtures::{client, new_job, request, result, start};
+use super::fixtures::{client, new_job_of, request, result, start};
 use crate::rules::fairness::{self, Order};
 use crate::rules::job::{Change, Event, Hold, Input, JobState, Line, Output, Refused, decide};
 use crate::rules::{lease::was_out_of_reach, price::price, retry};
@@ -283,7 +283,7 @@ async fn interleave(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) {
         match rng.random_range(0..100) {
             0..22 => {
                 let owner = client(rng.random_range(0..CLIENTS));
-                let jobs: Vec<_> = (0..rng.random_range(1..4)).map(|_| sized(&mut rng)).collect();
+                let jobs: Vec<_> = (0..rng.random_range(1..4)).map(|_| sized(owner, &mut rng)).collect();
                 model.submit(owner, &jobs);
                 store.submit(NewJobs::new(owner, jobs)).await.unwrap();
             }
@@ -381,8 +381,8 @@ async fn compare(store: &dyn Store, model: &Expected, at: &str) {
     assert_eq!((stats.queued, stats.processing), expected, "{at}");
 }
 
-fn sized(rng: &mut SmallRng) -> NewJob {
-    let mut job = new_job();
+fn sized(owner: ClientKey, rng: &mut SmallRng) -> NewJob {
+    let mut job = new_job_of(owner);
     (job.input.width, job.input.height) = (rng.random_range(1..3000), rng.random_range(1..3000));
     job
 }

@@ -28,7 +28,7 @@ use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{BatchId, Fence, InputInfo, JobId, ModelId, Status};
 
-pub use fixtures::{client, new_job, request, result, start, submit};
+pub use fixtures::{client, new_job, new_job_of, request, result, start, submit};
 pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
 
 use self::fixtures::{claim, idle, pass, status, used};

@@ -182,7 +182,7 @@ pub(super) async fn gauges_tell_what_waits(store: Arc<dyn Store>, clock: Arc<Man
     assert_eq!(store.gauges().await.unwrap(), crate::QueueGauges::default());
     let ids = submit(&*store, 1, 2).await;
     clock.advance(Duration::from_secs(60));
-    let mut plain = new_job();
+    let mut plain = new_job_of(client(2));
     plain.params.background = false;
     store
         .submit(NewJobs { webhook: told(2, "https://example.com/").webhook, ..NewJobs::new(client(2), vec![plain]) })

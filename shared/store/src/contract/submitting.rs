@@ -42,7 +42,7 @@ pub(super) async fn a_key_stands_for_one_submit(store: Arc<dyn Store>, clock: Ar
             key: key.parse().unwrap(),
             fingerprint: FingerprintBuilder::new().part("file", payload).finish(),
         }),
-        ..NewJobs::new(client(number), vec![new_job(), new_job()])
+        ..NewJobs::new(client(number), vec![new_job_of(client(number)), new_job_of(client(number))])
     };
     let knows = async |number| store.knows(client(number), &"k:{}1".parse().unwrap()).await.unwrap();
     assert!(!knows(1).await);

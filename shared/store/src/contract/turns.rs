@@ -25,7 +25,7 @@ pub(super) async fn newcomers_without_end_starve_nobody(store: Arc<dyn Store>, _
         ClientKey(key)
     };
     let submit = async |number: u32, jobs: usize| {
-        let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job()).collect());
+        let new = NewJobs::new(client(number), (0..jobs).map(|_| new_job_of(client(number))).collect());
         store.submit(new).await.unwrap().jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
     };
     let batch = submit(0, 20).await;
@@ -49,7 +49,7 @@ pub(super) async fn newcomers_without_end_starve_nobody(store: Arc<dyn Store>, _
 pub(super) async fn clients_take_turns_by_cost(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     // Client 1's pictures are four times client 2's.
     let small = |_| {
-        let mut job = new_job();
+        let mut job = new_job_of(client(2));
         (job.input.width, job.input.height) = (500, 250);
         job
     };
@@ -81,7 +81,7 @@ pub(super) async fn an_idle_client_saves_no_turns(store: Arc<dyn Store>, _clock:
 /// Who was served hours ago, when nobody waited, owes nothing for it.
 pub(super) async fn a_returning_client_is_like_a_new_one(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     for number in [1, 3] {
-        let mut large = new_job();
+        let mut large = new_job_of(client(number));
         (large.input.width, large.input.height) = (4000, 3000);
         store.submit(NewJobs::new(client(number), vec![large])).await.unwrap();
         let (_, lease) = claim(&*store).await;

@@ -232,7 +232,7 @@ pub(super) async fn a_worker_is_given_only_what_it_has_the_model_for(store: Arc<
     let other = ModelId::parse("realesr-animevideov3").unwrap();
     let mut drawing = new_job();
     drawing.params.model = other.clone();
-    let mut without = new_job();
+    let mut without = new_job_of(client(2));
     (without.params.model, without.params.background) = (other.clone(), false);
     let [drawing, without] = [(1, drawing), (2, without)].map(|(number, job)| (number, job.id, job));
     for (number, _, job) in [drawing.clone(), without.clone()] {

@@ -1,0 +1,103 @@
+//! Which shard a worker claims from, where there are several.
+//!
+//! A worker looks at all of them, and claims from the one whose client has waited longest. So each shard is given workers in proportion to
+//! the clients that wait there, without anything that all workers have to read or write. Of very many shards it looks at that of
+//! its process and at some others; where it finds nothing, and with each eighth claim, it looks at all.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use rand::seq::SliceRandom;
+use remaster_store::{Claim, ClaimRequest, StoreError};
+
+use super::RedisStore;
+use super::shards::Shard;
+use super::wire::{self, Glimpse};
+
+/// How many shards are looked at first.
+const FIRST: usize = 16;
+/// Each so-manieth claim looks at all shards from the start, so that the client that has waited longest of all is served.
+const LONGEST_WAIT_EVERY: u64 = 8;
+/// How long a shard may take to answer. One that takes longer is left alone for a while, so that it holds up no work of others.
+const GLIMPSE: Duration = Duration::from_millis(500);
+/// How soon a worker looks again while the server of a shard does not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a search for a job has come to so far.
+#[derive(Default)]
+struct Search {
+    next: Option<Duration>,
+    answered: bool,
+    failed: Option<StoreError>,
+}
+
+impl RedisStore {
+    /// Claims a job of any shard.
+    ///
+    /// # Errors
+    /// No shard answers.
+    pub(super) async fn claim_from_any(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let mut order: Vec<&Shard> = self.shards.all().iter().collect();
+        order.swap(0, self.home);
+        order[1..].shuffle(&mut rand::rng());
+        let all = self.claims.fetch_add(1, Ordering::Relaxed) % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1;
+        let (first, others) = order.split_at(if all { order.len() } else { FIRST.min(order.len()) });
+        let mut search = Search::default();
+        for shards in [first, others] {
+            for shard in self.with_work(shards, &mut search).await {
+                match self.claim_from(shard, request).await {
+                    Ok(Claim::Nothing { next }) => search.next = sooner(search.next, next),
+                    Ok(claim) => return Ok(claim),
+                    // If a job was given and the answer lost, its lease runs out, and the attempt does not count.
+                    Err(error) => search.fails(shard, error),
+                }
+            }
+        }
+        match search {
+            Search { answered: false, failed: Some(error), .. } => Err(error),
+            Search { next, failed: Some(_), .. } => Ok(Claim::Nothing { next: sooner(next, Some(AGAIN)) }),
+            Search { next, .. } => Ok(Claim::Nothing { next }),
+        }
+    }
+
+    /// Those of the shards that have something to do, the one whose client has waited longest first.
+    async fn with_work<'a>(&self, shards: &[&'a Shard], search: &mut Search) -> Vec<&'a Shard> {
+        let awake = shards.iter().copied().filter(|shard| !shard.rests());
+        let looks = awake.map(async |shard| (shard, self.glimpse(shard).await));
+        let mut found = Vec::new();
+        for (shard, glimpse) in join_all(looks).await {
+            match glimpse {
+                Ok(Glimpse { waited, next }) => {
+                    search.answered = true;
+                    if waited >= 0.0 || next == 0.0 {
+                        found.push((waited, shard));
+                    } else {
+                        search.next = sooner(search.next, wire::wait(next));
+                    }
+                }
+                Err(error) => search.fails(shard, error),
+            }
+        }
+        found.sort_by(|one, other| other.0.total_cmp(&one.0));
+        found.into_iter().map(|(_, shard)| shard).collect()
+    }
+
+    async fn glimpse(&self, shard: &Shard) -> Result<Glimpse, StoreError> {
+        let look = self.call(shard.tag(), "rm_glimpse", vec![self.time()]);
+        let late = |_| StoreError::new(format!("the server of {} does not answer", shard.tag()));
+        tokio::time::timeout(GLIMPSE, look).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+    }
+}
+
+impl Search {
+    fn fails(&mut self, shard: &Shard, error: StoreError) {
+        tracing::debug!(shard = shard.tag(), %error, "claims leave this shard alone for a while");
+        shard.rest();
+        self.failed = Some(error);
+    }
+}
+
+fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
