@@ -13,6 +13,7 @@ use futures::future::{select_all, try_join_all};
 use remaster_shared::job::ModelId;
 use tokio::sync::{Notify, OnceCell, watch};
 
+use super::servers::Servers;
 use super::shards::Shards;
 use super::{RedisError, connect};
 
@@ -27,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// The bells, as the workers of one process hear them. The connection is made when a worker waits for the first time.
 pub struct Bell {
-    url: String,
+    servers: Arc<Servers>,
     /// The tags of the shards whose bells are heard. One command can wait for those of one slot, so each group has a connection.
     groups: Vec<Vec<String>>,
     ears: OnceCell<Vec<Ear>>,
@@ -55,13 +56,14 @@ struct Waiting {
 }
 
 impl Bell {
-    pub fn new(url: &str, groups: Vec<Vec<String>>) -> Self {
-        Self { url: url.to_owned(), groups, ears: OnceCell::new() }
+    pub fn new(servers: Arc<Servers>, groups: Vec<Vec<String>>) -> Self {
+        Self { servers, groups, ears: OnceCell::new() }
     }
 
     /// Returns once there may be a waiting job that needs one of `models`, or no model. Without a connection it returns an error.
     pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
-        let open = || try_join_all(self.groups.iter().map(|_| Ear::open_apart(self.url.clone())));
+        let open = |tags: &Vec<String>| Ear::open_apart(Arc::clone(&self.servers), tags[0].clone());
+        let open = || try_join_all(self.groups.iter().map(open));
         let ears = self.ears.get_or_try_init(open).await?;
         let rings = ears.iter().zip(&self.groups).map(|(ear, tags)| Box::pin(ear.rings(tags, models)));
         select_all(rings).await;
@@ -88,22 +90,27 @@ impl Ear {
     }
 
     /// Opens it on a task of its own: a caller that gives up while it connects leaves no connection behind.
-    async fn open_apart(url: String) -> Result<Self, RedisError> {
-        let opening = tokio::spawn(async move { Self::open(&url).await });
+    async fn open_apart(servers: Arc<Servers>, tag: String) -> Result<Self, RedisError> {
+        let opening = tokio::spawn(Self::open(servers, tag));
         opening.await.unwrap_or_else(|_| Err(RedisError::Unreachable(connect::late())))
     }
 
-    async fn open(url: &str) -> Result<Self, RedisError> {
-        let client = connect::patient_client(url, ANSWERED).await?;
+    async fn open(servers: Arc<Servers>, tag: String) -> Result<Self, RedisError> {
+        let client = servers.apart(&tag, ANSWERED).await?;
         let (waiting, seen) = watch::channel(Waiting::default());
         let rung = Arc::new(Notify::new());
         // It ends, and closes the connection, once nobody can wait any more.
-        tokio::spawn(listen(client, seen, Arc::clone(&rung)));
+        tokio::spawn(listen((servers, tag), client, seen, Arc::clone(&rung)));
         Ok(Self { waiting, rung })
     }
 }
 
-async fn listen(client: Client, mut waiting: watch::Receiver<Waiting>, rung: Arc<Notify>) {
+async fn listen(
+    (servers, tag): (Arc<Servers>, String),
+    mut client: Client,
+    mut waiting: watch::Receiver<Waiting>,
+    rung: Arc<Notify>,
+) {
     loop {
         let bells = match waiting.wait_for(|waiting| waiting.workers > 0).await {
             Ok(waiting) => waiting.bells.clone(),
@@ -121,7 +128,13 @@ async fn listen(client: Client, mut waiting: watch::Receiver<Waiting>, rung: Arc
             Ok(None) => {}
             Err(error) => {
                 tracing::debug!(%error, "bells are not heard at present");
+                servers.has_moved(&error).await;
                 tokio::time::sleep(RETRY).await;
+                // Another master may have taken over.
+                if let Ok(other) = servers.apart(&tag, ANSWERED).await {
+                    let broken = std::mem::replace(&mut client, other);
+                    tokio::spawn(async move { broken.quit().await });
+                }
             }
         }
     }

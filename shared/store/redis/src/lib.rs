@@ -170,7 +170,7 @@ impl RedisStore {
         let notifier = Arc::new(notifier);
         let subscribed = (Arc::clone(&notifier), interests);
         let subscriptions = subscriptions::subscribe(url, client, Arc::clone(&shards), subscribed).await?;
-        let bell = Bell::new(url, bell::heard(&shards, home, client.is_clustered()));
+        let bell = Bell::new(Arc::clone(&servers), bell::heard(&shards, home, client.is_clustered()));
         Ok(Self {
             servers,
             shards,

@@ -44,6 +44,14 @@ struct Masters {
 
 type Address = (String, u16);
 
+impl Masters {
+    /// Where the slot of this hash tag is.
+    fn address(&self, tag: &str) -> Option<Address> {
+        let slot = redis_keyslot(tag.as_bytes());
+        self.slots.iter().find(|(slots, _)| slots.contains(&slot)).map(|(_, address)| address.clone())
+    }
+}
+
 impl Servers {
     /// Connects to what `url` names.
     ///
@@ -70,12 +78,8 @@ impl Servers {
     /// A client of the server that holds what has this hash tag.
     pub fn of(&self, tag: &str) -> Client {
         let Some(masters) = &self.masters else { return self.entry.clone() };
-        let slot = redis_keyslot(tag.as_bytes());
         let mut masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(address) = masters.slots.iter().find(|(slots, _)| slots.contains(&slot)).map(|(_, at)| at.clone())
-        else {
-            return self.entry.clone();
-        };
+        let Some(address) = masters.address(tag) else { return self.entry.clone() };
         if let Some(client) = masters.clients.get(&address) {
             return client.clone();
         }
@@ -88,6 +92,21 @@ impl Servers {
             }
             Err(_) => self.entry.clone(),
         }
+    }
+
+    /// A client of that server for its caller alone, whose commands may wait for their answers for up to `time`.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn apart(&self, tag: &str, time: Duration) -> Result<Client, RedisError> {
+        let address = self
+            .masters
+            .as_ref()
+            .and_then(|masters| masters.lock().unwrap_or_else(PoisonError::into_inner).address(tag));
+        let Some(address) = address else { return connect::patient_client(&self.url, time).await };
+        let client = connect::client_of(&self.url, address, Some(time))?;
+        connect::connected(&client).await?;
+        Ok(client)
     }
 
     /// A command failed. True if another master has to be asked instead; if a master does not answer, the others are asked what became
