@@ -204,7 +204,7 @@ pub struct StoreArgs {
     #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value = "0", value_parser = parse::replicas)]
     pub redis_wait_replicas: u32,
     /// Number of shards over which the jobs are spread in Redis, by client, so that the masters of a Redis Cluster share the load. It
-    /// cannot be changed once there are jobs
+    /// cannot be changed once a node has started with it
     #[arg(long, env = "REDIS_SHARDS", default_value = "1", value_parser = parse::shards)]
     pub redis_shards: u16,
     /// Folder of the embedded store, and of inputs and results unless STORAGE_URL is set

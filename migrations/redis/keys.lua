@@ -4,8 +4,8 @@
 -- decided here is decided by the rules of shared/store/src/rules; random interleavings of the verbs hold it to them.
 --
 -- All keys of a call share a hash tag, so that they lie in one slot of a cluster. The tag is the function's one key: {rm}, or, where the
--- store is spread over several shards, that of the shard of the client. Of {rm} there are also, with any number of shards, the secret, the
--- number of shards, the workers and the time of the last sweep.
+-- store is spread over several shards, the tag of the client's shard. The secret, the number of shards, the list of workers and the time of
+-- the last sweep are under {rm}, however many shards there are.
 --   {rm}:j:<job>      hash    a job
 --   {rm}:c:<client>   zset    a client's ready jobs -> order of arrival
 --   {rm}:act          zset    clients with ready jobs -> virtual start
@@ -72,7 +72,7 @@ end
 -- Tells those who watch this job or batch. Nodes of library 5 and older listen to one channel for all.
 local function tell(id)
   redis.call('SPUBLISH', P .. 'ev:' .. id, '1')
-  redis.call('PUBLISH', P .. 'ev', id)
+  if P == '{rm}:' then redis.call('PUBLISH', P .. 'ev', id) end
 end
 
 local function changed(job)
@@ -89,7 +89,7 @@ end
 
 -- Wakes one worker of those that wait and have the model, and every waiting worker of library 5 or older.
 local function ring(model)
-  redis.call('PUBLISH', P .. 'wake', '1')
+  if P == '{rm}:' then redis.call('PUBLISH', P .. 'wake', '1') end
   local bell = P .. 'bell:' .. model
   if redis.call('EXISTS', bell) == 0 then redis.call('RPUSH', bell, '1') end
 end

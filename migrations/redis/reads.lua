@@ -19,11 +19,20 @@ local function stats(_, a)
   })
 end
 
--- now: what a worker that chooses among shards looks at. For how many microseconds the longest waiting client has waited, or -1; and for how
--- many milliseconds nothing else will happen.
+-- now, the models that the worker has: what a worker looks at that chooses among shards. For how many microseconds the longest waiting client
+-- whose oldest job it can do has waited, or -1; and for how many milliseconds nothing else will happen.
 local function glimpse(_, a)
-  local first, waited = redis.call('ZRANGE', P .. 'heads', 0, 0, 'WITHSCORES'), -1
-  if #first > 0 then waited = math.max(0, microseconds() - tonumber(first[2])) end
+  local models, waited = {}, -1
+  for i = 2, #a do models[a[i]] = true end
+  local heads = redis.call('ZRANGE', P .. 'heads', 0, LOOKED_AT - 1, 'WITHSCORES')
+  for i = 1, #heads, 2 do
+    local first = redis.call('ZRANGE', P .. 'c:' .. heads[i], 0, 0)[1] or ''
+    local model = redis.call('HGET', P .. 'j:' .. first, 'model')
+    if not model or model == '' or models[model] then
+      waited = math.max(0, microseconds() - tonumber(heads[i + 1]))
+      break
+    end
+  end
   return cjson.encode({ waited = waited, next = next_event(time(a[1])) })
 end
 

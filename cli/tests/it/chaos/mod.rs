@@ -62,6 +62,7 @@ async fn every_accepted_job_ends_once_whatever_goes_wrong() {
     let plan = Plan { clients: CLIENTS, time, seed, faults: &ALL, pause: PAUSE, bug: None, patience: SETTLED };
     let outcome = run(plan).await;
     println!("seed {seed}: {}", outcome.summary);
+    assert!(outcome.faults >= ALL.len(), "not every fault happened");
     assert_eq!(outcome.violations, [""; 0]);
 }
 
@@ -78,6 +79,8 @@ async fn bugs_of_the_store_are_found() {
 /// What came of a run.
 struct Outcome {
     summary: String,
+    /// How many faults there were.
+    faults: usize,
     violations: Vec<String>,
 }
 
@@ -143,7 +146,7 @@ async fn run(plan: Plan<'_>) -> Outcome {
     if stats["total_requests_today"] != logs.iter().map(|log| log.used).sum::<u64>() {
         found.push(format!("the units of all clients do not add up: {stats}"));
     }
-    Outcome { summary, violations: found }
+    Outcome { summary, faults, violations: found }
 }
 
 /// The jobs whose webhooks arrived. Delivery is at least once, also of jobs whose submit was not answered.

@@ -4,18 +4,16 @@
 //! The blocking command needs a connection of its own, and it must not be dropped while it waits, because an entry that it takes then
 //! would be lost. So a task waits in place of the callers, and puts an entry back that nobody wants any more.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fred::clients::Client;
 use fred::interfaces::{ClientLike, ListInterface};
-use futures::future::{select_all, try_join_all};
+use futures::future::select_all;
 use remaster_shared::job::ModelId;
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, watch};
 
 use super::servers::Servers;
 use super::shards::Shards;
-use super::{RedisError, connect};
 
 /// How long the server holds the command, in seconds. It bounds how long an entry is kept from other workers after the last caller
 /// of this process has left.
@@ -31,7 +29,7 @@ pub struct Bell {
     servers: Arc<Servers>,
     /// The tags of the shards whose bells are heard. One command can wait for those of one slot, so each group has a connection.
     groups: Vec<Vec<String>>,
-    ears: OnceCell<Vec<Ear>>,
+    ears: OnceLock<Vec<Ear>>,
 }
 
 /// The shards whose bells a process hears, in groups that one command can wait for: on a single server all; in a cluster the one at
@@ -57,17 +55,15 @@ struct Waiting {
 
 impl Bell {
     pub fn new(servers: Arc<Servers>, groups: Vec<Vec<String>>) -> Self {
-        Self { servers, groups, ears: OnceCell::new() }
+        Self { servers, groups, ears: OnceLock::new() }
     }
 
-    /// Returns once there may be a waiting job that needs one of `models`, or no model. Without a connection it returns an error.
-    pub async fn rung(&self, models: &[ModelId]) -> Result<(), RedisError> {
-        let open = |tags: &Vec<String>| Ear::open_apart(Arc::clone(&self.servers), tags[0].clone());
-        let open = || try_join_all(self.groups.iter().map(open));
-        let ears = self.ears.get_or_try_init(open).await?;
+    /// Returns once there may be a waiting job that needs one of `models`, or no model.
+    pub async fn rung(&self, models: &[ModelId]) {
+        let open = |tags: &Vec<String>| Ear::open(Arc::clone(&self.servers), tags[0].clone());
+        let ears = self.ears.get_or_init(|| self.groups.iter().map(open).collect());
         let rings = ears.iter().zip(&self.groups).map(|(ear, tags)| Box::pin(ear.rings(tags, models)));
         select_all(rings).await;
-        Ok(())
     }
 }
 
@@ -89,32 +85,33 @@ impl Ear {
         self.rung.notified().await;
     }
 
-    /// Opens it on a task of its own: a caller that gives up while it connects leaves no connection behind.
-    async fn open_apart(servers: Arc<Servers>, tag: String) -> Result<Self, RedisError> {
-        let opening = tokio::spawn(Self::open(servers, tag));
-        opening.await.unwrap_or_else(|_| Err(RedisError::Unreachable(connect::late())))
-    }
-
-    async fn open(servers: Arc<Servers>, tag: String) -> Result<Self, RedisError> {
-        let client = servers.apart(&tag, ANSWERED).await?;
+    /// Begins to listen on a task of its own, which connects by itself.
+    fn open(servers: Arc<Servers>, tag: String) -> Self {
         let (waiting, seen) = watch::channel(Waiting::default());
         let rung = Arc::new(Notify::new());
         // It ends, and closes the connection, once nobody can wait any more.
-        tokio::spawn(listen((servers, tag), client, seen, Arc::clone(&rung)));
-        Ok(Self { waiting, rung })
+        tokio::spawn(listen((servers, tag), seen, Arc::clone(&rung)));
+        Self { waiting, rung }
     }
 }
 
-async fn listen(
-    (servers, tag): (Arc<Servers>, String),
-    mut client: Client,
-    mut waiting: watch::Receiver<Waiting>,
-    rung: Arc<Notify>,
-) {
+async fn listen((servers, tag): (Arc<Servers>, String), mut waiting: watch::Receiver<Waiting>, rung: Arc<Notify>) {
+    let mut connected = None;
     loop {
         let bells = match waiting.wait_for(|waiting| waiting.workers > 0).await {
             Ok(waiting) => waiting.bells.clone(),
             Err(_) => break,
+        };
+        let client = match connected.take() {
+            Some(client) => client,
+            None => match servers.apart(&tag, ANSWERED).await {
+                Ok(client) => client,
+                Err(error) => {
+                    tracing::debug!(%error, "bells are not heard at present");
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+            },
         };
         let taken: Result<Option<(String, String)>, _> = client.blpop(bells, HELD).await;
         match taken {
@@ -130,13 +127,14 @@ async fn listen(
                 tracing::debug!(%error, "bells are not heard at present");
                 servers.has_moved(&error).await;
                 tokio::time::sleep(RETRY).await;
-                // Another master may have taken over.
-                if let Ok(other) = servers.apart(&tag, ANSWERED).await {
-                    let broken = std::mem::replace(&mut client, other);
-                    tokio::spawn(async move { broken.quit().await });
-                }
+                // Another master may have taken over, so it connects anew.
+                tokio::spawn(async move { client.quit().await });
+                continue;
             }
         }
+        connected = Some(client);
     }
-    let _ = client.quit().await;
+    if let Some(client) = connected {
+        let _ = client.quit().await;
+    }
 }

@@ -17,7 +17,7 @@ use super::wire::{self, Glimpse};
 
 /// How many shards are looked at first.
 const FIRST: usize = 16;
-/// Each so-manieth claim looks at all shards from the start, so that the client that has waited longest of all is served.
+/// One claim of so many looks at all shards from the start, so that the client that has waited longest of all is served.
 const LONGEST_WAIT_EVERY: u64 = 8;
 /// How long a shard may take to answer. One that takes longer is left alone for a while, so that it holds up no work of others.
 const GLIMPSE: Duration = Duration::from_millis(500);
@@ -45,7 +45,7 @@ impl RedisStore {
         let (first, others) = order.split_at(if all { order.len() } else { FIRST.min(order.len()) });
         let mut search = Search::default();
         for shards in [first, others] {
-            for shard in self.with_work(shards, &mut search).await {
+            for shard in self.with_work(shards, request, &mut search).await {
                 match self.claim_from(shard, request).await {
                     Ok(Claim::Nothing { next }) => search.next = sooner(search.next, next),
                     Ok(claim) => return Ok(claim),
@@ -62,9 +62,12 @@ impl RedisStore {
     }
 
     /// Those of the shards that have something to do, the one whose client has waited longest first.
-    async fn with_work<'a>(&self, shards: &[&'a Shard], search: &mut Search) -> Vec<&'a Shard> {
-        let awake = shards.iter().copied().filter(|shard| !shard.rests());
-        let looks = awake.map(async |shard| (shard, self.glimpse(shard).await));
+    async fn with_work<'a>(&self, shards: &[&'a Shard], request: &ClaimRequest, search: &mut Search) -> Vec<&'a Shard> {
+        let (resting, awake): (Vec<_>, Vec<_>) = shards.iter().copied().partition(|shard| shard.rests());
+        if let Some(shard) = resting.first() {
+            search.failed = Some(StoreError::new(format!("the server of {} did not answer a moment ago", shard.tag())));
+        }
+        let looks = awake.into_iter().map(async |shard| (shard, self.glimpse(shard, request).await));
         let mut found = Vec::new();
         for (shard, glimpse) in join_all(looks).await {
             match glimpse {
@@ -83,10 +86,13 @@ impl RedisStore {
         found.into_iter().map(|(_, shard)| shard).collect()
     }
 
-    async fn glimpse(&self, shard: &Shard) -> Result<Glimpse, StoreError> {
-        let look = self.call(shard.tag(), "rm_glimpse", vec![self.time()]);
-        let late = |_| StoreError::new(format!("the server of {} does not answer", shard.tag()));
-        tokio::time::timeout(GLIMPSE, look).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+    async fn glimpse(&self, shard: &Shard, request: &ClaimRequest) -> Result<Glimpse, StoreError> {
+        let args = std::iter::once(self.time()).chain(request.models.iter().map(ToString::to_string)).collect();
+        let look = self.call(shard.tag(), "rm_glimpse", args);
+        tokio::time::timeout(GLIMPSE, look).await.unwrap_or_else(|_| {
+            self.servers.suspect();
+            Err(StoreError::new(format!("the server of {} does not answer", shard.tag())))
+        })
     }
 }
 

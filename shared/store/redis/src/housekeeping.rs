@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use remaster_shared::blob_key::BlobKey;
 use remaster_store::{GARBAGE_LEASE, Housekeeping, Reaped, StoreError};
 
@@ -19,23 +19,15 @@ impl Housekeeping for RedisStore {
         let (attempts, lease) = (self.policy.max_attempts.to_string(), millis(self.policy.lease));
         let args = vec![self.time(), attempts, kept, lease, millis(self.policy.result_ttl)];
         let mut all = Reaped::default();
-        let mut failed = None;
-        // A shard whose server is down holds up no other.
-        for reply in
-            join_all(self.shards.all().iter().map(|shard| self.call(shard.tag(), "rm_reap", args.clone()))).await
-        {
-            match reply {
-                Ok(wire::ReapReply { requeued, poisoned, expired, forgotten, more }) => {
-                    all.requeued += requeued;
-                    all.poisoned += poisoned;
-                    all.expired += expired;
-                    all.forgotten += forgotten;
-                    all.more |= more;
-                }
-                Err(error) => failed = Some(error),
-            }
+        for reply in self.call_those_up::<wire::ReapReply>("rm_reap", args).await? {
+            let wire::ReapReply { requeued, poisoned, expired, forgotten, more } = reply;
+            all.requeued += requeued;
+            all.poisoned += poisoned;
+            all.expired += expired;
+            all.forgotten += forgotten;
+            all.more |= more;
         }
-        failed.map_or(Ok(all), Err)
+        Ok(all)
     }
 
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {

@@ -1,7 +1,6 @@
 //! Reading.
 
 use async_trait::async_trait;
-use fred::interfaces::HashesInterface;
 use jiff::Timestamp;
 use remaster_shared::client::{ClientHasher, ClientKey};
 use remaster_shared::clock::{Clock, SystemClock};
@@ -45,15 +44,14 @@ impl Jobs for RedisStore {
         let now = self.now();
         let tag = self.shards.of_client(client).tag();
         let key = format!("{tag}:quota:{}", UtcDay::of(now).0);
-        let used: Option<u64> =
-            self.servers.of(tag).hget(key, client.to_string()).await.map_err(StoreError::caused_by)?;
+        let used: Option<u64> = self.read(tag, "HGET", vec![key, client.to_string()]).await?;
         // A client that is not in the hash has used nothing.
         Ok(Quota::new(used.unwrap_or(0), self.policy.daily_limit, now))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
         let day = UtcDay::of(self.now()).0.to_string();
-        let replies: Vec<wire::StatsReply> = self.call_all("rm_stats", vec![self.time(), day]).await?;
+        let replies: Vec<wire::StatsReply> = self.call_those_up("rm_stats", vec![self.time(), day]).await?;
         Ok(Stats {
             clients_today: replies.iter().map(|reply| reply.clients).sum(),
             requests_today: replies.iter().map(|reply| reply.used).sum(),
@@ -63,7 +61,7 @@ impl Jobs for RedisStore {
     }
 
     async fn gauges(&self) -> Result<QueueGauges, StoreError> {
-        let replies: Vec<wire::GaugesReply> = self.call_all("rm_gauges", vec![self.time()]).await?;
+        let replies: Vec<wire::GaugesReply> = self.call_those_up("rm_gauges", vec![self.time()]).await?;
         let mut all = QueueGauges::default();
         for gauges in replies.into_iter().map(wire::gauges) {
             all.oldest = [all.oldest, gauges.oldest].into_iter().flatten().min();

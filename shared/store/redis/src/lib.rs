@@ -31,12 +31,12 @@ mod wire;
 mod work_queue;
 mod worker_registry;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, FunctionInterface, KeysInterface};
-use fred::types::SetOptions;
+use fred::types::{CustomCommand, FromValue, SetOptions};
 use remaster_shared::client::ClientHasher;
 use remaster_shared::clock::SharedClock;
 use remaster_shared::metrics::Metrics;
@@ -102,14 +102,16 @@ pub struct RedisStore {
     /// How many claims this process has made.
     claims: AtomicU64,
     /// How many jobs waited in each shard, and when that was.
-    lengths: tokio::sync::Mutex<Option<submissions::Lengths>>,
+    lengths: Mutex<Option<submissions::Lengths>>,
+    /// Held by the submit that looks how many they are now.
+    looking: tokio::sync::Mutex<()>,
     /// Feeds the notifier.
     _subscriptions: Subscriptions,
     notifier: Arc<Notifier>,
     bell: Bell,
     hasher: ClientHasher,
     policy: Policy,
-    /// Where replicas have to confirm a submit before it is acknowledged: how many, and the connection for it, which stands still until
+    /// Where replicas have to confirm a submit before it is acknowledged: how many, and the connections for it, which stand still until
     /// they have.
     confirming: Option<(u32, Arc<Servers>)>,
     metrics: Arc<Metrics>,
@@ -126,7 +128,7 @@ impl RedisStore {
         Self::with_clock(url, policy, 1, None).await
     }
 
-    /// The same for a store that is spread over so many shards. The number cannot be changed once there are jobs.
+    /// The same for a store that is spread over so many shards. The number is recorded in Redis, and cannot be changed.
     ///
     /// # Errors
     /// As for [`RedisStore::open`], and where the store has another number of shards.
@@ -143,7 +145,8 @@ impl RedisStore {
         if replicas == 0 {
             return Ok(self);
         }
-        let servers = Servers::connect(&self.url, Some(server::CONFIRMED * 5)).await?;
+        let sharded = self.shards.all().len() > 1;
+        let servers = Servers::connect(&self.url, Some(server::CONFIRMED * 5), sharded).await?;
         Ok(Self { confirming: Some((replicas, servers)), ..self })
     }
 
@@ -156,7 +159,7 @@ impl RedisStore {
         if !(1..=MOST).contains(&shards) {
             return Err(RedisError::TooManyShards);
         }
-        let servers = Servers::connect(url, None).await?;
+        let servers = Servers::connect(url, None, shards > 1).await?;
         let client = servers.any();
         library::ensure(client, COMMON).await?;
         shards::agree(client, shards).await?;
@@ -176,7 +179,8 @@ impl RedisStore {
             shards,
             home,
             claims: AtomicU64::new(0),
-            lengths: tokio::sync::Mutex::default(),
+            lengths: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             _subscriptions: subscriptions,
             notifier,
             bell,
@@ -206,7 +210,7 @@ impl RedisStore {
         function: &'static str,
         args: Vec<String>,
     ) -> Result<T, StoreError> {
-        self.call_on(&self.servers, tag, function, args).await
+        self.call_on(&self.servers, tag, function, args).await.map(|(reply, _)| reply)
     }
 
     /// The same for every shard, with the answers in the order of the shards.
@@ -216,16 +220,57 @@ impl RedisStore {
         args: Vec<String>,
     ) -> Result<Vec<T>, StoreError> {
         let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
-        futures::future::try_join_all(calls).await
+        // Each is called, also if another fails.
+        futures::future::join_all(calls).await.into_iter().collect()
     }
 
+    /// The same, without the answers of shards whose servers are down.
+    ///
+    /// # Errors
+    /// No shard answers.
+    async fn call_those_up<T: DeserializeOwned>(
+        &self,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Result<Vec<T>, StoreError> {
+        let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
+        let (mut replies, mut failed) = (Vec::new(), None);
+        for reply in futures::future::join_all(calls).await {
+            match reply {
+                Ok(reply) => replies.push(reply),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if replies.is_empty() => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, function, "a shard does not answer, and is left out");
+                Ok(replies)
+            }
+            None => Ok(replies),
+        }
+    }
+
+    /// A command that only reads, on the server that holds `tag`.
+    async fn read<T: FromValue>(&self, tag: &str, command: &'static str, args: Vec<String>) -> Result<T, StoreError> {
+        let read = CustomCommand::new_static(command, tag, false);
+        let mut answer = self.servers.of(tag).custom(read.clone(), args.clone()).await;
+        if let Err(error) = &answer
+            && self.servers.has_moved(error).await
+        {
+            answer = self.servers.of(tag).custom(read, args).await;
+        }
+        answer.map_err(StoreError::caused_by)
+    }
+
+    /// The answer, and the client that gave it.
     async fn call_on<T: DeserializeOwned>(
         &self,
         servers: &Arc<Servers>,
         tag: &str,
         function: &'static str,
         args: Vec<String>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<(T, Client), StoreError> {
         let timer = self.metrics.store_call(function.trim_start_matches("rm_"));
         let mut client = servers.of(tag);
         let mut answer: Result<String, _> = client.fcall(function, tag, args.clone()).await;
@@ -241,7 +286,9 @@ impl RedisStore {
         }
         let text = answer.map_err(StoreError::caused_by)?;
         timer.answered();
-        serde_json::from_str(&text).map_err(|error| StoreError::new(format!("the answer of {function}: {error}")))
+        let reply = serde_json::from_str(&text);
+        let reply = reply.map_err(|error| StoreError::new(format!("the answer of {function}: {error}")))?;
+        Ok((reply, client))
     }
 }
 

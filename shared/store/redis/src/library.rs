@@ -38,27 +38,27 @@ pub async fn ensure(client: &Client, tag: &str) -> Result<(), RedisError> {
     let found: Result<u32, _> = client.fcall("rm_version", tag, MultipleValues::from(())).await;
     match found {
         // The upgrade is repeated here, because the node that loaded the library may have stopped before it upgraded the data.
-        Ok(VERSION) => upgrade(client).await,
+        Ok(VERSION) => upgrade(client, tag).await,
         Ok(found) if found > VERSION => Err(RedisError::Newer { found, known: VERSION }),
-        Ok(_) => load(client).await,
-        Err(error) if is_missing(&error) => load(client).await,
+        Ok(_) => load(client, tag).await,
+        Err(error) if is_missing(&error) => load(client, tag).await,
         Err(error) => Err(RedisError::Unreachable(error)),
     }
 }
 
-async fn load(client: &Client) -> Result<(), RedisError> {
+async fn load(client: &Client, tag: &str) -> Result<(), RedisError> {
     let loaded = if client.is_clustered() {
         client.function_load_cluster::<(), _>(true, CODE).await
     } else {
         client.function_load::<(), _>(true, CODE).await
     };
     loaded.map_err(RedisError::Library)?;
-    upgrade(client).await
+    upgrade(client, tag).await
 }
 
 /// Brings what an older library kept up to date. Doing it twice changes nothing.
-async fn upgrade(client: &Client) -> Result<(), RedisError> {
-    client.fcall("rm_upgrade", "{rm}", MultipleValues::from(())).await.map_err(RedisError::Library)
+async fn upgrade(client: &Client, tag: &str) -> Result<(), RedisError> {
+    client.fcall("rm_upgrade", tag, MultipleValues::from(())).await.map_err(RedisError::Library)
 }
 
 /// Whether the server does not know the function: it is new, was restarted empty, or failed over.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use fred::interfaces::{KeysInterface, SetsInterface};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
 use remaster_shared::job::{IllegalTransition, JobId, JobRecord, Status};
@@ -18,8 +17,9 @@ use super::wire::{self, Done};
 #[async_trait]
 impl Operations for RedisStore {
     async fn is_paused(&self) -> Result<bool, StoreError> {
+        // Each shard is paused; the first one tells.
         let tag = self.shards.all()[0].tag();
-        self.servers.of(tag).exists(format!("{tag}:paused")).await.map_err(StoreError::caused_by)
+        self.read(tag, "EXISTS", vec![format!("{tag}:paused")]).await
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
@@ -28,8 +28,7 @@ impl Operations for RedisStore {
 
     async fn drained(&self) -> Result<BTreeSet<String>, StoreError> {
         let tag = self.shards.all()[0].tag();
-        let drained = self.servers.of(tag).smembers(format!("{tag}:drained")).await;
-        let names: Vec<String> = drained.map_err(StoreError::caused_by)?;
+        let names: Vec<String> = self.read(tag, "SMEMBERS", vec![format!("{tag}:drained")]).await?;
         Ok(names.into_iter().collect())
     }
 
@@ -44,7 +43,7 @@ impl Operations for RedisStore {
             JobList::Waiting => ("waiting", None),
         };
         let args = vec![which.to_owned(), code.unwrap_or_default().to_owned(), limit.to_string()];
-        let replies: Vec<wire::JobsReply> = self.call_all("rm_list", args).await?;
+        let replies: Vec<wire::JobsReply> = self.call_those_up("rm_list", args).await?;
         let mut jobs: Vec<_> =
             replies.iter().flat_map(|reply| &reply.jobs.0).map(wire::record).collect::<Result<_, _>>()?;
         // Each shard gave its own in order. Of several shards the lists are merged by the times that the records tell.

@@ -9,13 +9,29 @@ use remaster_store::{DueHooks, HOOK_LEASE, HookRoom, Outbox, StoreError};
 use super::RedisStore;
 use super::wire::{self, Done, json, millis};
 
+/// How soon the shards are asked again while the server of one does not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+
 #[async_trait]
 impl Outbox for RedisStore {
     async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
-        let (mut all, mut room, count) = (DueHooks::default(), room, self.shards.all().len());
+        let (mut all, mut room, mut failed, count) = (DueHooks::default(), room, None, self.shards.all().len());
         // Each process begins at another shard, so that all are served.
         for shard in self.shards.all().iter().cycle().skip(self.home).take(count) {
-            let DueHooks { due, next } = self.due_in(shard.tag(), &room).await?;
+            if shard.rests() {
+                all.next = Some(all.next.map_or(AGAIN, |next| next.min(AGAIN)));
+                continue;
+            }
+            let DueHooks { due, next } = match self.due_in(shard.tag(), &room).await {
+                Ok(due) => due,
+                Err(error) => {
+                    if count > 1 {
+                        shard.rest();
+                    }
+                    failed = Some(error);
+                    continue;
+                }
+            };
             room.total -= due.len().min(room.total);
             for hook in &due {
                 *room.under_way.entry(hook.target.host().to_owned()).or_default() += 1;
@@ -23,7 +39,10 @@ impl Outbox for RedisStore {
             all.due.extend(due);
             all.next = [all.next, next].into_iter().flatten().min();
         }
-        Ok(all)
+        match failed {
+            Some(error) if all.due.is_empty() => Err(error),
+            _ => Ok(all),
+        }
     }
 
     async fn hook_attempted(&self, attempted: Attempted) -> Result<(), StoreError> {

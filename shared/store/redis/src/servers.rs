@@ -1,8 +1,8 @@
 //! The servers that hold the data: one, or the masters of a cluster.
 //!
-//! The client library has one connection of all kinds to a cluster, and while one master is down it serves nobody. So each master
-//! has a client of its own here, and whoever needs another master does not notice. The masters are asked again which of them has which
-//! slots when one of them refuses a slot or does not answer.
+//! A client of the library for a whole cluster serves nobody while one master is down. So where a store has several shards, each master has a
+//! client of its own here, and whoever needs another master does not notice. All masters are asked which of them has which slots
+//! when one of them refuses a slot or does not answer. A store of one shard is on one master anyway, and leaves this to the library.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -31,8 +31,10 @@ pub struct Servers {
     patience: Option<Duration>,
     /// The only server, or any of a cluster.
     entry: Client,
-    /// Only in a cluster.
+    /// Only where several shards are in a cluster.
     masters: Option<Mutex<Masters>>,
+    /// Held while the masters are asked.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -53,17 +55,17 @@ impl Masters {
 }
 
 impl Servers {
-    /// Connects to what `url` names.
+    /// Connects to what `url` names. `sharded` tells whether there are several shards.
     ///
     /// # Errors
     /// It cannot be understood, or nobody answers.
-    pub async fn connect(url: &str, patience: Option<Duration>) -> Result<Arc<Self>, RedisError> {
+    pub async fn connect(url: &str, patience: Option<Duration>, sharded: bool) -> Result<Arc<Self>, RedisError> {
         let entry = match patience {
             Some(time) => connect::patient_client(url, time).await?,
             None => connect::client(url).await?,
         };
-        let masters = entry.is_clustered().then(Mutex::default);
-        let servers = Self { url: url.to_owned(), patience, entry, masters };
+        let masters = (sharded && entry.is_clustered()).then(Mutex::default);
+        let servers = Self { url: url.to_owned(), patience, entry, masters, asking: tokio::sync::Mutex::default() };
         if servers.masters.is_some() {
             servers.learn(&nodes(&servers.entry).await.map_err(RedisError::Unreachable)?);
         }
@@ -78,20 +80,9 @@ impl Servers {
     /// A client of the server that holds what has this hash tag.
     pub fn of(&self, tag: &str) -> Client {
         let Some(masters) = &self.masters else { return self.entry.clone() };
-        let mut masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(address) = masters.address(tag) else { return self.entry.clone() };
-        if let Some(client) = masters.clients.get(&address) {
-            return client.clone();
-        }
-        match connect::client_of(&self.url, address.clone(), self.patience) {
-            Ok(client) => {
-                // Commands wait until it has connected, for as long as they may take.
-                client.connect();
-                masters.clients.insert(address, client.clone());
-                client
-            }
-            Err(_) => self.entry.clone(),
-        }
+        let masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = masters.address(tag).and_then(|address| masters.clients.get(&address));
+        client.unwrap_or(&self.entry).clone()
     }
 
     /// A client of that server for its caller alone, whose commands may wait for their answers for up to `time`.
@@ -122,21 +113,28 @@ impl Servers {
         if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::IO | ErrorKind::Cluster | ErrorKind::Canceled)
             || error.details().starts_with("CLUSTERDOWN")
         {
-            let servers = Arc::clone(self);
-            tokio::spawn(async move { servers.ask().await });
+            self.suspect();
         }
         false
     }
 
-    /// Asks which masters there are.
+    /// A master has not answered: the others are asked what became of it, which nobody waits for.
+    pub fn suspect(self: &Arc<Self>) {
+        if self.masters.is_some() {
+            let servers = Arc::clone(self);
+            tokio::spawn(async move { servers.ask().await });
+        }
+    }
+
+    /// Asks which masters there are. Whoever comes while that is being asked waits for the answer.
     async fn ask(&self) {
         let Some(masters) = &self.masters else { return };
+        let _asking = self.asking.lock().await;
         let clients: Vec<Client> = {
-            let mut masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
+            let masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
             if masters.asked.is_some_and(|asked| asked.elapsed() < AGAIN) {
                 return;
             }
-            masters.asked = Some(Instant::now());
             masters.clients.values().cloned().collect()
         };
         let asks = clients.into_iter().map(|client| {
@@ -153,6 +151,7 @@ impl Servers {
             Ok((nodes, _)) => self.learn(&nodes),
             Err(error) => tracing::debug!(%error, "no master of the cluster answers"),
         }
+        masters.lock().unwrap_or_else(PoisonError::into_inner).asked = Some(Instant::now());
     }
 
     /// Takes the masters from the text of CLUSTER NODES. A slot whose master has failed keeps its master until there is another.
@@ -160,10 +159,20 @@ impl Servers {
         let Some(masters) = &self.masters else { return };
         let mut masters = masters.lock().unwrap_or_else(PoisonError::into_inner);
         let learned = slots(nodes);
-        let covered = |slot: &u16| learned.iter().any(|(slots, _)| slots.contains(slot));
-        let kept: Vec<_> = masters.slots.drain(..).filter(|(slots, _)| !covered(slots.start())).collect();
+        let covered = |slot: u16| learned.iter().any(|(slots, _)| slots.contains(&slot));
+        let kept: Vec<_> = masters.slots.drain(..).filter(|(slots, _)| !slots.clone().all(covered)).collect();
+        // The first that has a slot counts.
         masters.slots = learned.into_iter().chain(kept).collect();
         let Masters { slots, clients, .. } = &mut *masters;
+        for (_, address) in slots.iter() {
+            if !clients.contains_key(address)
+                && let Ok(client) = connect::client_of(&self.url, address.clone(), self.patience)
+            {
+                // Commands wait until it has connected, for as long as they may take.
+                client.connect();
+                clients.insert(address.clone(), client);
+            }
+        }
         for (_, gone) in clients.extract_if(|address, _| !slots.iter().any(|(_, at)| at == address)) {
             tokio::spawn(async move { gone.quit().await });
         }
@@ -199,7 +208,7 @@ fn slots(nodes: &str) -> Vec<(RangeInclusive<u16>, Address)> {
 /// `ip:port@bus,hostname`, of which the name, if there is one, is what certificates are made for.
 fn parse_address(text: &str) -> Option<Address> {
     let (address, rest) = text.split_once('@').unwrap_or((text, ""));
-    let (ip, port) = address.rsplit_once(':')?;
+    let (ip, port) = address.rsplit_once(':').filter(|(ip, _)| !ip.is_empty())?;
     let name = rest.split(',').nth(1).filter(|name| !name.is_empty()).unwrap_or(ip);
     Some((name.to_owned(), port.parse().ok()?))
 }
@@ -218,5 +227,7 @@ mod tests {
         let (first, last) = (("node-1".to_owned(), 7001), ("10.0.0.4".to_owned(), 7004));
         assert_eq!(slots(nodes), [(0..=5460, first.clone()), (16_000..=16_000, first), (10_923..=15_999, last)]);
         assert_eq!(parse_address("fe80::1:7000@17000"), Some(("fe80::1".into(), 7000)));
+        // A node that does not know its own address yet.
+        assert_eq!(parse_address(":7000@17000"), None);
     }
 }

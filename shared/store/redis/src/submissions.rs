@@ -1,5 +1,6 @@
 //! Submitting jobs and calling them off.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -23,6 +24,9 @@ impl Submissions for RedisStore {
         if let Some(job) = new.jobs.iter().find(|job| self.shards.of_id(job.id.0).tag() != tag) {
             return Err(StoreError::new(format!("the id of {} is not one of its client's", job.id)).into());
         }
+        if let Some(batch) = new.batch.filter(|batch| self.shards.of_id(batch.0).tag() != tag) {
+            return Err(StoreError::new(format!("the id of batch {batch} is not one of its client's")).into());
+        }
         // The shard is told how many more the whole queue takes.
         let elsewhere = self.queued_elsewhere(tag).await;
         let queue = self.policy.max_queue.saturating_sub(elsewhere);
@@ -44,11 +48,11 @@ impl Submissions for RedisStore {
         }
         // A confirmation is of what its own connection has written.
         let servers = self.confirming.as_ref().map_or(&self.servers, |(_, servers)| servers);
-        let reply: wire::SubmitReply = self.call_on(servers, tag, "rm_submit_3", args).await?;
+        let (reply, client): (wire::SubmitReply, _) = self.call_on(servers, tag, "rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
-        if let (None, Some((replicas, servers))) = (&reply.refused, &self.confirming) {
-            server::confirmed_by(&servers.of(tag), tag, *replicas).await?;
+        if let (None, Some((replicas, _))) = (&reply.refused, &self.confirming) {
+            server::confirmed_by(&client, tag, *replicas).await?;
         }
         match (reply.refused, reply.jobs) {
             (None, Some(jobs)) => {
@@ -109,6 +113,8 @@ pub type Lengths = (Instant, Vec<(String, u64)>);
 
 /// How long the lengths of the other shards' queues are believed.
 const LENGTHS_LAST: Duration = Duration::from_secs(1);
+/// How long a shard may take to tell its length.
+const LOOK: Duration = Duration::from_millis(500);
 
 impl RedisStore {
     /// How many jobs wait in all shards but this one, as of a moment ago. A shard that does not answer counts as empty.
@@ -116,19 +122,30 @@ impl RedisStore {
         if self.shards.all().len() == 1 {
             return 0;
         }
-        let mut known = self.lengths.lock().await;
-        if known.as_ref().is_none_or(|(at, _)| at.elapsed() >= LENGTHS_LAST) {
-            let day = UtcDay::of(self.now()).0.to_string();
-            let lengths = self.shards.all().iter().filter(|shard| !shard.rests()).map(async |shard| {
-                let args = vec![self.time(), day.clone()];
-                let reply = self.call::<wire::StatsReply>(shard.tag(), "rm_stats", args).await;
-                if reply.is_err() {
-                    shard.rest();
-                }
-                (shard.tag().to_owned(), reply.map_or(0, |reply| reply.queued))
-            });
-            *known = Some((Instant::now(), join_all(lengths).await));
-        }
+        // While another submit looks, or while it takes long, what was known before counts.
+        let old = self.lengths.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_new = |(at, _): &Lengths| at.elapsed() < LENGTHS_LAST;
+        let known = match (self.looking.try_lock(), old) {
+            (Ok(_looking), old) if !old.as_ref().is_some_and(is_new) => {
+                let day = UtcDay::of(self.now()).0.to_string();
+                let lengths = self.shards.all().iter().filter(|shard| !shard.rests()).map(async |shard| {
+                    let look = self.call::<wire::StatsReply>(shard.tag(), "rm_stats", vec![self.time(), day.clone()]);
+                    let queued = match tokio::time::timeout(LOOK, look).await {
+                        Ok(Ok(reply)) => reply.queued,
+                        Ok(Err(_)) | Err(_) => {
+                            shard.rest();
+                            self.servers.suspect();
+                            0
+                        }
+                    };
+                    (shard.tag().to_owned(), queued)
+                });
+                let new = Some((Instant::now(), join_all(lengths).await));
+                self.lengths.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&new);
+                new
+            }
+            (_, old) => old,
+        };
         let lengths = known.iter().flat_map(|(_, lengths)| lengths);
         lengths.filter(|(shard, _)| shard != tag).map(|(_, queued)| queued).sum()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::{EventInterface, PubsubInterface};
 use fred::types::{Message, MessageKind};
+use futures::future::join_all;
 use remaster_store::notifier::{Interest, Notifier};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -140,18 +141,15 @@ async fn follow(
     }
 }
 
+/// Each shard is tried, also if another fails.
 async fn subscribe_to(client: &SubscriberClient, shards: &Shards, ids: &[Uuid]) -> Result<(), fred::error::Error> {
-    for channels in channels(shards, ids) {
-        client.ssubscribe(channels).await?;
-    }
-    Ok(())
+    let subscribed = channels(shards, ids).map(|channels| client.ssubscribe(channels));
+    join_all(subscribed).await.into_iter().collect()
 }
 
 async fn unsubscribe_from(client: &SubscriberClient, shards: &Shards, ids: &[Uuid]) -> Result<(), fred::error::Error> {
-    for channels in channels(shards, ids) {
-        client.sunsubscribe(channels).await?;
-    }
-    Ok(())
+    let ended = channels(shards, ids).map(|channels| client.sunsubscribe(channels));
+    join_all(ended).await.into_iter().collect()
 }
 
 /// The channels of these ids, those of one shard together: one command can only name channels of one slot.

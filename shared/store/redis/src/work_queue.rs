@@ -26,10 +26,7 @@ impl WorkQueue for RedisStore {
     async fn wait_for_work(&self, models: &[ModelId], at_most: Duration) {
         let woken = async {
             tokio::select! {
-                heard = self.bell.rung(models) => if let Err(error) = heard {
-                    tracing::debug!(%error, "bells are not heard, so work is found late");
-                    std::future::pending::<()>().await;
-                },
+                () = self.bell.rung(models) => {}
                 // After a reconnect, when something may have been missed.
                 () = self.notifier.work() => {}
             }
