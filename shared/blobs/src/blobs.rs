@@ -158,12 +158,15 @@ impl Blobs {
         Ok(old.map_err(BlobError::Unavailable).boxed())
     }
 
-    /// The time by the clock of the storage: that of the object `clock`, which is written for it.
+    /// The time by the clock of the storage: that of the object `clock/now`, which is written for it. It is listed, as the pictures are,
+    /// because a storage may tell the time of an object by the second if it is asked for that object alone.
     async fn now(&self) -> Result<Timestamp, BlobError> {
-        let clock = ObjectPath::from("clock");
+        let clock = ObjectPath::from("clock/now");
         self.store.put(&clock, Bytes::new().into()).await.map_err(BlobError::Unavailable)?;
-        let written = self.store.head(&clock).await.map_err(BlobError::Unavailable)?;
-        Ok(from_millis(written.last_modified.timestamp_millis()))
+        let written =
+            self.store.list(Some(&ObjectPath::from("clock"))).try_next().await.map_err(BlobError::Unavailable)?;
+        // Without the object the storage has lost it at once, and nothing counts as old.
+        Ok(written.map_or(Timestamp::MIN, |written| from_millis(written.last_modified.timestamp_millis())))
     }
 
     /// A URL from which anybody can download the object for `time`, with the suggested file name `name` (plain ASCII).

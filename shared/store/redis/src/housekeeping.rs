@@ -1,6 +1,6 @@
 //! Housekeeping, and the list of pictures without a use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,9 +61,10 @@ impl Housekeeping for RedisStore {
     }
 
     async fn unused(&self, keys: Vec<BlobKey>) -> Result<Vec<BlobKey>, StoreError> {
-        let by_shard = self.by_shard(keys).into_iter();
+        let by_shard = self.by_shard(keys.clone()).into_iter();
         let calls = by_shard.map(|(tag, entries)| self.call::<wire::EntriesReply>(tag, "rm_unused", entries));
-        Ok(try_join_all(calls).await?.iter().flat_map(self::keys).collect())
+        let unused: HashSet<BlobKey> = try_join_all(calls).await?.iter().flat_map(self::keys).collect();
+        Ok(keys.into_iter().filter(|key| unused.contains(key)).collect())
     }
 }
 

@@ -300,14 +300,14 @@ async fn a_master_that_is_down_stops_only_its_shards() {
             store.heartbeat(&lease).await.unwrap();
             store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
             assert_ne!(store.get(job.id).await.unwrap(), None);
-            assert!(store.stats().await.is_ok(), "also what tells of all shards answers");
             accepted += 1;
             slowest = slowest.max(began.elapsed());
         }
+        assert!(store.stats().await.is_ok(), "what tells of all shards answers too");
         if all && refused > 0 {
             break;
         }
-        assert!(down.elapsed() < Duration::from_secs(30), "the replica does not take over");
+        assert!(down.elapsed() < Duration::from_secs(90), "the replica does not take over");
     }
     assert!(accepted > 0, "{accepted} jobs of other shards");
     assert!(slowest < Duration::from_secs(4), "the slowest took {slowest:?}");
