@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike, ListInterface};
+use fred::types::Value;
 use futures::future::select_all;
 use remaster_shared::job::ModelId;
 use tokio::sync::{Notify, watch};
@@ -113,7 +114,12 @@ async fn listen((servers, tag): (Arc<Servers>, String), mut waiting: watch::Rece
                 }
             },
         };
-        let taken: Result<Option<(String, String)>, _> = client.blpop(bells, HELD).await;
+        let taken = match client.blpop::<Value, _>(bells, HELD).await {
+            // No bell has rung. The library does not convert this to `None`.
+            Ok(Value::Null) => Ok(None),
+            Ok(entry) => entry.convert::<(String, String)>().map(Some),
+            Err(error) => Err(error),
+        };
         match taken {
             Ok(Some((bell, entry))) if waiting.borrow().workers == 0 => {
                 // The worker has found other work meanwhile. An entry too many only makes somebody look in vain.
