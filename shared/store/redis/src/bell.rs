@@ -5,10 +5,10 @@
 //! would be lost. So a task waits in place of the callers, and puts an entry back that nobody wants any more.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, ListInterface};
-use fred::types::Value;
 use futures::future::select_all;
 use remaster_shared::job::ModelId;
 use tokio::sync::{Notify, watch};
@@ -114,10 +114,11 @@ async fn listen((servers, tag): (Arc<Servers>, String), mut waiting: watch::Rece
                 }
             },
         };
-        let taken = match client.blpop::<Value, _>(bells, HELD).await {
-            // No bell has rung. The library does not convert this to `None`.
-            Ok(Value::Null) => Ok(None),
-            Ok(entry) => entry.convert::<(String, String)>().map(Some),
+        let began = Instant::now();
+        let taken = match client.blpop::<(String, String), _>(bells, HELD).await {
+            Ok(entry) => Ok(Some(entry)),
+            // No bell has rung: the library tells that as a time-out too.
+            Err(error) if *error.kind() == ErrorKind::Timeout && began.elapsed() < ANSWERED => Ok(None),
             Err(error) => Err(error),
         };
         match taken {
