@@ -37,8 +37,7 @@ pub struct Bell {
 /// which the process looks first, and a few others, so that a ready job nearly always finds a worker that waits for it. Work in
 /// the other shards is found when the worker looks again after a while.
 pub fn heard(shards: &Shards, home: usize, in_cluster: bool) -> Vec<Vec<String>> {
-    let count = shards.all().len();
-    let tags = shards.all().iter().cycle().skip(home).take(count).map(|shard| shard.tag().to_owned());
+    let tags = shards.beginning_at(home).map(|shard| shard.tag().to_owned());
     if in_cluster { tags.take(EARS).map(|tag| vec![tag]).collect() } else { vec![tags.collect()] }
 }
 

@@ -31,9 +31,8 @@ impl Housekeeping for RedisStore {
     }
 
     async fn garbage(&self, limit: usize) -> Result<Vec<BlobKey>, StoreError> {
-        let (mut found, mut failed, count) = (Vec::new(), None, self.shards.all().len());
-        // Each process begins at another shard, so that all are served.
-        for shard in self.shards.all().iter().cycle().skip(self.home).take(count) {
+        let (mut found, mut failed) = (Vec::new(), None);
+        for shard in self.shards.beginning_at(self.home) {
             if found.len() == limit {
                 break;
             }

@@ -213,15 +213,23 @@ impl RedisStore {
         self.call_on(&self.servers, tag, function, args).await.map(|(reply, _)| reply)
     }
 
-    /// The same for every shard, with the answers in the order of the shards.
+    /// The same for every shard, also if another fails, with what came of each in the order of the shards.
+    async fn call_each<T: DeserializeOwned>(
+        &self,
+        function: &'static str,
+        args: Vec<String>,
+    ) -> Vec<Result<T, StoreError>> {
+        let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
+        futures::future::join_all(calls).await
+    }
+
+    /// The same, where all have to answer.
     async fn call_all<T: DeserializeOwned>(
         &self,
         function: &'static str,
         args: Vec<String>,
     ) -> Result<Vec<T>, StoreError> {
-        let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
-        // Each is called, also if another fails.
-        futures::future::join_all(calls).await.into_iter().collect()
+        self.call_each(function, args).await.into_iter().collect()
     }
 
     /// The same, without the answers of shards whose servers are down.
@@ -233,9 +241,8 @@ impl RedisStore {
         function: &'static str,
         args: Vec<String>,
     ) -> Result<Vec<T>, StoreError> {
-        let calls = self.shards.all().iter().map(|shard| self.call(shard.tag(), function, args.clone()));
         let (mut replies, mut failed) = (Vec::new(), None);
-        for reply in futures::future::join_all(calls).await {
+        for reply in self.call_each(function, args).await {
             match reply {
                 Ok(reply) => replies.push(reply),
                 Err(error) => failed = Some(error),

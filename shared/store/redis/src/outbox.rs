@@ -16,8 +16,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Outbox for RedisStore {
     async fn due_hooks(&self, room: HookRoom) -> Result<DueHooks, StoreError> {
         let (mut all, mut room, mut failed, count) = (DueHooks::default(), room, None, self.shards.all().len());
-        // Each process begins at another shard, so that all are served.
-        for shard in self.shards.all().iter().cycle().skip(self.home).take(count) {
+        for shard in self.shards.beginning_at(self.home) {
             if shard.rests() {
                 all.next = Some(all.next.map_or(AGAIN, |next| next.min(AGAIN)));
                 continue;

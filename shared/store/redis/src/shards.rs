@@ -67,6 +67,11 @@ impl Shards {
         &self.shards
     }
 
+    /// All of them, beginning at `home`. Each process has another one, so that all are served.
+    pub fn beginning_at(&self, home: usize) -> impl Iterator<Item = &Shard> {
+        self.shards[home..].iter().chain(&self.shards[..home])
+    }
+
     /// The shard of a client.
     pub fn of_client(&self, client: ClientKey) -> &Shard {
         self.of(client.shard())
