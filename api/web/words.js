@@ -53,6 +53,7 @@ export function faces({ found, restored, status }) {
     case "restored": return `${count(found, "face")} found, ${number(restored)} restored`;
     case "none_found": return "None found";
     case "off": return "Left as they are";
+    case "drawing": return "Left as they are: the network is for drawings";
     case "model_not_installed": return "Not restored: this server has no face network";
     default: return status;
   }

@@ -140,10 +140,10 @@ pub struct ApiArgs {
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
     pub max_upload_bytes: u64,
     /// Largest number of pixels of an accepted image
-    #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "40000000", value_parser = parse::count)]
+    #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "52000000", value_parser = parse::count)]
     pub max_input_pixels: u64,
     /// Largest number of pixels of a result
-    #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "200000000", value_parser = parse::count)]
+    #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "208000000", value_parser = parse::count)]
     pub max_output_pixels: u64,
     /// How long POST /enhance waits for the result before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]

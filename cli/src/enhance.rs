@@ -9,7 +9,7 @@ use remaster_engine::{Absent, SharedEngine};
 use remaster_models::Kind;
 use remaster_pictures::header::inspect;
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
-use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId};
+use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId, Scale};
 use remaster_worker::enhance::Enhancer;
 
 use crate::args::EnhanceArgs;
@@ -41,11 +41,12 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         bail!("--faces is require, and no face restorer is installed; `remaster models list` shows what there is");
     }
     let engine: SharedEngine = if args.options.background || faces {
-        fetch_missing(
-            &models,
-            args.options.background.then_some(&args.options.model),
-            args.engine.ort_dylib_path.is_none(),
-        )?;
+        if args.engine.ort_dylib_path.is_none() {
+            fetch(&models, models.manifest.runtime().map(|asset| asset.id.as_str()))?;
+        }
+        if args.options.background {
+            fetch_upscaler(&models, &args.options.model, args.options.scale)?;
+        }
         engine::open(&models, &args.engine)?
     } else {
         Arc::new(Absent)
@@ -90,26 +91,22 @@ fn fetch_face_models(models: &Models) -> anyhow::Result<()> {
     models.pull(&ids).map(drop)
 }
 
-/// Fetches the runtime and the requested model if they are missing.
-fn fetch_missing(models: &Models, model: Option<&ModelId>, runtime: bool) -> anyhow::Result<()> {
-    let mut wanted = Vec::new();
-    if runtime {
-        wanted.extend(models.manifest.runtime().map(|asset| asset.id.as_str()));
+/// Fetches the requested upscaler if it is missing. For `auto` that is the preferred one; if it cannot be fetched, any other that is
+/// installed will do.
+fn fetch_upscaler(models: &Models, asked: &ModelId, scale: Scale) -> anyhow::Result<()> {
+    if asked.as_str() != AUTO {
+        return fetch(models, models.manifest.find(asked.as_str()).map(|asset| asset.id.as_str()));
     }
-    match model.map(ModelId::as_str) {
-        None => {}
-        Some(AUTO) if models.has_upscaler() => {}
-        Some(AUTO) => wanted.extend(models.manifest.first_default(Kind::Upscaler).map(|asset| asset.id.as_str())),
-        Some(id) if models.manifest.find(id).is_some() => wanted.push(id),
-        Some(_) => {}
-    }
-    if !models.pulls {
-        return Ok(());
-    }
-    match models.pull(&wanted)? {
-        0 => Ok(()),
-        failed => bail!("{failed} of {} needed assets could not be fetched", wanted.len()),
-    }
+    let default = |scale: Scale| models.manifest.default_upscaler(scale.factor()).map(|asset| asset.id.as_str());
+    let fetched = fetch(models, default(scale));
+    if fetched.is_err() && !models.has_upscaler() { fetch(models, default(Scale::X4)) } else { Ok(()) }
+}
+
+/// Fetches the asset if it is missing and may be fetched.
+fn fetch(models: &Models, id: Option<&str>) -> anyhow::Result<()> {
+    let Some(id) = id.filter(|_| models.pulls) else { return Ok(()) };
+    if models.pull(&[id])? > 0 { bail!("{id} could not be fetched") }
+    Ok(())
 }
 
 /// Enhances one image.

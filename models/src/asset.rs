@@ -82,6 +82,12 @@ impl Asset {
         self.platform.as_deref().is_none_or(|own| own == platform)
     }
 
+    /// Whether it is an upscaler for drawings and not for photos.
+    #[must_use]
+    pub fn is_for_drawings(&self) -> bool {
+        self.purpose.contains(&Purpose::Drawings) && !self.purpose.contains(&Purpose::Photos)
+    }
+
     /// The folder of a runtime in the models directory.
     pub(crate) fn folder(&self) -> String {
         format!("{}-{}", self.id, self.version.as_deref().unwrap_or("0"))

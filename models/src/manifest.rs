@@ -83,11 +83,11 @@ impl Manifest {
         self.here().find(|asset| asset.kind == Kind::Runtime)
     }
 
-    /// The preferred asset of that kind among those that are pulled without being asked.
+    /// The preferred upscaler that enlarges by as much as `scale`, among those that are pulled without being asked.
     #[must_use]
-    pub fn first_default(&self, kind: Kind) -> Option<&Asset> {
-        let defaults = self.here().filter(|asset| asset.default && asset.kind == kind);
-        defaults.min_by_key(|asset| place(asset.rank))
+    pub fn default_upscaler(&self, scale: u32) -> Option<&Asset> {
+        let enough = |asset: &&Asset| asset.default && asset.scale.is_some_and(|native| native >= scale);
+        self.here().filter(enough).min_by_key(|asset| place(asset.rank))
     }
 
     /// Sorts networks of one kind by preference: those with a rank first, by it, and the others in the order they had.
@@ -160,8 +160,8 @@ mod tests {
             ["yunet-2026may", "retinaface-r50", "b", "a"]
         );
         assert_eq!(sorted(&["own", "parsenet"]), ["parsenet", "own"]);
-        assert_eq!(manifest.first_default(Kind::Upscaler).unwrap().id, "realesrgan-x4plus");
-        assert_eq!(manifest.first_default(Kind::Detector).unwrap().id, "yunet-2026may");
+        assert_eq!(manifest.default_upscaler(2).unwrap().id, "realesrgan-x2plus");
+        assert_eq!(manifest.default_upscaler(4).unwrap().id, "realesrgan-x4plus");
     }
 
     #[test]

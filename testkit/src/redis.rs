@@ -75,9 +75,9 @@ impl RedisServer {
         });
     }
 
-    /// Makes this replica a master.
+    /// Makes this replica a master. One that is loading a copy of its master refuses that until it has loaded it.
     pub fn promote(&self) {
-        self.command(&["REPLICAOF", "NO", "ONE"]);
+        wait_at_most(SYNC_TIMEOUT, "the replica is a master", || self.command(&["REPLICAOF", "NO", "ONE"]) == "OK");
     }
 
     /// Kills the server without warning.

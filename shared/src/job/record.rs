@@ -79,6 +79,8 @@ pub enum FaceStatus {
     NoneFound,
     /// The job was submitted with `faces=off`.
     Off,
+    /// The network is for drawings, whose faces are restored with `faces=require` only.
+    Drawing,
     /// The worker had no face detector or no face restorer.
     ModelNotInstalled,
 }

@@ -20,6 +20,8 @@ pub struct FakeEngine {
     pub delay: Duration,
     /// Inputs of more pixels than this fail with [`EngineError::OutOfMemory`].
     pub largest: usize,
+    /// What is taken off every sample.
+    pub darker: f32,
     /// Fills every output with NaN.
     pub broken: bool,
     /// The number of runs so far, failed ones included.
@@ -28,14 +30,14 @@ pub struct FakeEngine {
 
 impl Default for FakeEngine {
     fn default() -> Self {
-        Self { scale: 4, delay: Duration::ZERO, largest: usize::MAX, broken: false, runs: AtomicUsize::new(0) }
+        Self { scale: 4, delay: Duration::ZERO, largest: usize::MAX, darker: 0.0, broken: false, runs: AtomicUsize::new(0) }
     }
 }
 
 #[async_trait]
 impl Engine for FakeEngine {
     async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
-        Ok(Network { scale: self.scale, overlap: 8 })
+        Ok(Network { scale: self.scale, overlap: 8, block: 1, drawings: false })
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
@@ -47,7 +49,7 @@ impl Engine for FakeEngine {
         }
         let s = self.scale as usize;
         let at = |(n, c, y, x): (usize, usize, usize, usize)| {
-            if self.broken { f32::NAN } else { input[(n, c, y / s, x / s)] }
+            if self.broken { f32::NAN } else { input[(n, c, y / s, x / s)] - self.darker }
         };
         Ok(Array4::from_shape_fn((n, c, h * s, w * s), at))
     }

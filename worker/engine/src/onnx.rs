@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use ort::session::{NoSelectedOutputs, RunOptions};
-use remaster_models::{Kind, Library, Manifest, ManifestError};
+use remaster_models::{Asset, Kind, Library, Manifest, ManifestError, Tile};
 use remaster_shared::job::ModelId;
 use tokio::sync::oneshot;
 
@@ -191,7 +191,9 @@ impl Engine for OnnxEngine {
         let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
         let tile = self.manifest.tile(&found.architecture, found.scale);
         let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
-        let network = Network { scale: found.scale, overlap: tile.ok_or_else(unlisted)?.overlap };
+        let drawings = self.manifest.find(model.as_str()).is_some_and(Asset::is_for_drawings);
+        let Tile { overlap, align } = tile.ok_or_else(unlisted)?;
+        let network = Network { scale: found.scale, overlap, block: align, drawings };
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
         Ok(network)
     }

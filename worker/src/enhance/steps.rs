@@ -12,7 +12,7 @@ use crate::blocking::blocking;
 use crate::faces::{self, Face, FaceModels, Restoration};
 use crate::picture::{self, Decoded, Encoded, Picture};
 use crate::progress::Progress;
-use crate::upscale::{TileSettings, Upscaler};
+use crate::upscale::{TileSettings, UpscaleError, Upscaler};
 
 /// The steps of one request.
 pub(super) struct Steps<'a> {
@@ -58,6 +58,7 @@ impl Steps<'_> {
     pub(super) async fn find_faces(&self, picture: &Arc<Picture>) -> Result<FaceSearch, EnhanceError> {
         let models = match self.params.faces {
             FaceMode::Off => return Ok(FaceSearch::Skipped(FaceStatus::Off)),
+            FaceMode::Auto if self.is_drawing().await? => return Ok(FaceSearch::Skipped(FaceStatus::Drawing)),
             FaceMode::Auto | FaceMode::Require => FaceModels::installed(self.engine).await,
         };
         match models {
@@ -68,6 +69,12 @@ impl Steps<'_> {
             None if self.params.faces == FaceMode::Require => Err(EnhanceError::NoFaceModel),
             None => Ok(FaceSearch::Skipped(FaceStatus::ModelNotInstalled)),
         }
+    }
+
+    /// Whether the picture is enlarged by a network for drawings. A restorer makes the face of a photo out of a drawn one.
+    async fn is_drawing(&self) -> Result<bool, EnhanceError> {
+        let EnhanceParams { model, background, .. } = self.params;
+        Ok(*background && self.engine.network(model).await.map_err(UpscaleError::Engine)?.drawings)
     }
 
     /// Enlarges the picture by the network, or by Lanczos where the background is to be left as it is.

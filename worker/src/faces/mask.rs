@@ -1,7 +1,8 @@
 //! The blend masks of a picture's faces: how much of each pixel comes from which restored face.
 //!
 //! A face's mask is its aligned square, feathered: 0 at the edge of the square, 1 a tenth of its side further in. The
-//! feather grows with the face, so that no step is visible at any size. Where squares overlap, pixels are divided among
+//! feather grows with the face, so that no step is visible at any size. Where no parser tells the face from hair, hat and background, the
+//! mask is the oval that faces fill in the square, feathered likewise. Where squares overlap, pixels are divided among
 //! the faces by their distance to each face's centre in units of that face's size, with a soft border. Together the
 //! faces cover what the strongest of their masks covers, so no gap opens between them, and the result does not depend
 //! on their order.
@@ -12,9 +13,23 @@ use crate::picture::{Picture, Window};
 /// The width of the feather in pixels of the aligned face. facexlib erodes by half of it and blurs by the other half.
 const FEATHER: f64 = FACE_SIZE as f64 / 10.0;
 
+/// The oval of a face: its centre, and its half axes up to where its feather ends, in pixels of the aligned face. It reaches from the
+/// forehead to below the chin, and to the ears.
+const OVAL_CENTRE: [f64; 2] = [256.0, 288.0];
+const OVAL: [f64; 2] = [175.0, 215.0];
+
 /// The distance to a face's centre, in pixels of the aligned face, at which its weight against other faces falls to
 /// 1/e.
 const WEIGHT_RADIUS: f64 = FACE_SIZE as f64 / 8.0;
+
+/// What of a face's square is taken from the restored face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outline {
+    /// All of it: a parser limits it further.
+    Square,
+    /// The oval that a face fills.
+    Oval,
+}
 
 /// The masks of all faces of one picture.
 pub(super) struct BlendMasks {
@@ -27,6 +42,8 @@ struct FaceRegion {
     align: Similarity,
     /// 0 keeps the picture as it is, 1 replaces the face by the restored one.
     strength: f64,
+    /// What of the square is face.
+    outline: Outline,
     /// The part of the picture that the square covers.
     window: Window,
     /// The faces whose windows intersect this one's.
@@ -38,14 +55,14 @@ struct FaceRegion {
 impl BlendMasks {
     /// The masks of faces whose `aligns` lead from `picture` to the aligned face. Each has a strength: 0 keeps the picture as it is, 1
     /// replaces the face by the restored one.
-    pub(super) fn new(aligns: &[Similarity], strengths: &[f64], picture: &Picture) -> Self {
+    pub(super) fn new(aligns: &[Similarity], strengths: &[f64], outline: Outline, picture: &Picture) -> Self {
         let windows: Vec<Window> = aligns.iter().map(|align| covered(align, picture)).collect();
         let region = |index: usize| {
             let meets = |other: &usize| *other != index && windows[*other].intersects(windows[index]);
             let neighbours: Vec<usize> = (0..aligns.len()).filter(meets).collect();
             let later_neighbours = neighbours.iter().copied().filter(|other| *other > index).collect();
             let (align, strength, window) = (aligns[index], strengths[index], windows[index]);
-            FaceRegion { align, strength, window, neighbours, later_neighbours }
+            FaceRegion { align, strength, outline, window, neighbours, later_neighbours }
         };
         Self { faces: (0..aligns.len()).map(region).collect() }
     }
@@ -92,7 +109,10 @@ impl BlendMasks {
 
     fn contribution(&self, face: usize, x: usize, y: usize) -> Contribution {
         let [u, v] = self.faces[face].align.apply([x as f64, y as f64]);
-        let mask = feather(u) * feather(v);
+        let mask = match self.faces[face].outline {
+            Outline::Square => feather(u) * feather(v),
+            Outline::Oval => feather(u) * feather(v) * oval(u, v),
+        };
         if mask == 0.0 {
             return Contribution { mask, weight: 0.0 };
         }
@@ -116,10 +136,23 @@ fn landmark_centroid() -> [f64; 2] {
     [0, 1].map(|axis| LANDMARK_TEMPLATE.iter().map(|point| point[axis]).sum::<f64>() / count)
 }
 
-/// 0 at both ends of the aligned face, and 1 from [`FEATHER`] pixels further in; a smoothstep between the two.
+/// 0 at both ends of the aligned face, and 1 from [`FEATHER`] pixels further in.
 fn feather(at: f64) -> f64 {
-    let inside = (at.min((FACE_SIZE - 1) as f64 - at) / FEATHER).clamp(0.0, 1.0);
-    inside * inside * (3.0 - 2.0 * inside)
+    smoothstep(at.min((FACE_SIZE - 1) as f64 - at) / FEATHER)
+}
+
+/// 0 outside of the oval, and 1 from some [`FEATHER`] pixels further in.
+fn oval(u: f64, v: f64) -> f64 {
+    let [centre_u, centre_v] = OVAL_CENTRE;
+    let [across, down] = OVAL;
+    let radius = ((u - centre_u) / across).hypot((v - centre_v) / down);
+    smoothstep((1.0 - radius) * across / FEATHER)
+}
+
+/// 0 up to 0, 1 from 1 on, and smooth in between.
+fn smoothstep(at: f64) -> f64 {
+    let at = at.clamp(0.0, 1.0);
+    at * at * (3.0 - 2.0 * at)
 }
 
 /// The part of `picture` that the aligned square covers; empty when the square is outside.

@@ -12,7 +12,7 @@ use super::blend::{RestoredFace, blend};
 use super::crop::crop;
 use super::error::FacesError;
 use super::face::Face;
-use super::mask::BlendMasks;
+use super::mask::{BlendMasks, Outline};
 use super::models::FaceModels;
 use super::segmentation::segment;
 use crate::blocking::blocking;
@@ -61,7 +61,8 @@ pub async fn restore(
     let chosen = aligns.map(|align| (align, strength * need(&align))).filter(|(_, strength)| *strength > 0.0);
     let (aligns, strengths): (Vec<Similarity>, Vec<f64>) = chosen.take(MAX_FACES).unzip();
     let in_enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(scale)).collect();
-    let masks = Arc::new(BlendMasks::new(&in_enlarged, &strengths, &enlarged));
+    let outline = if models.parser.is_some() { Outline::Square } else { Outline::Oval };
+    let masks = Arc::new(BlendMasks::new(&in_enlarged, &strengths, outline, &enlarged));
     let mut picture = enlarged;
     for (number, batch) in aligns.chunks(BATCH_SIZE).enumerate() {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());

@@ -29,6 +29,18 @@ impl Picture {
         }
     }
 
+    /// The alpha at (`x`, `y`), 0..=1; 1 in a layout without alpha.
+    pub fn alpha(&self, x: usize, y: usize) -> f32 {
+        if !self.layout.has_alpha() {
+            return 1.0;
+        }
+        let at = (y * self.width + x + 1) * self.layout.channels() - 1;
+        match &self.samples {
+            Samples::U8(samples) => samples[at].to_f32() / <u8 as Sample>::MAX,
+            Samples::U16(samples) => samples[at].to_f32() / <u16 as Sample>::MAX,
+        }
+    }
+
     /// Lays what `overlay` returns for the column and the row of each pixel of `window` over that pixel, and rounds
     /// once. `window` has to be inside the picture.
     ///

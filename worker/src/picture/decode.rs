@@ -5,10 +5,12 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
 use remaster_pictures::header::image_format;
 use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{InputInfo, MetadataPolicy};
+use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 
+use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
+use super::{chunks, cmyk};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -20,6 +22,8 @@ const ALLOWANCE: u64 = 64 << 20;
 pub struct Decoded {
     image: DynamicImage,
     orientation: Orientation,
+    /// Whether its colours have been multiplied by its alpha.
+    associated: bool,
     metadata: Metadata,
 }
 
@@ -40,30 +44,65 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
         return Err(JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said."));
     }
     // A picture whose metadata cannot be read is decoded without it.
-    let icc = decoder.icc_profile().ok().flatten();
-    let exif = decoder.exif_metadata().ok().flatten();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
-    Ok(Decoded { image, orientation, metadata: Metadata { icc, exif } })
+    let mut icc = decoder.icc_profile().ok().flatten();
+    let exif = decoder.exif_metadata().ok().flatten().map(without_prefix);
+    let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
+    let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
+    let orientation = said.unwrap_or(Orientation::NoTransforms);
+    let inks = match info.format {
+        Some(PictureFormat::Jpeg) => cmyk::decode(bytes, icc.as_deref()).map_err(damaged)?,
+        _ => None,
+    };
+    let image = match inks {
+        Some(rgb) => {
+            // The colours are sRGB now.
+            icc = None;
+            rgb.into()
+        }
+        None => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
+    };
+    let chunks = if info.format == Some(PictureFormat::Png) { chunks::kept(bytes) } else { Vec::new() };
+    let associated = info.format == Some(PictureFormat::Tiff) && has_associated_alpha(bytes);
+    Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } })
+}
+
+/// An EXIF block from its first byte. WebP files may have the prefix that it has in JPEG.
+fn without_prefix(exif: Vec<u8>) -> Vec<u8> {
+    exif.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(exif)
 }
 
 impl Decoded {
-    /// The picture with its EXIF orientation applied. `policy` decides whether the rest of its EXIF block is kept; the
-    /// ICC profile always is, because colours are wrong without it.
+    /// The picture with its EXIF orientation applied, and with its hidden pixels filled. `policy` decides whether the rest of its EXIF block
+    /// and its XMP packet are kept. What says how colours are to be shown always is.
     pub fn upright(self, policy: MetadataPolicy) -> Picture {
-        let Self { mut image, orientation, metadata: Metadata { icc, exif } } = self;
+        let Self { mut image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } } = self;
         image.apply_orientation(orientation);
         let exif = exif.filter(|_| policy == MetadataPolicy::Keep).map(|mut exif| {
             // Viewers would turn the picture a second time.
             let _ = Orientation::remove_from_exif_chunk(&mut exif);
             exif
         });
-        from_image(image, Metadata { icc, exif })
+        let xmp = xmp.filter(|_| policy == MetadataPolicy::Keep);
+        let mut picture = from_image(image, Metadata { icc, exif, xmp, chunks });
+        if associated {
+            picture.divide_by_alpha();
+        }
+        picture.fill_hidden();
+        picture
     }
 }
 
 fn corrupt(error: &ImageError) -> JobError {
-    JobError::new(ErrorCode::ImageCorrupt, format!("The image cannot be decoded: {error}."))
+    match error {
+        ImageError::Unsupported(what) => {
+            JobError::new(ErrorCode::UnsupportedFormat, format!("The image is of a kind that is not read: {what}."))
+        }
+        _ => damaged(error),
+    }
+}
+
+fn damaged(why: impl std::fmt::Display) -> JobError {
+    JobError::new(ErrorCode::ImageCorrupt, format!("The image cannot be decoded: {why}."))
 }
 
 fn from_image(image: DynamicImage, metadata: Metadata) -> Picture {

@@ -3,11 +3,16 @@
 //! Samples stay in the depth of the file (8 or 16 bits) and interleaved, row by row. They become `f32` only tile by
 //! tile, on their way into a network and out of it.
 
+mod associated;
+mod chunks;
+mod cmyk;
 mod composite;
 mod decode;
 mod encode;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod flat;
+mod hidden;
 mod lanczos;
 mod layout;
 mod raster;
@@ -20,6 +25,6 @@ pub use decode::{Decoded, decode};
 pub use encode::{Encoded, encode};
 pub use lanczos::{ResizeError, enlarge, resize, resize_tensor};
 pub use layout::{Layout, Plane};
-pub use raster::{Metadata, Picture, Samples};
+pub use raster::{Chunk, Metadata, Picture, Samples};
 pub use tensor::Patch;
 pub use window::Window;

@@ -1,6 +1,7 @@
 //! A decoded picture.
 
 use super::layout::Layout;
+use super::sample::Sample;
 
 /// Interleaved samples, row by row. Black and transparent are 0; white and opaque are the type's largest value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,16 @@ pub enum Samples {
     U16(Vec<u16>),
 }
 
+impl Samples {
+    /// The value of white, and of full opacity.
+    pub fn max(&self) -> f32 {
+        match self {
+            Samples::U8(_) => <u8 as Sample>::MAX,
+            Samples::U16(_) => <u16 as Sample>::MAX,
+        }
+    }
+}
+
 /// What a picture file carries besides pixels and what its result keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -18,6 +29,19 @@ pub struct Metadata {
     pub icc: Option<Vec<u8>>,
     /// The raw EXIF block without its orientation, which has been applied to the pixels.
     pub exif: Option<Vec<u8>>,
+    /// The XMP packet.
+    pub xmp: Option<String>,
+    /// What a PNG says of how its samples are to be shown.
+    pub chunks: Vec<Chunk>,
+}
+
+/// A chunk of a PNG file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The chunk's name, such as `gAMA`.
+    pub name: [u8; 4],
+    /// The chunk's data.
+    pub data: Vec<u8>,
 }
 
 /// An upright picture.
@@ -51,48 +75,5 @@ impl Picture {
             Samples::U16(_) => Samples::U16(vec![0; length]),
         };
         Picture { width, height, layout: self.layout, samples, metadata: self.metadata.clone() }
-    }
-
-    /// The alpha that all pixels share, in the depth of the samples; `None` when alpha differs between pixels or there
-    /// is none.
-    pub fn constant_alpha(&self) -> Option<u16> {
-        fn constant<T: Copy + PartialEq + Into<u16>>(samples: &[T], channels: usize) -> Option<u16> {
-            let mut alphas = samples.iter().skip(channels - 1).step_by(channels);
-            let first = *alphas.next()?;
-            alphas.all(|alpha| *alpha == first).then(|| first.into())
-        }
-        let channels = self.layout.channels();
-        match &self.samples {
-            _ if !self.layout.has_alpha() => None,
-            Samples::U8(samples) => constant(samples, channels),
-            Samples::U16(samples) => constant(samples, channels),
-        }
-    }
-
-    /// Sets the alpha of every pixel to `value`, which is in the depth of the samples. The layout has to have alpha.
-    pub fn fill_alpha(&mut self, value: u16) {
-        fn fill<T: Copy>(samples: &mut [T], channels: usize, value: T) {
-            samples.iter_mut().skip(channels - 1).step_by(channels).for_each(|alpha| *alpha = value);
-        }
-        let channels = self.layout.channels();
-        match &mut self.samples {
-            Samples::U8(samples) => fill(samples, channels, value as u8),
-            Samples::U16(samples) => fill(samples, channels, value),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::picture::fixtures::{Depth, pattern};
-
-    #[test]
-    fn alpha_is_constant_only_where_it_is_the_same_everywhere() {
-        let mut source = pattern(7, 5, Layout::Rgba, Depth::Sixteen);
-        assert_eq!(source.constant_alpha(), None);
-        source.fill_alpha(40_000);
-        assert_eq!(source.constant_alpha(), Some(40_000));
-        assert_eq!(pattern(7, 5, Layout::Rgb, Depth::Eight).constant_alpha(), None);
     }
 }

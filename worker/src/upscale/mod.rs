@@ -3,6 +3,7 @@
 //! The networks are those of [Real-ESRGAN](https://github.com/xinntao/Real-ESRGAN). Unlike its tiles, those here
 //! overlap by as much as the network needs, so that the result equals that of an untiled run within 1/255 on a photo.
 
+mod alpha;
 mod error;
 mod network;
 #[cfg(test)]

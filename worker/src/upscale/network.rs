@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::{ModelId, Scale};
 
+use super::alpha::FlatAlpha;
 use super::error::UpscaleError;
 use super::tiles::{Tile, TileSettings, Tiling};
 use crate::blocking::blocking;
@@ -32,13 +33,13 @@ impl Upscaler {
     /// The picture with `scale` times its width and height, in its own layout and depth. `progress` hears the fraction
     /// of tiles that are done.
     ///
-    /// Alpha passes through the network as a picture of its own, unless it is the same everywhere.
+    /// Alpha passes through the network as a picture of its own, but for tiles in which it does not change.
     ///
     /// # Errors
     /// A tile cannot be run, or its output cannot be used. Nothing is ever put in the place of such a tile.
     pub async fn upscale(&self, picture: Arc<Picture>, progress: Progress<'_>) -> Result<Picture, UpscaleError> {
         let network = self.engine.network(&self.model).await?;
-        let tiling = self.tiles.tiling(network.overlap);
+        let tiling = self.tiles.tiling(network.block, network.overlap);
         let scale = self.scale.factor() as usize;
         let pass = Arc::new(Pass {
             engine: Arc::clone(&self.engine),
@@ -48,11 +49,8 @@ impl Upscaler {
             tiling,
             picture: Arc::clone(&picture),
         });
-        let constant_alpha = picture.constant_alpha();
-        let planes: &[Plane] = match constant_alpha {
-            None if picture.layout.has_alpha() => &[Plane::Color, Plane::Alpha],
-            _ => &[Plane::Color],
-        };
+        let planes: &[Plane] =
+            if picture.layout.has_alpha() { &[Plane::Color, Plane::Alpha] } else { &[Plane::Color] };
         let tiles = tiling.tiles(picture.width, picture.height);
         let runs: Vec<(Plane, Tile)> =
             planes.iter().flat_map(|plane| tiles.iter().map(|tile| (*plane, *tile))).collect();
@@ -74,9 +72,6 @@ impl Upscaler {
             .await?;
             done += 1.0;
             progress(done / total);
-        }
-        if let Some(alpha) = constant_alpha {
-            canvas.fill_alpha(alpha);
         }
         Ok(canvas)
     }
@@ -116,6 +111,23 @@ impl Pass {
     }
 
     async fn patch(&self, plane: Plane, tile: Tile) -> Result<Patch, UpscaleError> {
+        match plane {
+            Plane::Color => self.run(plane, tile).await,
+            Plane::Alpha => {
+                let picture = Arc::clone(&self.picture);
+                let flat = blocking(move || FlatAlpha::of(&picture, tile)).await?;
+                if flat.is_everywhere() {
+                    return Ok(flat.patch(self.target(tile)));
+                }
+                let mut patch = self.run(plane, tile).await?;
+                flat.keep(&mut patch);
+                Ok(patch)
+            }
+        }
+    }
+
+    /// What the network makes of a tile.
+    async fn run(&self, plane: Plane, tile: Tile) -> Result<Patch, UpscaleError> {
         let window = self.tiling.window(tile, self.picture.width, self.picture.height);
         let picture = Arc::clone(&self.picture);
         let input = blocking(move || picture.to_tensor(plane, window)).await?;
@@ -125,15 +137,17 @@ impl Pass {
         let scale = self.scale;
         let (width, height) = (window.width * scale, window.height * scale);
         let tensor = blocking(move || finish(output, width, height)).await??;
-        let target = Window {
-            x: (tile.x * scale) as isize,
-            y: (tile.y * scale) as isize,
-            width: tile.width * scale,
-            height: tile.height * scale,
-        };
         let left = (tile.x as isize - window.x) as usize * scale;
         let top = (tile.y as isize - window.y) as usize * scale;
-        Ok(Patch { target, tensor, left, top })
+        Ok(Patch { target: self.target(tile), tensor, left, top })
+    }
+
+    /// Where a tile is in the result.
+    fn target(&self, tile: Tile) -> Window {
+        let Tile { x, y, width, height } = tile;
+        let scale = self.scale;
+        let (x, y) = ((x * scale) as isize, (y * scale) as isize);
+        Window { x, y, width: width * scale, height: height * scale }
     }
 }
 

@@ -73,12 +73,34 @@ async fn the_output_of_a_network_of_a_larger_scale_is_reduced() {
 }
 
 #[tokio::test]
-async fn constant_alpha_takes_no_pass_through_the_network() {
+async fn alpha_passes_through_the_network_only_where_it_changes() {
     let engine = Arc::new(FakeEngine::default());
-    let mut source = pattern(20, 20, Layout::Rgba, Depth::Eight);
-    source.fill_alpha(200);
-    let upscaler = upscaler(engine.clone(), 512, Scale::X2);
-    let result = upscaler.upscale(Arc::new(source), &|_| ()).await.unwrap();
-    assert_eq!(engine.runs.load(Ordering::SeqCst), 1);
-    assert_eq!(result.constant_alpha(), Some(200));
+    let mut samples = [10, 20, 30, 200].repeat(400 * 60);
+    let upscaler = upscaler(engine.clone(), 192, Scale::X4);
+    let picture = |samples: &[u8]| {
+        let samples = Samples::U8(samples.to_vec());
+        Picture { width: 400, height: 60, ..picture(Layout::Rgba, samples) }
+    };
+    let flat = picture(&samples);
+    assert_eq!(upscaler.upscale(Arc::new(flat.clone()), &|_| ()).await.unwrap(), repeated(&flat, 4));
+    let tiles = engine.runs.swap(0, Ordering::SeqCst);
+    // The last pixel of the last tile.
+    *samples.last_mut().unwrap() = 0;
+    let round = picture(&samples);
+    assert_eq!(upscaler.upscale(Arc::new(round.clone()), &|_| ()).await.unwrap(), repeated(&round, 4));
+    assert_eq!(engine.runs.load(Ordering::SeqCst), tiles + 1);
+}
+
+#[tokio::test]
+async fn alpha_that_does_not_change_is_kept_exactly() {
+    let engine = FakeEngine { darker: 0.1, ..FakeEngine::default() };
+    let mut samples = vec![255; 60 * 60 * 2];
+    samples[1] = 0;
+    let source = Picture { width: 60, height: 60, ..picture(Layout::GrayAlpha, Samples::U8(samples)) };
+    let result = upscaled(engine, 192, &source, Scale::X4).await.unwrap();
+    let alphas: Vec<u8> = eight_bit(&result).iter().skip(1).step_by(2).copied().collect();
+    for (at, alpha) in alphas.into_iter().enumerate() {
+        let near = at % 240 < 36 && at / 240 < 36;
+        assert_eq!(alpha == 255, !near, "{} {}", at % 240, at / 240);
+    }
 }

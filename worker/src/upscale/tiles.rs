@@ -26,7 +26,8 @@ const MIN_TILE: usize = 192;
 /// The largest value of the setting `TILE`, in pixels.
 const MAX_TILE: usize = 4096;
 
-/// The setting `TILE`.
+/// The setting `TILE`: the size of tiles of a network that works on single pixels. One that works on blocks of pixels is given tiles of as
+/// many blocks, for which it needs about the same memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TileSettings {
     /// The largest side in pixels of what a network is given, overlap included.
@@ -47,9 +48,10 @@ impl TileSettings {
         if (MIN_TILE..=MAX_TILE).contains(&side) { Ok(Self { side }) } else { Err(TileSettingsError) }
     }
 
-    /// The tiling for a network that needs `overlap` pixels of context on each side of a tile.
-    pub fn tiling(self, overlap: usize) -> Tiling {
-        Tiling { side: self.side.max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
+    /// The tiling for a network that works on blocks of `block` x `block` pixels and needs `overlap` pixels of context on each side of a
+    /// tile.
+    pub fn tiling(self, block: usize, overlap: usize) -> Tiling {
+        Tiling { side: (self.side * block).max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
     }
 }
 
@@ -173,7 +175,7 @@ mod tests {
             side in 192_usize..1100,
             overlap in prop_oneof![Just(8_usize), Just(24), Just(72)],
         ) {
-            let tiling = TileSettings::new(side).unwrap().tiling(overlap);
+            let tiling = TileSettings::new(side).unwrap().tiling(1, overlap);
             let tiles = tiling.tiles(width, height);
             prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
             for tile in tiles {

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Seek};
 
-use image::{ImageFormat, ImageReader};
+use image::error::UnsupportedError;
+use image::{ImageError, ImageFormat, ImageReader};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, PictureFormat};
 
@@ -11,7 +12,7 @@ use super::whole::is_whole;
 /// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
 ///
 /// # Errors
-/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF; `image_corrupt` when the header cannot be
+/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF, or of a kind of these that is not read; `image_corrupt` when the header cannot be
 /// read or the file ends before its picture does.
 pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<String>) -> Result<InputInfo, JobError> {
     let format = sniff(&mut file)?;
@@ -20,7 +21,10 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
     }
     file.rewind().map_err(|_| corrupt(format))?;
     let (width, height) =
-        ImageReader::with_format(&mut file, image_format(format)).into_dimensions().map_err(|_| corrupt(format))?;
+        ImageReader::with_format(&mut file, image_format(format)).into_dimensions().map_err(|error| match error {
+            ImageError::Unsupported(kind) => unsupported(format, &kind),
+            _ => corrupt(format),
+        })?;
     if width == 0 || height == 0 {
         return Err(corrupt(format));
     }
@@ -35,6 +39,10 @@ pub fn image_format(format: PictureFormat) -> ImageFormat {
         PictureFormat::Webp => ImageFormat::WebP,
         PictureFormat::Tiff => ImageFormat::Tiff,
     }
+}
+
+fn unsupported(format: PictureFormat, kind: &UnsupportedError) -> JobError {
+    JobError::new(ErrorCode::UnsupportedFormat, format!("This kind of {format:?} is not read: {kind}."))
 }
 
 fn corrupt(format: PictureFormat) -> JobError {

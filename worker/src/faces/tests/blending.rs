@@ -7,7 +7,7 @@ use remaster_engine::{Engine, EngineError, Network, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
 use super::fixtures::{face, smooth};
-use crate::faces::mask::BlendMasks;
+use crate::faces::mask::{BlendMasks, Outline};
 use crate::faces::{Detector, Face, FaceModels, FacesError, Restoration, Similarity, restore};
 use crate::output::OutputError;
 use crate::picture::fixtures::eight_bit;
@@ -19,7 +19,7 @@ struct Restorer(fn(f32) -> f32);
 #[async_trait]
 impl Engine for Restorer {
     async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
-        Ok(Network { scale: 1, overlap: 0 })
+        Ok(Network { scale: 1, overlap: 0, block: 1, drawings: false })
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
@@ -131,8 +131,8 @@ fn overlapping_faces_leave_no_gap_and_each_dominates_at_its_centre() {
     let picture = smooth(400, 300, Layout::Rgb);
     let faces = [face(150.0, 0.1, [150.0, 150.0]), face(150.0, 0.0, [220.0, 150.0]), face(60.0, 0.3, [185.0, 170.0])];
     let aligns: Vec<_> = faces.iter().map(|face| Similarity::aligning(face).unwrap()).collect();
-    let masks = BlendMasks::new(&aligns, &[1.0; 3], &picture);
-    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &[1.0], &picture)).collect();
+    let masks = BlendMasks::new(&aligns, &[1.0; 3], Outline::Square, &picture);
+    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &[1.0], Outline::Square, &picture)).collect();
     for y in 0..300 {
         for x in 0..400 {
             let left = (0..3).fold(1.0, |left, face| left * (1.0 - masks.opacity(face, x, y)));
