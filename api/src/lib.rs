@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod admin;
+mod connections;
 mod fleet;
 mod inputs;
 mod lookup;
@@ -29,9 +30,9 @@ mod submit;
 
 pub use admin::{Admin, admin_router};
 pub use axum::Router;
+pub use connections::{ConnectionLimits, serve};
 pub use fleet::{Fleet, FleetView};
 pub use parse::option_spec;
 pub use routes::{document, router};
-pub use server::serve;
 pub use state::{Api, ApiSettings, Webhooks};
 pub use submit::rollback::carry_out_withdrawals;

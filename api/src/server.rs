@@ -1,6 +1,6 @@
-//! The server, and the middleware around all routes: request ids, logs, panics, and problems for requests that no route answers.
+//! The middleware around all routes: request ids, logs, panics, headers for browsers, and problems for requests that no route answers.
 
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::metrics::Metrics;
-use tokio::net::TcpListener;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -36,9 +35,13 @@ async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, nex
     let mut response = as_problem(response, &id);
     metrics.answered(response.status().as_u16());
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered"));
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
+        headers.insert("x-request-id", id);
     }
+    // A browser shows a picture as nothing but a picture, and no page of others in a frame of theirs.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
     response
 }
 
@@ -65,17 +68,4 @@ fn as_problem(response: Response, id: &str) -> Response {
         }
     }
     rendered
-}
-
-/// Serves until `stop` completes, and then lets the running requests end.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

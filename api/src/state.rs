@@ -8,10 +8,11 @@ use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
 use remaster_store::Submissions;
 use remaster_webhooks::egress::EgressPolicy;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::ConnectionLimits;
 use crate::fleet::FleetView;
+use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
 
 /// The settings that the API reads.
@@ -35,6 +36,8 @@ pub struct ApiSettings {
     pub use_realesrgan: bool,
     /// Whether `GET /metrics` is answered on the public port.
     pub metrics: bool,
+    /// The limits on connections.
+    pub connections: ConnectionLimits,
     /// The most files that one batch may have.
     pub max_batch_files: usize,
     /// What callers may ask of webhooks.
@@ -62,20 +65,24 @@ pub struct Api {
     pub settings: ApiSettings,
     /// Cancelled when the server is about to stop, so that long polls and event streams end.
     pub stopping: CancellationToken,
-    /// One permit for each upload of a single image that is being received.
-    pub uploads: Semaphore,
-    /// One permit for each batch upload that is being received. Batches take long, so they do not share the permits of
-    /// single uploads.
-    pub batches: Semaphore,
+    /// The turns of uploads of a single image.
+    pub uploads: Turns,
+    /// The turns of batch uploads. Batches take long, so they do not share the turns of single uploads.
+    pub batches: Turns,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
 }
 
 impl Api {
-    /// How many single uploads are received at once. Further requests wait with their bodies unread.
-    pub const UPLOADS: usize = 64;
-    /// How many batch uploads are received at once.
-    pub const BATCHES: usize = 16;
+    /// The turns of uploads of a single image, for [`Api::uploads`].
+    pub fn turns_of_uploads() -> Turns {
+        Turns::new(64, 16)
+    }
+
+    /// The turns of batch uploads, for [`Api::batches`].
+    pub fn turns_of_batches() -> Turns {
+        Turns::new(16, 4)
+    }
 }
 
 /// The state as handlers share it.

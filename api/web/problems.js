@@ -49,6 +49,7 @@ const WORDS = {
       ? `${quota.remaining} of ${quota.limit} are left. Come back after ${moment(quota.reset)}, ${until(quota.reset)}. Nothing was charged.`
       : "Come back tomorrow. Nothing was charged.",
   ],
+  overloaded: () => ["The service is busy right now.", "Nothing was charged. Try again in a few seconds."],
   queue_full: () => ["The line is full right now.", "Nothing was charged. Try again in a few minutes."],
   store_unavailable: () => ["The service cannot take photos right now.", "Nothing was charged. Try again in a minute."],
   storage_unavailable: () => ["The service cannot keep photos right now.", "Nothing was charged. Try again in a minute."],

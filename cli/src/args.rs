@@ -148,6 +148,12 @@ pub struct ApiArgs {
     /// How long POST /enhance waits for the result before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
     pub sync_timeout: Duration,
+    /// Largest number of open connections; further ones are closed at once
+    #[arg(long, env = "MAX_CONNECTIONS", default_value = "4096", value_parser = parse::count)]
+    pub max_connections: u64,
+    /// Largest number of open connections of one address that is no trusted proxy's
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value = "256", value_parser = parse::count)]
+    pub max_connections_per_address: u64,
     /// Largest number of files in a batch
     #[arg(long, env = "MAX_BATCH_FILES", default_value = "100", value_parser = parse::small_count)]
     pub max_batch_files: u32,

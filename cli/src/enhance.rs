@@ -105,7 +105,9 @@ fn fetch_upscaler(models: &Models, asked: &ModelId, scale: Scale) -> anyhow::Res
 /// Fetches the asset if it is missing and may be fetched.
 fn fetch(models: &Models, id: Option<&str>) -> anyhow::Result<()> {
     let Some(id) = id.filter(|_| models.pulls) else { return Ok(()) };
-    if models.pull(&[id])? > 0 { bail!("{id} could not be fetched") }
+    if models.pull(&[id])? > 0 {
+        bail!("{id} could not be fetched")
+    }
     Ok(())
 }
 

@@ -34,7 +34,8 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
-    if let Err(error) = dotenvy::from_path(".env")
+    if !runs_among_pictures()
+        && let Err(error) = dotenvy::from_path(".env")
         && !error.not_found()
     {
         eprintln!("error: the file .env cannot be read: {error}");
@@ -52,6 +53,12 @@ fn main() -> ExitCode {
             exit::failure()
         }
     }
+}
+
+/// Whether the command is one that people run in folders of pictures, whose files may be strangers'. A file `.env` there must not choose
+/// a library to load, or where pictures are sent.
+fn runs_among_pictures() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == "enhance" || command == "submit")
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Admin, Api, ApiSettings, FleetView, Webhooks};
+use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, FleetView, Webhooks};
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
 use remaster_models::Manifest;
@@ -17,7 +17,6 @@ use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,10 +54,11 @@ impl Node {
     /// One of them cannot be opened.
     pub async fn open(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::default());
-        let store = backends::open_store(args, daily_limit, metrics.clone()).await?;
-        let blobs = backends::open_blobs(args).await?;
+        // First, because it makes the folder, for this user only.
         let spool =
             Spool::new(&args.data_dir).with_context(|| format!("{} cannot be used", args.data_dir.display()))?;
+        let store = backends::open_store(args, daily_limit, metrics.clone()).await?;
+        let blobs = backends::open_blobs(args).await?;
         let stop = CancellationToken::new();
         Ok(Self { store, blobs, spool, metrics, stop, worker: None, parts: JoinSet::new() })
     }
@@ -120,8 +120,8 @@ impl Node {
             fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
             settings,
             stopping: self.stop.clone(),
-            uploads: Semaphore::new(Api::UPLOADS),
-            batches: Semaphore::new(Api::BATCHES),
+            uploads: Api::turns_of_uploads(),
+            batches: Api::turns_of_batches(),
             metrics: self.metrics.clone(),
         };
         let address = listener.local_addr()?;
@@ -137,7 +137,8 @@ impl Node {
             withdrawals.await;
             ("the withdrawal of submits", Ok(()))
         });
-        self.serve("the server", listener, remaster_api::router(api));
+        let limits = api.settings.connections.clone();
+        self.serve("the server", listener, remaster_api::router(api), limits);
         Ok(())
     }
 
@@ -186,12 +187,18 @@ impl Node {
             metrics: self.metrics.clone(),
             metrics_of_all,
         });
-        self.serve("the administration server", listener, router);
+        self.serve("the administration server", listener, router, ConnectionLimits::default());
         Ok(())
     }
 
-    fn serve(&mut self, name: &'static str, listener: TcpListener, router: remaster_api::Router) {
-        let server = remaster_api::serve(listener, router, self.stop.clone().cancelled_owned());
+    fn serve(
+        &mut self,
+        name: &'static str,
+        listener: TcpListener,
+        router: remaster_api::Router,
+        limits: ConnectionLimits,
+    ) {
+        let server = remaster_api::serve(listener, router, limits, self.stop.clone().cancelled_owned());
         self.parts.spawn(async move { (name, server.await.map_err(anyhow::Error::from)) });
     }
 
@@ -212,6 +219,12 @@ impl Node {
             spool: self.spool.path().to_owned(),
             use_realesrgan,
             metrics: admin.admin_bind.0.is_none(),
+            connections: ConnectionLimits {
+                all: args.max_connections as usize,
+                per_address: args.max_connections_per_address as usize,
+                proxies: args.trusted_proxies.clone(),
+                ..ConnectionLimits::default()
+            },
             max_batch_files: args.max_batch_files as usize,
             webhooks: Webhooks {
                 policy: webhooks.webhook_allow.clone(),

@@ -13,6 +13,14 @@ use uuid::Uuid;
 
 const PREFIX: &str = "spool-";
 
+/// Makes the folder if it is missing, for this user only: strangers' pictures are in it.
+pub fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
 /// A spool folder, which is removed when this value is dropped.
 pub struct Spool {
     folder: PathBuf,
@@ -25,7 +33,7 @@ impl Spool {
     /// # Errors
     /// `data_dir` cannot be created, read or written.
     pub fn new(data_dir: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(data_dir)?;
+        make_private(data_dir)?;
         remove_abandoned(data_dir)?;
         let folder = data_dir.join(format!("{PREFIX}{}", Uuid::new_v4()));
         // It gets its name only after it is locked, so that no other process takes it for an abandoned one.

@@ -70,6 +70,7 @@ error_codes! {
     QuotaExceeded      = "quota_exceeded",      429, Caller,  "The daily quota is used up";
     Internal           = "internal",            500, Service, "Something went wrong on our side";
     Poison             = "poison",              500, Service, "The job stopped its worker too often";
+    Overloaded         = "overloaded",          503, Service, "The service is busy";
     QueueFull          = "queue_full",          503, Service, "The queue is full";
     StoreUnavailable   = "store_unavailable",   503, Service, "The job store is not reachable";
     StorageUnavailable = "storage_unavailable", 503, Service, "Pictures cannot be stored or read now";

@@ -17,10 +17,23 @@ const PACKAGES: [&str; 5] = [
 /// A Python package that carries axe-core. Its own dependencies are a browser and what drives it, which are not needed.
 const AXE_CORE: [&str; 2] = ["--no-deps", "axe-playwright-python==0.1.8"];
 
+/// What writes and reads picture files.
+const PICTURES: [&str; 5] =
+    ["imagecodecs==2026.3.6", "numpy==2.4.6", "pillow==13.0.0", "pypng==0.20220715.0", "tifffile==2026.3.3"];
+
 /// A command that runs `python3` with the packages.
 pub fn python() -> Command {
+    with(&PACKAGES)
+}
+
+/// A command that runs `python3` with packages that write and read picture files.
+pub fn python_for_pictures() -> Command {
+    with(&PICTURES)
+}
+
+fn with(packages: &[&str]) -> Command {
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", installed(&PACKAGES)).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
+    command.env("PYTHONPATH", installed(packages)).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
     command
 }
 

@@ -9,7 +9,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use crate::problem::MEDIA_TYPE;
 
 /// Codes that every submit can be refused with.
-const SUBMIT: [ErrorCode; 15] = [
+const SUBMIT: [ErrorCode; 16] = [
     InvalidParameter,
     MissingFile,
     InvalidWebhookUrl,
@@ -21,6 +21,7 @@ const SUBMIT: [ErrorCode; 15] = [
     IdempotencyKeyReused,
     QuotaExceeded,
     Internal,
+    Overloaded,
     QueueFull,
     StoreUnavailable,
     StorageUnavailable,

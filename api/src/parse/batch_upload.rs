@@ -58,15 +58,14 @@ impl Fingerprinted for BatchUpload {
 ///
 /// # Errors
 /// 400 for a form without a file or one that cannot be read, 408 for a slow upload, 413 for too many or too large files, 429
-/// for more files than the quota has units, and 500 or 503 when the files cannot be kept.
+/// for more files than the quota has units, 500 or 503 when the files cannot be kept, and 503 when there are too many uploads.
 pub async fn receive_batch(
     api: &Shared,
     request: Request,
     options: &mut SubmitOptions,
     (client, quota): (Client, Option<Quota>),
 ) -> ApiResult<BatchUpload> {
-    // The semaphore is never closed, so acquiring a permit does not fail.
-    let _permit = api.batches.acquire().await;
+    let _turn = api.batches.take(client.0).await?;
     within(MAX_DURATION, receive(api, request, options, (client, quota))).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Once;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -28,7 +29,22 @@ impl FromRequestParts<Shared> for Client {
             parts.headers.get_all(name).into_iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect()
         };
         let (forwarded, x_forwarded_for) = (lines("forwarded"), lines("x-forwarded-for"));
+        let forwards = !forwarded.is_empty() || !x_forwarded_for.is_empty();
+        if forwards && !api.settings.trusted_proxies.trusts(peer) {
+            warn_of_proxy(peer);
+        }
         let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);
         Ok(Self(api.store.hasher().key(caller)))
     }
+}
+
+/// Says once that a header names another caller than the peer, which is not believed. Behind a proxy all callers share one quota then.
+fn warn_of_proxy(peer: IpAddr) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            "{peer} forwards requests of others, and is not trusted: all of them share its quota. If it is your proxy, set \
+             TRUSTED_PROXIES={peer}"
+        );
+    });
 }

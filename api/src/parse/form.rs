@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::BoxError;
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use futures::{Stream, StreamExt};
@@ -14,12 +14,13 @@ use remaster_shared::error::ErrorCode;
 
 use super::body::without_pause;
 use super::options::SubmitOptions;
+use super::pace::{PacedBody, too_slow};
 use crate::problem::{ApiResult, Problem};
 
 /// Bytes that a form may hold besides its files.
 pub const ENVELOPE: u64 = 64 * 1024;
 /// Bytes that the parser may buffer before it gives something out. It buffers while it looks for the end of a part's header.
-const MAX_BUFFERED: usize = 1024 * 1024;
+const MAX_BUFFERED: usize = 64 * 1024;
 /// The longest value of an option, in bytes.
 const MAX_OPTION: usize = 4096;
 /// The longest filename that is kept, in characters.
@@ -52,7 +53,7 @@ enum LimitError {
 
 /// A body whose bytes are counted while they are read.
 struct LimitedBody {
-    body: BodyDataStream,
+    body: PacedBody,
     limit: u64,
     total: u64,
     buffered: Buffered,
@@ -92,7 +93,7 @@ impl Form {
     pub async fn read(request: Request, limit: u64) -> ApiResult<Self> {
         let buffered = Buffered::default();
         let mut request = request.map(|body| {
-            let body = body.into_data_stream();
+            let body = PacedBody::new(body);
             Body::from_stream(LimitedBody { body, limit, total: 0, buffered: buffered.clone(), pausing: false })
         });
         // The limit of axum would be the same for every form.
@@ -166,6 +167,9 @@ impl Part<'_> {
 
 /// Why a form cannot be read any further. The limit that was exceeded is among the causes of the parser's error.
 fn unreadable(error: MultipartError) -> Problem {
+    if let Some(problem) = too_slow(&error) {
+        return problem;
+    }
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     while let Some(error) = cause {
         if let Some(limit) = error.downcast_ref::<LimitError>() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::extract::Request;
 use futures::StreamExt;
 use remaster_shared::error::ErrorCode;
@@ -10,9 +11,11 @@ use remaster_shared::job::InputInfo;
 use tempfile::NamedTempFile;
 
 use super::body::{declared_length, media_type, within, without_pause};
+use super::client::Client;
 use super::form::{ENVELOPE, Form, Part};
 use super::idempotency::Fingerprinted;
 use super::options::SubmitOptions;
+use super::pace::{PacedBody, too_slow};
 use super::spool::{Spool, Spooled, too_large};
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
@@ -40,10 +43,14 @@ impl Fingerprinted for Upload {
 ///
 /// # Errors
 /// 400 for a body without an image or a form that cannot be read, 408 for a slow upload, 413, 415 and 422 for an image that
-/// the service does not take, and 500 when the upload cannot be kept.
-pub async fn receive_upload(api: &Api, request: Request, options: &mut SubmitOptions) -> ApiResult<Upload> {
-    // The semaphore is never closed, so acquiring a permit does not fail.
-    let _permit = api.uploads.acquire().await;
+/// the service does not take, 500 when the upload cannot be kept, and 503 when there are too many uploads.
+pub async fn receive_upload(
+    api: &Api,
+    client: Client,
+    request: Request,
+    options: &mut SubmitOptions,
+) -> ApiResult<Upload> {
+    let _turn = api.uploads.take(client.0).await?;
     within(MAX_DURATION, receive(api, request, options)).await
 }
 
@@ -94,8 +101,11 @@ async fn receive_form(
 }
 
 async fn receive_raw(api: &Api, request: Request) -> ApiResult<Spooled> {
-    let incomplete = |_| Problem::new(ErrorCode::InvalidParameter, "The body ended before it was whole.");
-    let mut chunks = request.into_body().into_data_stream();
+    let incomplete = |error: BoxError| {
+        let ended = || Problem::new(ErrorCode::InvalidParameter, "The body ended before it was whole.");
+        too_slow(&*error).unwrap_or_else(ended)
+    };
+    let mut chunks = PacedBody::new(request.into_body());
     let mut spool = Spool::new(api).await?;
     while let Some(chunk) = without_pause(chunks.next()).await? {
         if !spool.add(&chunk.map_err(incomplete)?).await? {

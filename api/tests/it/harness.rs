@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
-use remaster_api::{Admin, Api, ApiSettings, FleetView, Webhooks, admin_router, router, serve};
+use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, FleetView, Webhooks, admin_router, router, serve};
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::blob_key::BlobKey;
@@ -20,7 +20,6 @@ use reqwest::multipart::Form;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::counting_store::CountingStore;
@@ -78,6 +77,7 @@ impl Builder {
             spool,
             use_realesrgan: true,
             metrics: true,
+            connections: ConnectionLimits::default(),
             max_batch_files: 10,
             webhooks: Webhooks {
                 policy: "127.0.0.0/8".parse().unwrap(),
@@ -96,14 +96,14 @@ impl Builder {
             fleet: FleetView::new(counts.clone(), counts.clone(), known),
             settings,
             stopping: CancellationToken::new(),
-            uploads: Semaphore::new(Api::UPLOADS),
-            batches: Semaphore::new(Api::BATCHES),
+            uploads: Api::turns_of_uploads(),
+            batches: Api::turns_of_batches(),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let api = Arc::new(api);
-        tokio::spawn(serve(listener, router(api.clone()), pending()));
+        tokio::spawn(serve(listener, router(api.clone()), ConnectionLimits::default(), pending()));
         let http = Client::builder().timeout(MAX_REQUEST).build().unwrap();
         let harness = Harness { store, counts, blobs, api, base, http, folder };
         harness.announce(vec![model("realesrgan-x4plus", true)]).await;
@@ -130,7 +130,7 @@ impl Harness {
             metrics: Arc::default(),
             metrics_of_all: true,
         };
-        tokio::spawn(serve(listener, admin_router(admin), pending()));
+        tokio::spawn(serve(listener, admin_router(admin), ConnectionLimits::default(), pending()));
         base
     }
 

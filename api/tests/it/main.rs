@@ -5,6 +5,7 @@
 mod admin;
 mod bad_input;
 mod batches;
+mod connections;
 mod counting_store;
 mod enhance;
 mod events;

@@ -74,3 +74,33 @@ fn faces_are_restored_also_without_the_upscaler() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "b.png (400x400, 1 of 1 faces restored)\n");
 }
+
+#[test]
+fn the_files_of_a_folder_of_downloads_are_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("a.jpg"), photo(40, 30)).unwrap();
+    // Each of them would be the end of the command, or leave a trace.
+    std::fs::write(at(".env"), "ORT_DYLIB_PATH=./library.so\nTILE=none\n").unwrap();
+    for module in ["pip.py", "sitecustomize.py"] {
+        std::fs::write(at(module), "open('RAN', 'w')\n").unwrap();
+    }
+    let mut command = remaster(folder.path());
+    command.env("PULL_MODELS", "1").env("PIP_INDEX_URL", "http://127.0.0.1:9").env("MODELS_DIR", "models");
+    let output = run(command.args(["enhance", "a.jpg", "-o", "b.png", "--faces", "off"]));
+    assert!(stderr(&output).contains("onnxruntime could not be fetched"), "{}", stderr(&output));
+    for trace in ["RAN", "models/RAN"] {
+        assert!(!at(trace).exists(), "{trace}");
+    }
+    let output = run(remaster(folder.path()).args([
+        "enhance",
+        "a.jpg",
+        "-o",
+        "b.png",
+        "--background",
+        "false",
+        "--faces",
+        "off",
+    ]));
+    assert!(output.status.success(), "{}", stderr(&output));
+}

@@ -144,3 +144,15 @@ async fn it_starts_without_models_and_reports_them_as_missing() {
     let done = server.finished(lanczos["id"].as_str().unwrap()).await;
     assert_eq!((&done["status"], &done["result"]["width"]), (&json!("succeeded"), &json!(80)));
 }
+
+#[tokio::test]
+async fn no_other_user_of_the_machine_reads_its_data() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let _server = Server::start_with(folder.path(), &[("DATA_DIR", "kept/data")]);
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("kept/data"), 0o700);
+    for file in ["remaster.sqlite", "remaster.sqlite-wal", "remaster.sqlite-shm"] {
+        assert_eq!(mode(&format!("kept/data/{file}")), 0o600, "{file}");
+    }
+}

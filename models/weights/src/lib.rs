@@ -3,6 +3,7 @@
 //! - [`convert`] turns the bytes of a weight file into the bytes of an ONNX model.
 //! - [`Description`] is what such a model says about itself in its ONNX metadata.
 //! - [`half_precision`] turns a converted model into the same network in float16, for GPUs.
+//! - [`split`] cuts one where its features are enlarged.
 //!
 //! This crate works on bytes in memory. It knows nothing of where files come from or where they are installed.
 //!
@@ -22,6 +23,7 @@ mod network;
 mod onnx;
 mod onnx_file;
 mod precision;
+mod split;
 
 pub use architecture::Architecture;
 pub use checkpoint::WeightsError;
@@ -30,3 +32,4 @@ pub use ncnn::NcnnError;
 pub use onnx::meta::Description;
 pub use onnx_file::OnnxError;
 pub use precision::{HalfError, half_precision};
+pub use split::{Split, split};

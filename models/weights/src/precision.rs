@@ -10,7 +10,7 @@ use half::f16;
 use prost::Message;
 
 use crate::onnx::build::int;
-use crate::onnx::proto::{FLOAT, FLOAT16, Graph, INT64, Model, Node, Tensor};
+use crate::onnx::proto::{FLOAT, FLOAT16, Graph, INT64, Model, Node, Tensor, own};
 
 /// The operators that stay in float32. A node whose result only they use stays in float32 too if its operator is among
 /// [`FOLLOWING`].
@@ -36,15 +36,8 @@ pub enum HalfError {
 /// # Errors
 /// A graph that this program did not build, that is in half precision already, or whose weights are too large for it.
 pub fn half_precision(model: &[u8]) -> Result<Vec<u8>, HalfError> {
-    let mut decoded = Model::decode(model).map_err(|_| HalfError::Foreign)?;
-    // A field that these types do not know would be lost.
-    let graph = decoded.graph.take().ok_or(HalfError::Foreign)?;
-    decoded.graph = Some(graph.clone());
-    if decoded.producer_name != "remaster" || decoded.encode_to_vec() != model {
-        return Err(HalfError::Foreign);
-    }
-    decoded.graph = Some(Conversion::of(graph)?);
-    Ok(decoded.encode_to_vec())
+    let (model, graph) = own(model).ok_or(HalfError::Foreign)?;
+    Ok(Model { graph: Some(Conversion::of(graph)?), ..model }.encode_to_vec())
 }
 
 /// The type of a value.

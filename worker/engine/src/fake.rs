@@ -30,7 +30,14 @@ pub struct FakeEngine {
 
 impl Default for FakeEngine {
     fn default() -> Self {
-        Self { scale: 4, delay: Duration::ZERO, largest: usize::MAX, darker: 0.0, broken: false, runs: AtomicUsize::new(0) }
+        Self {
+            scale: 4,
+            delay: Duration::ZERO,
+            largest: usize::MAX,
+            darker: 0.0,
+            broken: false,
+            runs: AtomicUsize::new(0),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
 mod lazy;
+mod network;
 mod onnx;
 mod port;
 mod precision;

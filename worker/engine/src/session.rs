@@ -1,6 +1,6 @@
 //! The sessions of one device. Models are loaded on first use; past a bound the least recently used session is dropped.
 
-use std::{collections::HashSet, io, path::Path};
+use std::{collections::HashSet, io};
 
 use ort::{
     environment::Environment,
@@ -9,14 +9,14 @@ use ort::{
         NoSelectedOutputs, RunOptions, Session,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
-    value::Tensor as OrtTensor,
 };
 use remaster_models::{Installed, Kind};
 use remaster_shared::job::ModelId;
-use remaster_weights::{HalfError, half_precision};
+use remaster_weights::{HalfError, Split, half_precision, split};
 
 use crate::device::Device;
-use crate::error::{Cause, EngineError};
+use crate::error::EngineError;
+use crate::network::Network;
 use crate::port::{Output, Tensor};
 use crate::precision::Precision;
 
@@ -67,7 +67,7 @@ impl Slot {
 struct Loaded {
     model: ModelId,
     weights: Weights,
-    session: Session,
+    network: Network,
 }
 
 /// The floating-point type of a session's weights.
@@ -121,13 +121,13 @@ impl Sessions {
         options: &RunOptions<NoSelectedOutputs>,
     ) -> Result<Vec<Output>, EngineError> {
         if self.weights(model, find)? == Weights::Float16 {
-            let outputs = run(self.session(model, Weights::Float16, find)?, input.clone(), options)?;
+            let outputs = self.network(model, Weights::Float16, find)?.run(input.clone(), options)?;
             if outputs.iter().all(|output| output.values.iter().all(|value| value.is_finite())) {
                 return Ok(outputs);
             }
             tracing::warn!(%model, "a run overflowed float16; it is done again in float32");
         }
-        run(self.session(model, Weights::Float32, find)?, input, options)
+        self.network(model, Weights::Float32, find)?.run(input, options)
     }
 
     /// Drops the sessions of `model`; its next run loads it anew.
@@ -153,29 +153,39 @@ impl Sessions {
         self.loaded.iter().position(|loaded| loaded.model == *model && loaded.weights == weights)
     }
 
-    fn session(&mut self, model: &ModelId, weights: Weights, find: Lookup<'_>) -> Result<&mut Session, EngineError> {
+    fn network(&mut self, model: &ModelId, weights: Weights, find: Lookup<'_>) -> Result<&mut Network, EngineError> {
         let entry = match self.position(model, weights) {
             Some(index) => self.loaded.remove(index),
             None => {
                 if self.loaded.len() == MAX_SESSIONS {
                     self.loaded.remove(0);
                 }
-                let session = self.load(&find()?.path, weights);
+                let network = self.load(&find()?, weights);
                 let failed = |error: LoadError| EngineError::Load(model.clone(), error.into());
-                Loaded { model: model.clone(), weights, session: session.map_err(failed)? }
+                Loaded { model: model.clone(), weights, network: network.map_err(failed)? }
             }
         };
         self.loaded.push(entry);
         let last = self.loaded.len() - 1;
-        Ok(&mut self.loaded[last].session)
+        Ok(&mut self.loaded[last].network)
     }
 
-    fn load(&self, path: &Path, weights: Weights) -> Result<Session, LoadError> {
-        let mut builder = self.builder()?;
-        match weights {
-            Weights::Float32 => Ok(builder.commit_from_file(path)?),
-            Weights::Float16 => Ok(builder.commit_from_memory(&half_precision(&std::fs::read(path)?)?)?),
+    fn load(&self, found: &Installed, weights: Weights) -> Result<Network, LoadError> {
+        if weights == Weights::Float16 {
+            let model = half_precision(&std::fs::read(&found.path)?)?;
+            return Ok(Network::Whole(self.builder()?.commit_from_memory(&model)?));
         }
+        // On a GPU the features would have to leave it and come back.
+        let on_cpu = matches!(self.slot, Slot::Cpu { .. });
+        if on_cpu
+            && found.kind == Kind::Upscaler
+            && let Some(Split { trunk, tail, halo }) = split(&std::fs::read(&found.path)?)
+        {
+            let session = |model: &[u8]| self.builder()?.commit_from_memory(model);
+            let (trunk, tail, scale) = (session(&trunk)?, session(&tail)?, found.scale as usize);
+            return Ok(Network::Split { trunk, tail, halo, scale });
+        }
+        Ok(Network::Whole(self.builder()?.commit_from_file(&found.path)?))
     }
 
     fn builder(&self) -> Result<SessionBuilder, ort::Error> {
@@ -190,33 +200,5 @@ impl Sessions {
             builder = builder.with_intra_threads(threads)?;
         }
         Ok(builder)
-    }
-}
-
-fn run(
-    session: &mut Session,
-    input: Tensor,
-    options: &RunOptions<NoSelectedOutputs>,
-) -> Result<Vec<Output>, EngineError> {
-    let input = OrtTensor::from_array(input).map_err(run_error)?;
-    let outputs = session.run_with_options(ort::inputs![input], options).map_err(run_error)?;
-    let owned = |(name, value): (&str, ort::value::ValueRef<'_>)| {
-        let values = value.try_extract_array::<f32>().map_err(run_error)?.to_owned();
-        Ok(Output { name: name.to_owned(), values })
-    };
-    outputs.iter().map(owned).collect()
-}
-
-/// Tells an exhausted memory from other failures. ONNX Runtime has no error code for it, so the messages of its
-/// allocators decide.
-fn run_error(error: ort::Error) -> EngineError {
-    const MESSAGES: [&str; 5] =
-        ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
-    let text = error.to_string().to_lowercase();
-    let cause: Cause = error.into();
-    if MESSAGES.iter().any(|message| text.contains(message)) {
-        EngineError::OutOfMemory(cause)
-    } else {
-        EngineError::Run(cause)
     }
 }

@@ -13,8 +13,8 @@ const ASSOCIATED: u16 = 1;
 
 /// Whether the alpha of a TIFF file is associated: its colours have been multiplied by it.
 pub(super) fn has_associated_alpha(tiff: &[u8]) -> bool {
-    let extra = Decoder::new(Cursor::new(tiff))
-        .and_then(|mut decoder| decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples));
+    let extra =
+        Decoder::new(Cursor::new(tiff)).and_then(|mut decoder| decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples));
     extra.is_ok_and(|extra| extra.is_some_and(|extra| extra.first() == Some(&ASSOCIATED)))
 }
 

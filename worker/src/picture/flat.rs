@@ -10,9 +10,8 @@ impl Picture {
     pub fn flat_alpha(&self, window: Window, radius: usize) -> Vec<Option<u16>> {
         let (left, top) = (window.x as usize, window.y as usize);
         let (from, to) = (top.saturating_sub(radius), (top + window.height + radius).min(self.height));
-        let rows: Vec<Vec<Option<u16>>> = (from..to)
-            .map(|y| shared(&self.alphas(y), left..left + window.width, radius))
-            .collect();
+        let rows: Vec<Vec<Option<u16>>> =
+            (from..to).map(|y| shared(&self.alphas(y), left..left + window.width, radius)).collect();
         let mut flat = vec![None; window.width * window.height];
         for x in 0..window.width {
             let column: Vec<Option<u16>> = rows.iter().map(|row| row[x]).collect();
@@ -49,8 +48,8 @@ fn shared(line: &[Option<u16>], range: std::ops::Range<usize>, radius: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::fixtures::picture;
     use crate::picture::Layout;
+    use crate::picture::fixtures::picture;
 
     #[test]
     fn alpha_is_flat_where_it_does_not_change_within_the_radius() {

@@ -16,15 +16,15 @@ impl Picture {
         if !self.layout.has_alpha() {
             return;
         }
-        let hidden: Vec<bool> =
-            (0..width * height).map(|at| self.alpha(at % width, at / width) == 0.0).collect();
+        let hidden: Vec<bool> = (0..width * height).map(|at| self.alpha(at % width, at / width) == 0.0).collect();
         if !hidden.contains(&true) {
             return;
         }
         let seen = |x, y| Cell { rgb: self.rgb(x, y), weight: self.alpha(x, y) };
         let around = Level::above(width, height, seen).filled();
         let whole = Window { x: 0, y: 0, width, height };
-        let fill = |x: usize, y: usize| hidden[y * width + x].then(|| Overlay { rgb: around.below(x, y), opacity: 1.0 });
+        let fill =
+            |x: usize, y: usize| hidden[y * width + x].then(|| Overlay { rgb: around.below(x, y), opacity: 1.0 });
         self.composite(whole, fill);
     }
 }

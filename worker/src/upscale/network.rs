@@ -49,8 +49,7 @@ impl Upscaler {
             tiling,
             picture: Arc::clone(&picture),
         });
-        let planes: &[Plane] =
-            if picture.layout.has_alpha() { &[Plane::Color, Plane::Alpha] } else { &[Plane::Color] };
+        let planes: &[Plane] = if picture.layout.has_alpha() { &[Plane::Color, Plane::Alpha] } else { &[Plane::Color] };
         let tiles = tiling.tiles(picture.width, picture.height);
         let runs: Vec<(Plane, Tile)> =
             planes.iter().flat_map(|plane| tiles.iter().map(|tile| (*plane, *tile))).collect();

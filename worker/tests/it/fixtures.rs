@@ -85,7 +85,7 @@ pub async fn enhance(
 ) -> Result<Made, EnhanceError> {
     let heard = std::sync::Mutex::new(vec![0.0]);
     let progress: Progress<'_> = &|fraction| heard.lock().unwrap().push(fraction);
-    let info = inspect(Cursor::new(&input), input.len() as u64, None).unwrap();
+    let info = inspect(Cursor::new(&input), input.len() as u64, None).map_err(EnhanceError::Picture)?;
     let enhancer = Enhancer { engine: engine.clone(), tiles, spool: std::env::temp_dir() };
     let made = enhancer.enhance(input.into(), &info, params, progress).await?;
     let png = std::fs::read(made.png.file.path()).unwrap();

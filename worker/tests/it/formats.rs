@@ -31,8 +31,8 @@ async fn depth_and_channels_are_kept() {
     let pixel = |x: u32, y: u32| [x as u16 * 1000, y as u16 * 1000, 30_000, 20_000 + x as u16 * 50];
     let cases: [(DynamicImage, ColorType); 6] = [
         (GrayImage::from_fn(9, 7, |x, _| Luma([x as u8 * 20])).into(), ColorType::L8),
-        (ImageBuffer::from_fn(9, 7, |x, y| LumaA([x as u8 * 20, y as u8 * 30])).into(), ColorType::La8),
-        (ImageBuffer::from_fn(9, 7, |x, y| Rgba([x as u8, y as u8, 9, x as u8 * 9])).into(), ColorType::Rgba8),
+        (ImageBuffer::from_fn(9, 7, |x, y| LumaA([x as u8 * 20, y as u8 * 30 + 1])).into(), ColorType::La8),
+        (ImageBuffer::from_fn(9, 7, |x, y| Rgba([x as u8, y as u8, 9, x as u8 * 9 + 1])).into(), ColorType::Rgba8),
         (ImageBuffer::from_fn(9, 7, |x, y| Luma([pixel(x, y)[0]])).into(), ColorType::L16),
         (ImageBuffer::from_fn(9, 7, |x, y| Rgb([pixel(x, y)[0], pixel(x, y)[1], 7])).into(), ColorType::Rgb16),
         (ImageBuffer::from_fn(9, 7, |x, y| Rgba(pixel(x, y))).into(), ColorType::Rgba16),

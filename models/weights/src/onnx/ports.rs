@@ -24,6 +24,21 @@ impl Ports {
         Self { input: image(), outputs: vec![output] }
     }
 
+    /// Maps of features of any size in and out.
+    pub(crate) fn features(input: &str, output: &str) -> Self {
+        let map = |name| {
+            port(
+                name,
+                vec![
+                    free(&format!("{name}_channels")),
+                    free(&format!("{name}_height")),
+                    free(&format!("{name}_width")),
+                ],
+            )
+        };
+        Self { input: map(input), outputs: vec![map(output)] }
+    }
+
     /// Images of `side` x `side` pixels in, `channels` planes of the same size out.
     pub(crate) fn squares(side: u32, channels: usize) -> Self {
         let square = |name, channels| port(name, vec![fixed(channels), fixed(side.into()), fixed(side.into())]);

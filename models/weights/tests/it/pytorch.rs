@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use remaster_shared::catalogue::Kind;
-use remaster_weights::{Architecture, ConvertError, Expected, WeightFile, WeightsError, convert};
+use remaster_weights::{Architecture, ConvertError, Expected, WeightFile, WeightsError, convert, split};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::fixtures::{ANY, bytes, file, take};
@@ -87,4 +87,19 @@ fn a_missing_surplus_or_misshaped_tensor_is_named() {
     }
     let error = attempt(&|tensors| drop(tensors.insert("conv_first.weight".into(), (vec![1; 4], vec![0, 0]))));
     assert!(matches!(error, WeightsError::Missing(name) if name.starts_with("body.0.rdb1")));
+}
+
+/// Whether the two parts give what the whole gives is a test of the worker, which has a runtime.
+#[test]
+fn rrdbnets_are_split_where_their_features_are_enlarged() {
+    for (name, ..) in FIXTURES {
+        let whole = take(file(name, bytes(name))).unwrap().onnx;
+        let parts = split(&whole);
+        assert_eq!(parts.is_some(), name.starts_with("rrdbnet"), "{name}");
+        let Some(parts) = parts else { continue };
+        assert_eq!(parts.halo, 3);
+        assert!(parts.trunk.len() + parts.tail.len() < whole.len() + 2000, "weights are in one of the parts");
+        assert_eq!(split(&parts.trunk), None);
+    }
+    assert_eq!(split(b"no model"), None);
 }

@@ -3,11 +3,18 @@
 use std::io::{BufRead, Seek};
 
 use image::error::UnsupportedError;
-use image::{ImageError, ImageFormat, ImageReader};
+use image::{ImageError, ImageFormat, ImageReader, Limits};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, PictureFormat};
 
 use super::whole::is_whole;
+
+/// The first bytes of a BigTIFF, whose offsets have 64 bits, in either order of bytes.
+const BIG_TIFF: [&[u8]; 2] = [b"II\x2B\0", b"MM\0\x2B"];
+
+/// What the look at a header may allocate, in bytes. A chunk of metadata may be made to grow to any size when it is unpacked; one that is
+/// larger than this is left out.
+const MAX_ALLOCATED: u64 = 4 << 20;
 
 /// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
 ///
@@ -20,15 +27,28 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
         return Err(JobError::new(ErrorCode::ImageCorrupt, "The file ends before its picture does; it is truncated."));
     }
     file.rewind().map_err(|_| corrupt(format))?;
-    let (width, height) =
-        ImageReader::with_format(&mut file, image_format(format)).into_dimensions().map_err(|error| match error {
-            ImageError::Unsupported(kind) => unsupported(format, &kind),
-            _ => corrupt(format),
-        })?;
+    let (width, height) = size(file, format)?;
     if width == 0 || height == 0 {
         return Err(corrupt(format));
     }
     Ok(InputInfo { filename, format: Some(format), width, height, bytes })
+}
+
+/// The size in pixels that the header says.
+fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u32), JobError> {
+    if format == PictureFormat::Jpeg {
+        let size = imagesize::reader_size(&mut file).map_err(|_| corrupt(format))?;
+        let side = |side: usize| u32::try_from(side).map_err(|_| corrupt(format));
+        return Ok((side(size.width)?, side(size.height)?));
+    }
+    let mut reader = ImageReader::with_format(&mut file, image_format(format));
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_ALLOCATED);
+    reader.limits(limits);
+    reader.into_dimensions().map_err(|error| match error {
+        ImageError::Unsupported(kind) => unsupported(format, &kind),
+        _ => corrupt(format),
+    })
 }
 
 /// The format by the name that the `image` crate has for it.
@@ -71,6 +91,7 @@ fn sniff(file: &mut (impl BufRead + Seek)) -> Result<PictureFormat, JobError> {
         Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
         Ok(ImageFormat::WebP) => Ok(PictureFormat::Webp),
         Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+        _ if BIG_TIFF.iter().any(|signature| head.starts_with(signature)) => Ok(PictureFormat::Tiff),
         _ => Err(unsupported()),
     }
 }

@@ -86,6 +86,7 @@ impl SqliteStore {
     pub fn open(folder: &Path, policy: Policy, clock: SharedClock) -> Result<Self, OpenError> {
         let lock = open::lock(folder)?;
         let path = folder.join("remaster.sqlite");
+        open::keep_private(&path)?;
         let database = |error| OpenError::Database(path.clone(), error);
         let mut connection = open::connect(&path).map_err(database)?;
         open::migrate(&mut connection, &path)?;

@@ -53,6 +53,21 @@ pub fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Makes the database's file if it is missing, and lets no other user of the machine read it: it has the secrets of webhooks, and the one
+/// that signing keys derive from. The files that SQLite adds have the same mode.
+pub fn keep_private(path: &Path) -> Result<(), OpenError> {
+    let io = |error| OpenError::Folder(path.to_owned(), error);
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(io)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(io)?;
+    drop(file);
+    Ok(())
+}
+
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

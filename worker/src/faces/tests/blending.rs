@@ -132,7 +132,8 @@ fn overlapping_faces_leave_no_gap_and_each_dominates_at_its_centre() {
     let faces = [face(150.0, 0.1, [150.0, 150.0]), face(150.0, 0.0, [220.0, 150.0]), face(60.0, 0.3, [185.0, 170.0])];
     let aligns: Vec<_> = faces.iter().map(|face| Similarity::aligning(face).unwrap()).collect();
     let masks = BlendMasks::new(&aligns, &[1.0; 3], Outline::Square, &picture);
-    let alone: Vec<_> = aligns.iter().map(|align| BlendMasks::new(&[*align], &[1.0], Outline::Square, &picture)).collect();
+    let alone: Vec<_> =
+        aligns.iter().map(|align| BlendMasks::new(&[*align], &[1.0], Outline::Square, &picture)).collect();
     for y in 0..300 {
         for x in 0..400 {
             let left = (0..3).fold(1.0, |left, face| left * (1.0 - masks.opacity(face, x, y)));

@@ -1,0 +1,167 @@
+//! Connections: how many there may be, and how long one may stand still.
+//!
+//! Only HTTP/1.1 is spoken: without TLS no browser speaks HTTP/2, which would let one connection carry many requests. A proxy in front that
+//! terminates TLS offers it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tower::Service;
+
+use crate::proxies::TrustedProxies;
+
+/// The pause after a connection could not be accepted, as when the process has too many open files.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// The limits on connections.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// The most connections. A further one is closed at once.
+    pub all: usize,
+    /// The most connections of one address, unless it is a trusted proxy's.
+    pub per_address: usize,
+    /// The proxies whose connections are those of many callers.
+    pub proxies: TrustedProxies,
+    /// How long the head of the next request may take, and so how long a connection may be idle.
+    pub head: Duration,
+    /// How long a caller may take nothing of an answer.
+    pub write: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        // Longer than the usual minute for which proxies keep idle connections, so that none is closed under a request.
+        let (head, write) = (Duration::from_secs(75), Duration::from_secs(60));
+        Self { all: 4096, per_address: 256, proxies: TrustedProxies::default(), head, write }
+    }
+}
+
+/// Serves until `stop` completes, and then lets the running requests end.
+///
+/// # Errors
+/// None at present: what fails while a connection is accepted passes.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
+    let (open, graceful) = (Open::new(&limits), GracefulShutdown::new());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
+        let Some(place) = open.admit(peer.ip()) else {
+            tracing::debug!("a connection was closed, because there are too many");
+            continue;
+        };
+        let connection = graceful.watch(speak(stream, peer, &limits, &mut services).await);
+        tokio::spawn(async move {
+            // Callers go away and take their time; neither is this service's fault.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+    Ok(())
+}
+
+/// HTTP/1.1 over `stream`.
+async fn speak(
+    stream: TcpStream,
+    peer: SocketAddr,
+    limits: &ConnectionLimits,
+    services: &mut IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static + use<> {
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let Ok(service) = Service::<SocketAddr>::call(services, peer).await;
+    let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut service = service.clone();
+        async move { Ok::<Response, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    http.serve_connection(TokioIo::new(Box::pin(stream)), answer)
+}
+
+/// How many connections each address has.
+type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// The open connections.
+struct Open {
+    all: Arc<Semaphore>,
+    of: Counts,
+    per_address: usize,
+    proxies: TrustedProxies,
+}
+
+/// One open connection.
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    /// Where those of its address are counted, if they are.
+    counted: Option<(Counts, IpAddr)>,
+}
+
+impl Open {
+    fn new(limits: &ConnectionLimits) -> Self {
+        let all = Arc::new(Semaphore::new(limits.all));
+        Self { all, of: Arc::default(), per_address: limits.per_address, proxies: limits.proxies.clone() }
+    }
+
+    /// A place for one more connection; `None` when there are too many.
+    fn admit(&self, address: IpAddr) -> Option<Place> {
+        let _of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        if self.proxies.trusts(address) {
+            return Some(Place { _of_all, counted: None });
+        }
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of.entry(address).or_default();
+        if *count >= self.per_address {
+            return None;
+        }
+        *count += 1;
+        Some(Place { _of_all, counted: Some((Arc::clone(&self.of), address)) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((of, address)) = &self.counted else { return };
+        let mut of = of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                of.remove(address);
+            }
+        }
+    }
+}

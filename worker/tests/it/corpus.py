@@ -1,0 +1,204 @@
+"""Writes picture files of many kinds into a folder, each with the pixels that a reader should see.
+
+`files.json` lists them: the file, the raw pixels (16 bits, RGBA, row by row), their size, how far a sample may be off (in 16 bits), and
+the number of channels and bits that are kept. Pixels come from the arrays that were written, or from Pillow where the format is lossy.
+"""
+
+import io
+import json
+import pathlib
+import sys
+
+import numpy as np
+import png
+import tifffile
+from PIL import Image, ImageOps
+
+WIDTH, HEIGHT = 61, 43
+FOLDER = pathlib.Path(sys.argv[1])
+FILES = []
+# How far a sample may be off, in 16 bits: a step of 8 bits. Decoders of JPEG may round each of three steps their own way.
+LOSSY = 257
+JPEG = 3 * 257
+
+
+def picture(channels, bits):
+    """Smooth colours with some hard edges, and all alphas."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(float)
+    planes = [x / (WIDTH - 1), y / (HEIGHT - 1), 0.5 + 0.4 * np.sin(x / 9) * np.cos(y / 7), (x + y) / (WIDTH + HEIGHT - 2)]
+    planes[0] = np.where((x > 20) & (x < 30), 0.9, planes[0])
+    chosen = {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]
+    return np.stack([np.rint(planes[at] * (2**bits - 1)) for at in chosen], axis=-1).astype(np.uint16 if bits > 8 else np.uint8)
+
+
+def rgba16(pixels, bits):
+    """The pixels of 1 to 4 channels as RGBA of 16 bits."""
+    wide = np.rint(pixels.astype(float) * 65535 / (2**bits - 1))
+    channels = pixels.shape[-1]
+    colours = wide[..., :1].repeat(3, axis=-1) if channels < 3 else wide[..., :3]
+    alpha = wide[..., -1:] if channels in (2, 4) else np.full_like(wide[..., :1], 65535)
+    return np.concatenate([colours, alpha], axis=-1).astype("<u2")
+
+
+def add(name, content, pixels, channels, bits, off=0):
+    (FOLDER / name).write_bytes(content)
+    (FOLDER / f"{name}.raw").write_bytes(pixels.tobytes())
+    height, width = pixels.shape[:2]
+    FILES.append({"file": name, "width": width, "height": height, "channels": channels, "bits": bits, "off": off})
+
+
+def pngs():
+    for interlace in (False, True):
+        end = "-interlaced" if interlace else ""
+
+        def write(name, pixels, kept, expected, **options):
+            out = io.BytesIO()
+            png.Writer(WIDTH, HEIGHT, interlace=interlace, **options).write(out, pixels.reshape(HEIGHT, -1).tolist())
+            add(f"png-{name}{end}.png", out.getvalue(), expected, *kept)
+
+        for bits in (1, 2, 4, 8, 16):
+            gray = picture(1, bits)
+            kept = 16 if bits == 16 else 8
+            write(f"gray{bits}", gray, (1, kept), rgba16(gray, bits), greyscale=True, bitdepth=bits)
+            transparent = int(gray[0, 0, 0])
+            alpha = np.where(gray == transparent, 0, 2**bits - 1)
+            expected = rgba16(np.concatenate([gray, alpha], axis=-1), bits)
+            write(f"gray{bits}-key", gray, (2, kept), expected, greyscale=True, bitdepth=bits, transparent=transparent)
+        for bits in (8, 16):
+            for channels, name in ((2, "gray-alpha"), (3, "rgb"), (4, "rgba")):
+                pixels = picture(channels, bits)
+                options = {"greyscale": channels == 2, "alpha": channels != 3, "bitdepth": bits}
+                write(f"{name}{bits}", pixels, (channels, bits), rgba16(pixels, bits), **options)
+            pixels = picture(3, bits)
+            key = tuple(int(sample) for sample in pixels[5, 5])
+            alpha = np.where((pixels == key).all(axis=-1, keepdims=True), 0, 2**bits - 1)
+            expected = rgba16(np.concatenate([pixels, alpha], axis=-1), bits)
+            write(f"rgb{bits}-key", pixels, (4, bits), expected, greyscale=False, bitdepth=bits, transparent=key)
+        for bits in (1, 2, 4, 8):
+            count = 2**bits
+            colours = np.array([[at * 255 // (count - 1), 255 - at * 200 // (count - 1), at * 37 % 256] for at in range(count)], np.uint8)
+            indices = picture(1, bits)
+            pixels = colours[indices[..., 0]]
+            write(f"palette{bits}", indices, (3, 8), rgba16(pixels, 8), palette=[tuple(map(int, c)) for c in colours], bitdepth=bits)
+            alphas = np.array([at * 255 // (count - 1) for at in range(count)], np.uint8)
+            pixels = np.concatenate([pixels, alphas[indices]], axis=-1)
+            palette = [(*map(int, c), int(a)) for c, a in zip(colours, alphas)]
+            write(f"palette{bits}-alpha", indices, (4, 8), rgba16(pixels, 8), palette=palette, bitdepth=bits)
+
+
+def seen(content):
+    """What Pillow makes of a file, upright."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[image.mode]
+    return rgba16(np.asarray(image).reshape(image.height, image.width, channels), 8), channels
+
+
+def pillow(name, image, format, off, **options):
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    pixels, channels = seen(out.getvalue())
+    add(name, out.getvalue(), pixels, channels, 8, off)
+
+
+def orientation(number):
+    exif = Image.Exif()
+    exif[0x112] = number
+    return exif
+
+
+def jpegs():
+    rgb, gray = Image.fromarray(picture(3, 8)), Image.fromarray(picture(1, 8)[..., 0])
+    for quality in (40, 75, 95):
+        for progressive in (False, True):
+            end = f"{quality}{'-progressive' if progressive else ''}.jpg"
+            options = {"quality": quality, "progressive": progressive}
+            pillow(f"jpeg-gray-{end}", gray, "JPEG", JPEG, **options)
+            for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
+                name = subsampling.replace(":", "")
+                pillow(f"jpeg-{name}-{end}", rgb, "JPEG", JPEG, subsampling=subsampling, **options)
+    for blocks in (1, 3):
+        pillow(f"jpeg-restart{blocks}.jpg", rgb, "JPEG", JPEG, restart_marker_blocks=blocks, subsampling="4:4:4")
+        pillow(f"jpeg-restart-rows{blocks}.jpg", rgb, "JPEG", JPEG, restart_marker_rows=blocks, subsampling="4:2:0")
+    for number in range(1, 9):
+        pillow(f"jpeg-orientation{number}.jpg", rgb, "JPEG", JPEG, exif=orientation(number), subsampling="4:4:4")
+    # Inks without a profile: each takes away the light of one primary.
+    for quality in (75, 95):
+        out = io.BytesIO()
+        inks = picture(4, 8)
+        Image.fromarray(inks, "CMYK").save(out, "JPEG", quality=quality, subsampling="4:4:4")
+        back = np.asarray(Image.open(io.BytesIO(out.getvalue()))).astype(float)
+        pixels = np.rint((255 - back[..., :3]) * (255 - back[..., 3:]) / 255).astype(np.uint8)
+        add(f"jpeg-cmyk-{quality}.jpg", out.getvalue(), rgba16(pixels, 8), 3, 8, JPEG)
+
+
+def webps():
+    rgb, rgba = Image.fromarray(picture(3, 8)), Image.fromarray(picture(4, 8))
+    for name, image in (("rgb", rgb), ("rgba", rgba)):
+        for method in (0, 4, 6):
+            pillow(f"webp-{name}-lossless{method}.webp", image, "WEBP", 0, lossless=True, exact=True, method=method)
+            for quality in (40, 90):
+                pillow(f"webp-{name}-{quality}-{method}.webp", image, "WEBP", LOSSY, quality=quality, method=method)
+    for number in range(1, 9):
+        exif = orientation(number).tobytes()
+        for end, block in (("", exif.removeprefix(b"Exif\0\0")), ("-prefix", b"Exif\0\0" + exif.removeprefix(b"Exif\0\0"))):
+            out = io.BytesIO()
+            rgb.save(out, "WEBP", lossless=True, exif=block)
+            upright = ImageOps.exif_transpose(with_orientation(rgb, number))
+            add(f"webp-orientation{number}{end}.webp", out.getvalue(), rgba16(np.asarray(upright), 8), 3, 8)
+
+
+def with_orientation(image, number):
+    copy = image.copy()
+    copy.getexif()[0x112] = number
+    return copy
+
+
+def tiffs():
+    layouts = {"strips": {"rowsperstrip": 7}, "tiles": {"tile": (16, 32)}, "whole": {}}
+    kinds = {"gray": 1, "white-is-zero": 1, "rgb": 3, "rgba": 4, "rgba-associated": 4}
+    for kind, channels in kinds.items():
+        for bits in (8, 16):
+            for compression in (None, "lzw", "adobe_deflate", "packbits"):
+                for layout, cut in layouts.items():
+                    pixels = picture(channels, bits)
+                    stored, options, expected, off = pixels, {}, rgba16(pixels, bits), 0
+                    if channels == 1:
+                        stored = pixels[..., 0]
+                        options["photometric"] = "minisblack"
+                    else:
+                        options["photometric"] = "rgb"
+                    if kind == "white-is-zero":
+                        options["photometric"] = "miniswhite"
+                        expected = rgba16(2**bits - 1 - pixels, bits)
+                    if kind == "rgba":
+                        options["extrasamples"] = ["unassalpha"]
+                    if kind == "rgba-associated":
+                        options["extrasamples"] = ["assocalpha"]
+                        alpha = pixels[..., 3:].astype(float)
+                        premultiplied = np.rint(pixels[..., :3] * alpha / (2**bits - 1))
+                        stored = np.concatenate([premultiplied, alpha], axis=-1).astype(pixels.dtype)
+                        straight = np.rint(np.divide(premultiplied * (2**bits - 1), alpha, where=alpha > 0, out=np.zeros_like(premultiplied)))
+                        expected = rgba16(np.concatenate([np.minimum(straight, 2**bits - 1), alpha], axis=-1), bits)
+                        off = 65535 // (2**bits - 1)
+                    order = ">" if layout == "tiles" else "<"
+                    out = io.BytesIO()
+                    tifffile.imwrite(
+                        out, stored, compression=compression, byteorder=order, bigtiff=layout == "whole",
+                        predictor=compression in ("lzw", "adobe_deflate") and layout == "strips", **cut, **options,
+                    )
+                    name = f"tiff-{kind}{bits}-{compression or 'plain'}-{layout}.tif"
+                    add(name, out.getvalue(), expected, channels, bits, off)
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        for channels in (1, 3, 4):
+            image = Image.fromarray(picture(channels, 8).squeeze())
+            pillow(f"tiff-pillow{channels}-{compression}.tif", image, "TIFF", 0, compression=compression)
+    for bits in (8, 16):
+        pixels = picture(3, bits)
+        out = io.BytesIO()
+        tifffile.imwrite(out, np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate", compression="lzw")
+        add(f"tiff-planar{bits}.tif", out.getvalue(), rgba16(pixels, bits), 3, bits)
+
+
+for write in (pngs, jpegs, webps, tiffs):
+    write()
+(FOLDER / "files.json").write_text(json.dumps(FILES))
