@@ -1,7 +1,7 @@
 //! The workers and the models that they have, as the store knew them a moment ago.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use moka::future::Cache;
@@ -11,6 +11,12 @@ use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
 /// How old the view of the fleet may be. The store is asked no more often than this, however many submits arrive.
 const MAX_AGE: Duration = Duration::from_millis(500);
+
+/// How long the last view is used while the store does not tell who the workers are. With several shards that is one server's work, and the
+/// others go on taking jobs meanwhile.
+const KEPT: Duration = Duration::from_secs(60);
+/// How long the store is waited for where there is such a view.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What all workers announced, put together.
 #[derive(Debug, Default)]
@@ -56,6 +62,8 @@ pub struct FleetView {
     known: Vec<ModelInfo>,
     /// Holds one value. Concurrent readers of a value that is too old wait for one query of the store.
     cache: Cache<(), Arc<Fleet>>,
+    /// The last answer of the store.
+    last: Mutex<Option<(Instant, Arc<Fleet>)>>,
 }
 
 impl FleetView {
@@ -63,7 +71,7 @@ impl FleetView {
     pub fn new(registry: Arc<dyn WorkerRegistry>, jobs: Arc<dyn Jobs>, known: Vec<ModelInfo>) -> Self {
         let known = known.into_iter().map(|model| ModelInfo { installed: false, ..model }).collect();
         let cache = Cache::builder().max_capacity(1).time_to_live(MAX_AGE).build();
-        Self { registry, jobs, known, cache }
+        Self { registry, jobs, known, cache, last: Mutex::default() }
     }
 
     /// Where the workers announce themselves.
@@ -71,12 +79,31 @@ impl FleetView {
         &*self.registry
     }
 
-    /// The fleet as it was at most half a second ago.
+    /// The fleet as it was at most half a second ago; while the store does not answer, as it was at most a minute ago.
     ///
     /// # Errors
-    /// The store does not answer. An error is not cached: the next call asks the store again.
+    /// The store does not answer, and has not for a minute. An error is not cached: the next call asks the store again.
     pub async fn current(&self) -> Result<Arc<Fleet>, StoreError> {
-        let read = async { Ok(Arc::new(Fleet::new(&self.known, self.registry.workers().await?, self.jobs.now()))) };
-        self.cache.try_get_with((), read).await.map_err(|error: Arc<StoreError>| (*error).clone())
+        self.cache.try_get_with((), self.read()).await.map_err(|error: Arc<StoreError>| (*error).clone())
+    }
+
+    async fn read(&self) -> Result<Arc<Fleet>, StoreError> {
+        let Some(last) = self.last() else { return self.ask().await };
+        match tokio::time::timeout(PATIENCE, self.ask()).await {
+            Ok(Ok(fleet)) => Ok(fleet),
+            _ => Ok(last),
+        }
+    }
+
+    async fn ask(&self) -> Result<Arc<Fleet>, StoreError> {
+        let fleet = Arc::new(Fleet::new(&self.known, self.registry.workers().await?, self.jobs.now()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&fleet)));
+        Ok(fleet)
+    }
+
+    /// The last answer of the store, unless it is too old.
+    fn last(&self) -> Option<Arc<Fleet>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| at.elapsed() < KEPT).map(|(_, fleet)| Arc::clone(fleet))
     }
 }

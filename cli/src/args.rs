@@ -269,8 +269,8 @@ pub struct EngineArgs {
     /// Numeric precision of the networks: auto, fp32 or fp16; auto means fp32 until fp16 has been measured on GPUs
     #[arg(long, env = "PRECISION", default_value = "auto")]
     pub precision: Precision,
-    /// Largest side of a tile, in pixels; the memory that a network needs grows with its square
-    #[arg(long, env = "TILE", default_value_t)]
+    /// Largest side of a tile, in pixels, or auto: 640, and more where a network needs less memory. The memory grows with its square
+    #[arg(long, env = "TILE", default_value = "auto")]
     pub tile: TileSettings,
     /// ONNX Runtime library to load instead of the fetched one
     #[arg(long, env = "ORT_DYLIB_PATH")]

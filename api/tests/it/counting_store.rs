@@ -1,5 +1,6 @@
 //! The store as the API sees it, with a count of its subscriptions and of the reads of the workers. The counts tell a test when
-//! a request is being held, and how often the store was asked. On demand, the answers to what changes jobs are lost.
+//! a request is being held, and how often the store was asked. On demand, the answers to what changes jobs are lost, or the workers
+//! are not told.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -23,6 +24,7 @@ pub struct CountingStore {
     subscriptions: AtomicUsize,
     worker_reads: AtomicUsize,
     loses_answers: AtomicBool,
+    hides_workers: AtomicBool,
 }
 
 impl CountingStore {
@@ -32,6 +34,7 @@ impl CountingStore {
             subscriptions: AtomicUsize::new(0),
             worker_reads: AtomicUsize::new(0),
             loses_answers: AtomicBool::new(false),
+            hides_workers: AtomicBool::new(false),
         }
     }
 
@@ -43,6 +46,11 @@ impl CountingStore {
     /// From now on the store carries out submits and fails them nevertheless, and withdraws nothing; or it does not any more.
     pub fn lose_answers(&self, lose: bool) {
         self.loses_answers.store(lose, Ordering::SeqCst);
+    }
+
+    /// From now on the store does not tell who the workers are, and does not even say so.
+    pub fn hide_workers(&self) {
+        self.hides_workers.store(true, Ordering::SeqCst);
     }
 
     fn answered(&self) -> Result<(), StoreError> {
@@ -133,6 +141,9 @@ impl WorkerRegistry for CountingStore {
 
     async fn workers(&self) -> Result<Vec<WorkerSeen>, StoreError> {
         self.worker_reads.fetch_add(1, Ordering::SeqCst);
+        if self.hides_workers.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.inner.workers().await
     }
 }

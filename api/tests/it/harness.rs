@@ -77,7 +77,8 @@ impl Builder {
             spool,
             use_realesrgan: true,
             metrics: true,
-            connections: ConnectionLimits::default(),
+            // Tests send more at once than one caller may.
+            connections: ConnectionLimits { per_address: 4096, ..ConnectionLimits::default() },
             max_batch_files: 10,
             webhooks: Webhooks {
                 policy: "127.0.0.0/8".parse().unwrap(),

@@ -81,3 +81,15 @@ async fn eventually_unready(harness: &Harness, part: &str) -> Value {
     assert_eq!(body["status"], "unavailable");
     body
 }
+
+/// With several shards one server knows the workers, and the others go on without it.
+#[tokio::test]
+async fn submits_go_on_while_the_store_does_not_tell_who_the_workers_are() {
+    let harness = Harness::new().await;
+    assert_eq!(harness.post("/jobs", Some(png(60, 40)), &[]).await.status(), 202);
+    harness.counts.hide_workers();
+    for _ in 0..3 {
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        assert_eq!(harness.post("/jobs", Some(png(60, 40)), &[]).await.status(), 202);
+    }
+}

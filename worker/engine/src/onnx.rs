@@ -64,6 +64,9 @@ struct Request {
 /// The options of the run that serves a call, set when the run begins. The run is terminated through them.
 type RunHandle = Arc<Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>>;
 
+/// The architecture of the networks that run in two parts.
+const SPLIT: &str = "rrdbnet";
+
 /// The engine over ONNX Runtime.
 pub struct OnnxEngine {
     library: Library,
@@ -71,6 +74,8 @@ pub struct OnnxEngine {
     manifest: Manifest,
     requests: async_channel::Sender<Request>,
     running_on: RunningOn,
+    /// Whether networks run in two parts where that is possible.
+    splits: bool,
     /// What the metadata of each model says, read once.
     networks: Mutex<HashMap<ModelId, Network>>,
 }
@@ -90,6 +95,8 @@ impl OnnxEngine {
         let slots = Slot::of(&settings.device, threads.unwrap_or(1));
         tracing::debug!(?slots, runtime = %settings.runtime.display(), "engine started");
         let running_on = running_on(settings, &slots);
+        let on_cpu = slots.iter().all(|slot| matches!(slot, Slot::Cpu { .. }));
+        let splits = on_cpu && settings.precision != Precision::Half;
         let (requests, queue) = async_channel::bounded(slots.len());
         for (index, slot) in slots.into_iter().enumerate() {
             let sessions = Sessions::new(environment.clone(), slot, settings.precision);
@@ -98,7 +105,7 @@ impl OnnxEngine {
                 .name(format!("engine-{index}"))
                 .spawn(move || serve(&queue, sessions, &library))?;
         }
-        Ok(Self { library, manifest: Manifest::embedded()?, requests, running_on, networks: Mutex::default() })
+        Ok(Self { library, manifest: Manifest::embedded()?, requests, running_on, splits, networks: Mutex::default() })
     }
 }
 
@@ -193,7 +200,9 @@ impl Engine for OnnxEngine {
         let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
         let drawings = self.manifest.find(model.as_str()).is_some_and(Asset::is_for_drawings);
         let Tile { overlap, align } = tile.ok_or_else(unlisted)?;
-        let network = Network { scale: found.scale, overlap, block: align, drawings };
+        // A network that works on blocks of pixels takes memory for each block; one in two parts takes hardly any for its tail.
+        let stretch = if self.splits && found.architecture == SPLIT { 2 * align } else { align };
+        let network = Network { scale: found.scale, overlap, stretch, drawings };
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
         Ok(network)
     }

@@ -61,9 +61,8 @@ pub struct Network {
     /// The width in input pixels of the border around a tile that visibly changes the tile's output. Tiles are run
     /// with this many pixels of context on each side.
     pub overlap: usize,
-    /// The side in input pixels of the blocks that it works on; 1 where it works on single pixels. Its work and its memory for a tile go by
-    /// the number of blocks.
-    pub block: usize,
+    /// How many times as large as usual, along a side, its tiles may be without taking more memory.
+    pub stretch: usize,
     /// Whether it is for drawings and not for photos.
     pub drawings: bool,
 }

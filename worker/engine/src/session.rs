@@ -177,10 +177,8 @@ impl Sessions {
         }
         // On a GPU the features would have to leave it and come back.
         let on_cpu = matches!(self.slot, Slot::Cpu { .. });
-        if on_cpu
-            && found.kind == Kind::Upscaler
-            && let Some(Split { trunk, tail, halo }) = split(&std::fs::read(&found.path)?)
-        {
+        let parts = if on_cpu && found.kind == Kind::Upscaler { split(&std::fs::read(&found.path)?) } else { None };
+        if let Some(Split { trunk, tail, halo }) = parts {
             let session = |model: &[u8]| self.builder()?.commit_from_memory(model);
             let (trunk, tail, scale) = (session(&trunk)?, session(&tail)?, found.scale as usize);
             return Ok(Network::Split { trunk, tail, halo, scale });

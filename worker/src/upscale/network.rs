@@ -39,7 +39,7 @@ impl Upscaler {
     /// A tile cannot be run, or its output cannot be used. Nothing is ever put in the place of such a tile.
     pub async fn upscale(&self, picture: Arc<Picture>, progress: Progress<'_>) -> Result<Picture, UpscaleError> {
         let network = self.engine.network(&self.model).await?;
-        let tiling = self.tiles.tiling(network.block, network.overlap);
+        let tiling = self.tiles.tiling(network.stretch, network.overlap);
         let scale = self.scale.factor() as usize;
         let pass = Arc::new(Pass {
             engine: Arc::clone(&self.engine),

@@ -17,8 +17,11 @@ const ALIGNMENT: usize = 4;
 /// The smallest side in pixels of a quarter that is tried after running out of memory.
 const MIN_QUARTER: usize = 32;
 
-/// The default of the setting `TILE`, in pixels.
-const DEFAULT_TILE: usize = 640;
+/// The side of tiles where the setting `TILE` is `auto`, in pixels, for a network whose memory does not allow for more.
+const AUTO_TILE: usize = 640;
+
+/// The value of the setting `TILE` that leaves the size to the network.
+const AUTO: &str = "auto";
 
 /// The smallest value of the setting `TILE`, in pixels. With smaller tiles most of the work would be overlap.
 const MIN_TILE: usize = 192;
@@ -26,17 +29,16 @@ const MIN_TILE: usize = 192;
 /// The largest value of the setting `TILE`, in pixels.
 const MAX_TILE: usize = 4096;
 
-/// The setting `TILE`: the size of tiles of a network that works on single pixels. One that works on blocks of pixels is given tiles of as
-/// many blocks, for which it needs about the same memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The setting `TILE`: `auto`, or a number of pixels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TileSettings {
-    /// The largest side in pixels of what a network is given, overlap included.
-    side: usize,
+    /// The largest side in pixels of what a network is given, overlap included; none where it follows from the network.
+    side: Option<usize>,
 }
 
 /// The value of `TILE` is no number or out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a whole number of pixels from {MIN_TILE} to {MAX_TILE}")]
+#[error("auto, or a whole number of pixels from {MIN_TILE} to {MAX_TILE}")]
 pub struct TileSettingsError;
 
 impl TileSettings {
@@ -45,19 +47,14 @@ impl TileSettings {
     /// # Errors
     /// `side` is not in 192..=4096.
     pub fn new(side: usize) -> Result<Self, TileSettingsError> {
-        if (MIN_TILE..=MAX_TILE).contains(&side) { Ok(Self { side }) } else { Err(TileSettingsError) }
+        if (MIN_TILE..=MAX_TILE).contains(&side) { Ok(Self { side: Some(side) }) } else { Err(TileSettingsError) }
     }
 
-    /// The tiling for a network that works on blocks of `block` x `block` pixels and needs `overlap` pixels of context on each side of a
-    /// tile.
-    pub fn tiling(self, block: usize, overlap: usize) -> Tiling {
-        Tiling { side: (self.side * block).max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
-    }
-}
-
-impl Default for TileSettings {
-    fn default() -> Self {
-        Self { side: DEFAULT_TILE }
+    /// The tiling for a network that needs `overlap` pixels of context on each side of a tile, and whose tiles are `stretch` times as
+    /// large as usual along a side where the setting is `auto`.
+    pub fn tiling(self, stretch: usize, overlap: usize) -> Tiling {
+        let side = self.side.unwrap_or(AUTO_TILE * stretch);
+        Tiling { side: side.max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
     }
 }
 
@@ -65,13 +62,19 @@ impl std::str::FromStr for TileSettings {
     type Err = TileSettingsError;
 
     fn from_str(text: &str) -> Result<Self, TileSettingsError> {
+        if text == AUTO {
+            return Ok(Self::default());
+        }
         text.parse().map_err(|_| TileSettingsError).and_then(Self::new)
     }
 }
 
 impl std::fmt::Display for TileSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.side.fmt(f)
+        match self.side {
+            Some(side) => side.fmt(f),
+            None => AUTO.fmt(f),
+        }
     }
 }
 
@@ -202,6 +205,8 @@ mod tests {
     fn the_setting_has_a_range() {
         assert!("191".parse::<TileSettings>().is_err() && "4097".parse::<TileSettings>().is_err());
         assert!("192".parse::<TileSettings>().is_ok() && "4096".parse::<TileSettings>().is_ok());
+        assert_eq!("auto".parse::<TileSettings>().unwrap().tiling(2, 72).side, 1280);
+        assert_eq!("300".parse::<TileSettings>().unwrap().tiling(2, 72).side, 300);
         assert!("big".parse::<TileSettings>().unwrap_err().to_string().contains("192 to 4096"));
     }
 }

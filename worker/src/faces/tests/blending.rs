@@ -19,7 +19,7 @@ struct Restorer(fn(f32) -> f32);
 #[async_trait]
 impl Engine for Restorer {
     async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
-        Ok(Network { scale: 1, overlap: 0, block: 1, drawings: false })
+        Ok(Network { scale: 1, overlap: 0, stretch: 1, drawings: false })
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
