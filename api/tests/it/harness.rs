@@ -104,7 +104,7 @@ impl Builder {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let api = Arc::new(api);
-        tokio::spawn(serve(listener, router(api.clone()), ConnectionLimits::default(), pending()));
+        tokio::spawn(serve(listener, router(api.clone()), api.settings.connections.clone(), pending()));
         let http = Client::builder().timeout(MAX_REQUEST).build().unwrap();
         let harness = Harness { store, counts, blobs, api, base, http, folder };
         harness.announce(vec![model("realesrgan-x4plus", true)]).await;
