@@ -138,7 +138,10 @@ mod tests {
         let manifest = Manifest::embedded().unwrap();
         let upscalers: Vec<_> =
             manifest.assets.iter().filter(|a| a.kind == Kind::Upscaler && a.default).map(|a| a.id.as_str()).collect();
-        assert_eq!(upscalers, ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime"]);
+        assert_eq!(
+            upscalers,
+            ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime", "realesrgan-x2plus"]
+        );
         for platform in ["linux-x86_64", "linux-aarch64", "macos-aarch64"] {
             let runtimes = manifest.assets.iter().filter(|a| a.kind == Kind::Runtime && a.fits(platform));
             assert_eq!(runtimes.filter(|a| a.default).count(), 1, "{platform}");

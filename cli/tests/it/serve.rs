@@ -102,7 +102,10 @@ async fn faces_are_restored_once_a_restorer_is_there() {
     let refused = submit("require").await;
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["code"], "model_unavailable");
-    let without: serde_json::Value = submit("auto").await.json().await.unwrap();
+    let drawing: serde_json::Value = submit("auto").await.json().await.unwrap();
+    let drawing = server.finished(drawing["id"].as_str().unwrap()).await;
+    assert_eq!(drawing["result"]["faces"], json!({"found": 0, "restored": 0, "status": "drawing"}));
+    let without: serde_json::Value = submit("auto&background=false").await.json().await.unwrap();
     let without = server.finished(without["id"].as_str().unwrap()).await;
     assert_eq!(without["result"]["faces"], json!({"found": 0, "restored": 0, "status": "model_not_installed"}));
 

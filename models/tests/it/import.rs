@@ -38,7 +38,7 @@ fn an_ncnn_network_is_installed_listed_and_verified() {
     assert!(listed.iter().any(|asset| asset.id == "realesrgan-x4plus" && !asset.installed));
     let missing = missing_defaults(&manifest, &library);
     let models: Vec<_> = missing.iter().filter(|a| a.kind == Kind::Upscaler).map(|a| a.id.as_str()).collect();
-    assert_eq!(models, ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime"]);
+    assert_eq!(models, ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime", "realesrgan-x2plus"]);
 
     assert_eq!(library.verify(&manifest).unwrap(), [("my-net".to_owned(), Verdict::Intact)]);
     std::fs::write(&made.path, [&bytes[..], &[0]].concat()).unwrap();
