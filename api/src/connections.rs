@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use remaster_shared::client::canonical;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -33,7 +34,7 @@ const BREATH: Duration = Duration::from_millis(200);
 pub struct ConnectionLimits {
     /// The most connections. A further one is closed at once.
     pub all: usize,
-    /// The most connections of one address, unless it is a trusted proxy's.
+    /// The most connections from one address (of IPv6, one /64), unless it is a trusted proxy.
     pub per_address: usize,
     /// The proxies whose connections are those of many callers.
     pub proxies: TrustedProxies,
@@ -52,15 +53,12 @@ impl Default for ConnectionLimits {
 }
 
 /// Serves until `stop` completes, and then lets the running requests end.
-///
-/// # Errors
-/// None at present: what fails while a connection is accepted passes.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
     let (open, graceful) = (Open::new(&limits), GracefulShutdown::new());
     let mut stop = std::pin::pin!(stop);
@@ -71,8 +69,10 @@ pub async fn serve(
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
+            // The caller has gone away again.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => continue,
             Err(error) => {
-                tracing::debug!(%error, "a connection was not accepted");
+                tracing::error!(%error, "a connection cannot be accepted");
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
@@ -90,7 +90,6 @@ pub async fn serve(
     }
     drop(listener);
     graceful.shutdown().await;
-    Ok(())
 }
 
 /// HTTP/1.1 over `stream`.
@@ -133,7 +132,7 @@ struct Place {
 
 impl Open {
     fn new(limits: &ConnectionLimits) -> Self {
-        let all = Arc::new(Semaphore::new(limits.all));
+        let all = Arc::new(Semaphore::new(limits.all.min(Semaphore::MAX_PERMITS)));
         Self { all, of: Arc::default(), per_address: limits.per_address, proxies: limits.proxies.clone() }
     }
 
@@ -143,6 +142,7 @@ impl Open {
         if self.proxies.trusts(address) {
             return Some(Place { _of_all, counted: None });
         }
+        let address = canonical(address);
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         let count = of.entry(address).or_default();
         if *count >= self.per_address {

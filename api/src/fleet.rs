@@ -59,19 +59,22 @@ pub struct FleetView {
     /// Read only for the store's clock, by which workers count as live.
     jobs: Arc<dyn Jobs>,
     /// The models of this release, whether or not a worker has them.
-    known: Vec<ModelInfo>,
+    known: Arc<[ModelInfo]>,
     /// Holds one value. Concurrent readers of a value that is too old wait for one query of the store.
     cache: Cache<(), Arc<Fleet>>,
     /// The last answer of the store.
-    last: Mutex<Option<(Instant, Arc<Fleet>)>>,
+    last: Last,
 }
+
+/// An answer, and when it came.
+type Last = Arc<Mutex<Option<(Instant, Arc<Fleet>)>>>;
 
 impl FleetView {
     /// A view of the workers in `registry`. `known` are the models of this release.
     pub fn new(registry: Arc<dyn WorkerRegistry>, jobs: Arc<dyn Jobs>, known: Vec<ModelInfo>) -> Self {
         let known = known.into_iter().map(|model| ModelInfo { installed: false, ..model }).collect();
         let cache = Cache::builder().max_capacity(1).time_to_live(MAX_AGE).build();
-        Self { registry, jobs, known, cache, last: Mutex::default() }
+        Self { registry, jobs, known, cache, last: Last::default() }
     }
 
     /// Where the workers announce themselves.
@@ -89,16 +92,21 @@ impl FleetView {
 
     async fn read(&self) -> Result<Arc<Fleet>, StoreError> {
         let Some(last) = self.last() else { return self.ask().await };
-        match tokio::time::timeout(PATIENCE, self.ask()).await {
-            Ok(Ok(fleet)) => Ok(fleet),
+        // A late answer is not thrown away: it is the last one for those who ask next.
+        match tokio::time::timeout(PATIENCE, tokio::spawn(self.ask())).await {
+            Ok(Ok(Ok(fleet))) => Ok(fleet),
             _ => Ok(last),
         }
     }
 
-    async fn ask(&self) -> Result<Arc<Fleet>, StoreError> {
-        let fleet = Arc::new(Fleet::new(&self.known, self.registry.workers().await?, self.jobs.now()));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&fleet)));
-        Ok(fleet)
+    fn ask(&self) -> impl Future<Output = Result<Arc<Fleet>, StoreError>> + Send + use<> {
+        let (registry, jobs) = (Arc::clone(&self.registry), Arc::clone(&self.jobs));
+        let (known, last) = (Arc::clone(&self.known), Arc::clone(&self.last));
+        async move {
+            let fleet = Arc::new(Fleet::new(&known, registry.workers().await?, jobs.now()));
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&fleet)));
+            Ok(fleet)
+        }
     }
 
     /// The last answer of the store, unless it is too old.

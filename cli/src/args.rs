@@ -38,6 +38,8 @@ pub enum Command {
     Enhance(Box<EnhanceArgs>),
     /// Enhance images with a running service; an interrupted command can be repeated, and no image is paid twice
     Submit(Box<SubmitArgs>),
+    /// Measure how fast this machine runs the installed networks
+    Bench(Box<BenchArgs>),
     /// List, fetch, import and verify models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -151,7 +153,7 @@ pub struct ApiArgs {
     /// Largest number of open connections; further ones are closed at once
     #[arg(long, env = "MAX_CONNECTIONS", default_value = "4096", value_parser = parse::count)]
     pub max_connections: u64,
-    /// Largest number of open connections of one address that is no trusted proxy's
+    /// Largest number of open connections from one address, unless it is a trusted proxy
     #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value = "256", value_parser = parse::count)]
     pub max_connections_per_address: u64,
     /// Largest number of files in a batch
@@ -269,7 +271,7 @@ pub struct EngineArgs {
     /// Numeric precision of the networks: auto, fp32 or fp16; auto means fp32 until fp16 has been measured on GPUs
     #[arg(long, env = "PRECISION", default_value = "auto")]
     pub precision: Precision,
-    /// Largest side of a tile, in pixels, or auto: 640, and more where a network needs less memory. The memory grows with its square
+    /// Largest side of a tile, in pixels, or auto: 640, and more where a network needs less memory. The memory grows with the square of the side
     #[arg(long, env = "TILE", default_value = "auto")]
     pub tile: TileSettings,
     /// ONNX Runtime library to load instead of the fetched one
@@ -390,6 +392,26 @@ pub struct EnhanceArgs {
     pub models: ModelsArgs,
     #[command(flatten)]
     pub pull: PullArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The arguments of `remaster bench`.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// The networks to measure; all upscalers and face restorers that are installed if there is none
+    #[arg(value_parser = parse::model)]
+    pub networks: Vec<ModelId>,
+    /// The side of an upscaler's input, in pixels
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub side: u32,
+    /// How often each network is run after the first time
+    #[arg(long, default_value = "5", value_parser = parse::small_count)]
+    pub runs: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub models: ModelsArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

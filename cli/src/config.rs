@@ -11,7 +11,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 Every setting is an environment variable and a flag of the same name: `FREE_DAILY_LIMIT=100` is the same as
-`--free-daily-limit 100`. A file `.env` in the working folder is read as well, but by `enhance` and `submit`. A flag takes precedence over the environment,
+`--free-daily-limit 100`. A file `.env` in the working folder is read as well, except by `enhance` and `submit`. A flag takes precedence over the environment,
 and the environment over `.env`. A bad value prevents the start, with one line that names the setting, its value and what it
 accepts.
 

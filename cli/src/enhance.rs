@@ -98,8 +98,16 @@ fn fetch_upscaler(models: &Models, asked: &ModelId, scale: Scale) -> anyhow::Res
         return fetch(models, models.manifest.find(asked.as_str()).map(|asset| asset.id.as_str()));
     }
     let default = |scale: Scale| models.manifest.default_upscaler(scale.factor()).map(|asset| asset.id.as_str());
-    let fetched = fetch(models, default(scale));
-    if fetched.is_err() && !models.has_upscaler() { fetch(models, default(Scale::X4)) } else { Ok(()) }
+    let (preferred, other) = (default(scale), default(Scale::X4));
+    if !models.has_upscaler() {
+        return fetch(models, preferred)
+            .or_else(|error| if preferred == other { Err(error) } else { fetch(models, other) });
+    }
+    let Some(preferred) = preferred.filter(|_| models.pulls) else { return Ok(()) };
+    for failure in models.pull_beside(&[preferred])? {
+        eprintln!("note: {failure}; another network is used instead");
+    }
+    Ok(())
 }
 
 /// Fetches the asset if it is missing and may be fetched.

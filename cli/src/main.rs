@@ -8,6 +8,7 @@
 mod args;
 mod backends;
 mod banner;
+mod bench;
 mod catalogue;
 mod config;
 mod engine;
@@ -69,6 +70,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => block_on(serve::worker(*args)),
         Command::Enhance(args) => block_on(enhance::run(*args)),
         Command::Submit(args) => block_on(submit::run(*args)),
+        Command::Bench(args) => block_on(bench::run(*args)),
         Command::Models(command) => models::run(command),
         Command::Jobs { command, admin } => block_on(jobs::run(command, admin)),
         Command::Healthcheck(args) => block_on(healthcheck::run(args)),

@@ -53,6 +53,10 @@ impl Node {
     /// # Errors
     /// One of them cannot be opened.
     pub async fn open(args: &StoreArgs, daily_limit: u64) -> anyhow::Result<Self> {
+        // Each connection and each upload is an open file, and the usual limit is for programs that have few.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
         let metrics = Arc::new(Metrics::default());
         // First, because it makes the folder, for this user only.
         let spool =
@@ -199,7 +203,10 @@ impl Node {
         limits: ConnectionLimits,
     ) {
         let server = remaster_api::serve(listener, router, limits, self.stop.clone().cancelled_owned());
-        self.parts.spawn(async move { (name, server.await.map_err(anyhow::Error::from)) });
+        self.parts.spawn(async move {
+            server.await;
+            (name, Ok(()))
+        });
     }
 
     /// The settings of the API, for [`answer`](Self::answer).

@@ -26,7 +26,8 @@ struct TooSlow;
 pub struct PacedBody {
     body: BodyDataStream,
     bytes: u64,
-    /// How long its sender was waited for, without the time that this service took.
+    /// How long its sender was waited for. It counts from one look at the body to the next, so what this service does in between with what
+    /// it has counts too; that is short.
     waited: Duration,
     /// Since when it is waited for now.
     waiting: Option<Instant>,

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
+use remaster_testkit::SMALL_MODEL;
+
 use crate::harness::{remaster, run, stderr, with_models};
 
 /// The names of the files in a models folder, without its lock file.
@@ -67,4 +69,19 @@ fn an_unknown_id_names_the_known_ones() {
     let output = run(with_models(folder.path()).args(["models", "pull", "esrgan"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("realesrgan-x4plus"), "{}", stderr(&output));
+}
+
+#[test]
+fn networks_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(with_models(folder.path()).args(["bench", SMALL_MODEL, "--side", "32", "--runs", "2"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = table.lines().find(|line| line.contains(SMALL_MODEL)).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    assert_eq!(cells[2], "32x32");
+    assert!(cells[5].parse::<f64>().unwrap() > 0.0, "{table}");
+    assert!(table.contains("on cpu in fp32"), "{table}");
+    let output = run(with_models(folder.path()).args(["bench", "none-such"]));
+    assert!(stderr(&output).contains("none-such is no upscaler"), "{}", stderr(&output));
 }

@@ -115,11 +115,11 @@ async fn faces_are_restored_once_a_restorer_is_there() {
     let with: serde_json::Value = submit("require").await.json().await.unwrap();
     let with = server.finished(with["id"].as_str().unwrap()).await;
     assert_eq!(with["result"]["faces"], json!({"found": 1, "restored": 1, "status": "restored"}));
-    assert_ne!(with["result"]["sha256"], without["result"]["sha256"]);
+    assert_ne!(with["result"]["sha256"], drawing["result"]["sha256"]);
     let off: serde_json::Value = submit("off").await.json().await.unwrap();
     let off = server.finished(off["id"].as_str().unwrap()).await;
     assert_eq!(off["result"]["faces"]["status"], "off");
-    assert_eq!(off["result"]["sha256"], without["result"]["sha256"]);
+    assert_eq!(off["result"]["sha256"], drawing["result"]["sha256"]);
 }
 
 /// No source of models can be reached. The service starts, reports it, and processes the jobs that need no network.

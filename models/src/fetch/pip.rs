@@ -56,7 +56,7 @@ impl PipCommand {
 
 /// Whether pip may see the variable of that name: where programs, folders, proxies and certificates are, the language, and its own.
 fn is_for_pip(name: &str) -> bool {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 15] = [
         "PATH",
         "HOME",
         "USER",
@@ -70,8 +70,10 @@ fn is_for_pip(name: &str) -> bool {
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
+        "LD_LIBRARY_PATH",
+        "NETRC",
     ];
-    const BEGINNINGS: [&str; 4] = ["PIP_", "LC_", "XDG_", "PYENV_"];
+    const BEGINNINGS: [&str; 5] = ["PIP_", "LC_", "XDG_", "PYENV_", "DYLD_"];
     NAMES.contains(&name)
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || name.to_ascii_lowercase().ends_with("_proxy")

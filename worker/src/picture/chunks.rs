@@ -14,15 +14,17 @@ const SIGNATURE: usize = 8;
 const HEAD: usize = 8;
 const CHECKSUM: usize = 4;
 
-/// The chunks to keep of a PNG file. Any other bytes have none.
+/// The chunks to keep of a PNG file, the first of each name where it is intact. Any other bytes have none.
 pub(super) fn kept(png: &[u8]) -> Vec<Chunk> {
-    let mut kept = Vec::new();
+    let mut kept: Vec<Chunk> = Vec::new();
     let mut rest = png.get(SIGNATURE..).unwrap_or_default();
     while let Some((head, after)) = rest.split_first_chunk::<HEAD>() {
         let [a, b, c, d, name @ ..] = *head;
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         let Some(data) = after.get(..length).filter(|_| &name != b"IDAT") else { break };
-        if KEPT.iter().any(|(of, expected)| **of == name && *expected == length) {
+        let listed = KEPT.iter().any(|(of, expected)| **of == name && *expected == length);
+        let intact = after.get(length..length + CHECKSUM) == Some(&checksum(name, data));
+        if listed && intact && !kept.iter().any(|chunk| chunk.name == name) {
             kept.push(Chunk { name, data: data.to_vec() });
         }
         rest = after.get(length + CHECKSUM..).unwrap_or_default();
@@ -30,12 +32,19 @@ pub(super) fn kept(png: &[u8]) -> Vec<Chunk> {
     kept
 }
 
+fn checksum(name: [u8; 4], data: &[u8]) -> [u8; CHECKSUM] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&name);
+    sum.update(data);
+    sum.finalize().to_be_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
-        [&(data.len() as u32).to_be_bytes(), name.as_slice(), data, &[0; CHECKSUM]].concat()
+        [&(data.len() as u32).to_be_bytes(), name.as_slice(), data, &checksum(*name, data)].concat()
     }
 
     #[test]
@@ -45,6 +54,8 @@ mod tests {
             chunk(b"gAMA", &[0, 1, 134, 160]),
             chunk(b"tIME", &[0; 7]),
             chunk(b"cICP", &[9, 16, 0, 1]),
+            chunk(b"gAMA", &[0, 0, 0, 1]),
+            [&chunk(b"cLLI", &[0; 8])[..16], &[1, 2, 3, 4]].concat(),
             chunk(b"sRGB", &[0, 0]),
             chunk(b"IDAT", &[]),
             chunk(b"pHYs", &[0; 9]),

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
 use remaster_pictures::header::image_format;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
@@ -45,6 +45,10 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     }
     // A picture whose metadata cannot be read is decoded without it.
     let mut icc = decoder.icc_profile().ok().flatten();
+    if matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
+        // It tells of inks, and the decoder gives light.
+        icc = None;
+    }
     let exif = decoder.exif_metadata().ok().flatten().map(without_prefix);
     let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
     let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
@@ -82,7 +86,7 @@ impl Decoded {
             let _ = Orientation::remove_from_exif_chunk(&mut exif);
             exif
         });
-        let xmp = xmp.filter(|_| policy == MetadataPolicy::Keep);
+        let xmp = xmp.filter(|_| policy == MetadataPolicy::Keep).map(|xmp| upright_in_words(&xmp));
         let mut picture = from_image(image, Metadata { icc, exif, xmp, chunks });
         if associated {
             picture.divide_by_alpha();
@@ -90,6 +94,17 @@ impl Decoded {
         picture.fill_hidden();
         picture
     }
+}
+
+/// An XMP packet that says of its picture that it is upright, for the same reason. It may say that as an attribute or as an element.
+fn upright_in_words(xmp: &str) -> String {
+    (2..=8).fold(xmp.to_owned(), |xmp, turned| {
+        let forms = [("=\"", "\""), ("='", "'"), (">", "<")];
+        forms.iter().fold(xmp, |xmp, (before, after)| {
+            let says = |orientation| format!("tiff:Orientation{before}{orientation}{after}");
+            xmp.replace(&says(turned), &says(1))
+        })
+    })
 }
 
 fn corrupt(error: &ImageError) -> JobError {
@@ -121,4 +136,17 @@ fn from_image(image: DynamicImage, metadata: Metadata) -> Picture {
         other => (Layout::Rgb, Samples::U16(other.into_rgb16().into_raw())),
     };
     Picture { width, height, layout, samples, metadata }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_says_that_its_picture_is_upright() {
+        let said = "<a tiff:Orientation=\"6\"/><tiff:Orientation>8</tiff:Orientation><b tiff:Orientation='1' x='6'/>";
+        let upright =
+            "<a tiff:Orientation=\"1\"/><tiff:Orientation>1</tiff:Orientation><b tiff:Orientation='1' x='6'/>";
+        assert_eq!(upright_in_words(said), upright);
+    }
 }

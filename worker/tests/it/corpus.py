@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+import imagecodecs
 import numpy as np
 import png
 import tifffile
@@ -129,6 +130,12 @@ def jpegs():
         back = np.asarray(Image.open(io.BytesIO(out.getvalue()))).astype(float)
         pixels = np.rint((255 - back[..., :3]) * (255 - back[..., 3:]) / 255).astype(np.uint8)
         add(f"jpeg-cmyk-{quality}.jpg", out.getvalue(), rgba16(pixels, 8), 3, 8, JPEG)
+    # The same as Adobe stores it mostly: inks as YCbCr, and black. Pillow takes that apart.
+    light = 255 - picture(4, 8)
+    content = imagecodecs.jpeg8_encode(light, level=95, colorspace="CMYK", outcolorspace="YCCK", subsampling="444")
+    back = np.asarray(Image.open(io.BytesIO(content))).astype(float)
+    pixels = np.rint((255 - back[..., :3]) * (255 - back[..., 3:]) / 255).astype(np.uint8)
+    add("jpeg-ycck.jpg", content, rgba16(pixels, 8), 3, 8, JPEG)
 
 
 def webps():

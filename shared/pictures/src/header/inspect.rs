@@ -2,19 +2,15 @@
 
 use std::io::{BufRead, Seek};
 
-use image::error::UnsupportedError;
-use image::{ImageError, ImageFormat, ImageReader, Limits};
+use image::{ImageError, ImageFormat, ImageReader};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, PictureFormat};
 
+use super::jpeg;
 use super::whole::is_whole;
 
 /// The first bytes of a BigTIFF, whose offsets have 64 bits, in either order of bytes.
 const BIG_TIFF: [&[u8]; 2] = [b"II\x2B\0", b"MM\0\x2B"];
-
-/// What the look at a header may allocate, in bytes. A chunk of metadata may be made to grow to any size when it is unpacked; one that is
-/// larger than this is left out.
-const MAX_ALLOCATED: u64 = 4 << 20;
 
 /// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
 ///
@@ -36,19 +32,28 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
 
 /// The size in pixels that the header says.
 fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u32), JobError> {
-    if format == PictureFormat::Jpeg {
-        let size = imagesize::reader_size(&mut file).map_err(|_| corrupt(format))?;
-        let side = |side: usize| u32::try_from(side).map_err(|_| corrupt(format));
-        return Ok((side(size.width)?, side(size.height)?));
+    match format {
+        PictureFormat::Jpeg => {
+            let frame = jpeg::frame(&mut file).ok().flatten().ok_or_else(|| corrupt(format))?;
+            match frame.rare_coding() {
+                Some(coding) => Err(unsupported(format, &format!("its coding is {coding}"))),
+                None => Ok((frame.width, frame.height)),
+            }
+        }
+        // The chunks behind the header may be made to grow to any size when they are unpacked.
+        PictureFormat::Png => {
+            let mut decoder = png::Decoder::new(file);
+            let header = decoder.read_header_info().map_err(|_| corrupt(format))?;
+            Ok((header.width, header.height))
+        }
+        PictureFormat::Webp | PictureFormat::Tiff => {
+            let reader = ImageReader::with_format(&mut file, image_format(format));
+            reader.into_dimensions().map_err(|error| match error {
+                ImageError::Unsupported(kind) => unsupported(format, &kind),
+                _ => corrupt(format),
+            })
+        }
     }
-    let mut reader = ImageReader::with_format(&mut file, image_format(format));
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_ALLOCATED);
-    reader.limits(limits);
-    reader.into_dimensions().map_err(|error| match error {
-        ImageError::Unsupported(kind) => unsupported(format, &kind),
-        _ => corrupt(format),
-    })
 }
 
 /// The format by the name that the `image` crate has for it.
@@ -61,7 +66,7 @@ pub fn image_format(format: PictureFormat) -> ImageFormat {
     }
 }
 
-fn unsupported(format: PictureFormat, kind: &UnsupportedError) -> JobError {
+fn unsupported(format: PictureFormat, kind: &dyn std::fmt::Display) -> JobError {
     JobError::new(ErrorCode::UnsupportedFormat, format!("This kind of {format:?} is not read: {kind}."))
 }
 

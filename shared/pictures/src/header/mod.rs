@@ -2,6 +2,7 @@
 //! whether the file is whole. No pixel is allocated.
 
 mod inspect;
+mod jpeg;
 mod limits;
 #[cfg(test)]
 mod tests;

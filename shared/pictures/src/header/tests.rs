@@ -72,6 +72,21 @@ fn a_thumbnail_does_not_make_a_jpeg_whole() {
 }
 
 #[test]
+fn fill_bytes_before_a_marker_do_not_matter_and_rare_codings_are_named() {
+    let whole = encoded(ImageFormat::Jpeg);
+    let at = whole.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+    let filled = [&whole[..at], &[0xFF, 0xFF], &whole[at..]].concat();
+    assert_eq!(inspected(&filled).map(|info| (info.width, info.height)), Ok((40, 30)));
+    for (marker, coding) in [(0xC3, "lossless"), (0xC9, "arithmetic")] {
+        let mut rare = whole.clone();
+        rare[at + 1] = marker;
+        let error = inspect(Cursor::new(&rare), rare.len() as u64, None).unwrap_err();
+        assert_eq!(error.code, ErrorCode::UnsupportedFormat);
+        assert!(error.message.contains(coding), "{}", error.message);
+    }
+}
+
+#[test]
 fn a_file_of_nothing_but_markers_is_corrupt() {
     for filler in [&[0xFF_u8, 0xD0][..], &[0xFF]] {
         let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 2];

@@ -7,8 +7,10 @@ use std::io::{BufRead, Seek, SeekFrom};
 
 use remaster_shared::job::PictureFormat;
 
-/// The most segments or chunks that are looked at. No picture has so many; a crafted file could keep the search busy.
-const MAX_SEGMENTS: usize = 200_000;
+use super::jpeg;
+
+/// The most chunks that are looked at. No picture has so many; a crafted file could keep the search busy.
+const MAX_CHUNKS: usize = 200_000;
 
 /// Whether `file`, which is `bytes` long, is whole.
 ///
@@ -32,34 +34,15 @@ fn webp_is_whole(file: &mut (impl BufRead + Seek), bytes: u64) -> std::io::Resul
     Ok(u64::from(u32::from_le_bytes(length)) + 8 <= bytes)
 }
 
-/// Walks the marker segments up to the first start of scan (FFDA), each by its own length, and searches for the end
-/// mark (FFD9) behind it. So the end mark of a thumbnail inside EXIF is not taken for that of the picture.
+/// Searches for the end mark (FFD9) behind the first start of scan.
 fn jpeg_is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
-    file.seek(SeekFrom::Start(2))?;
-    for _ in 0..MAX_SEGMENTS {
-        let [mut fill, mut marker] = [0; 2];
-        if read(file, std::slice::from_mut(&mut fill)).is_none() || fill != 0xFF {
-            return Ok(false);
-        }
-        while read(file, std::slice::from_mut(&mut marker)).is_some() && marker == 0xFF {}
-        match marker {
-            0xDA => return contains(file, &[0xFF, 0xD9]),
-            0x01 | 0xD0..=0xD8 => {}
-            _ => {
-                let mut length = [0; 2];
-                let Some(()) = read(file, &mut length) else { return Ok(false) };
-                let Some(rest) = u16::from_be_bytes(length).checked_sub(2) else { return Ok(false) };
-                file.seek_relative(rest.into())?;
-            }
-        }
-    }
-    Ok(false)
+    Ok(jpeg::frame(file)?.is_some() && contains(file, &[0xFF, 0xD9])?)
 }
 
 /// Walks the chunks up to the end chunk (IEND), each by its own length.
 fn png_is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
     file.seek(SeekFrom::Start(8))?;
-    for _ in 0..MAX_SEGMENTS {
+    for _ in 0..MAX_CHUNKS {
         let mut chunk = [0; 8];
         let Some(()) = read(file, &mut chunk) else { return Ok(false) };
         if &chunk[4..] == b"IEND" {

@@ -63,8 +63,14 @@ pub fn keep_private(path: &Path) -> Result<(), OpenError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(io)?;
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(io)?;
-    drop(file);
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let open_to_others = file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0;
+        // A file of another user cannot be changed, and on some file systems none can.
+        if open_to_others && let Err(error) = file.set_permissions(PermissionsExt::from_mode(0o600)) {
+            tracing::warn!(path = %path.display(), %error, "other users of this machine may read the database");
+        }
+    }
     Ok(())
 }
 
