@@ -14,7 +14,7 @@ use remaster_shared::error::ErrorCode;
 
 use super::body::without_pause;
 use super::options::SubmitOptions;
-use super::pace::{PacedBody, too_slow};
+use super::pace::{PacedBody, cause, too_slow};
 use crate::problem::{ApiResult, Problem};
 
 /// Bytes that a form may hold besides its files.
@@ -170,16 +170,12 @@ fn unreadable(error: MultipartError) -> Problem {
     if let Some(problem) = too_slow(&error) {
         return problem;
     }
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(error) = cause {
-        if let Some(limit) = error.downcast_ref::<LimitError>() {
-            let code = match limit {
-                LimitError::Length(_) => ErrorCode::FileTooLarge,
-                LimitError::PartHeader => ErrorCode::InvalidParameter,
-            };
-            return Problem::new(code, format!("The multipart body cannot be read: {limit}."));
-        }
-        cause = error.source();
+    if let Some(limit) = cause::<LimitError>(&error) {
+        let code = match limit {
+            LimitError::Length(_) => ErrorCode::FileTooLarge,
+            LimitError::PartHeader => ErrorCode::InvalidParameter,
+        };
+        return Problem::new(code, format!("The multipart body cannot be read: {limit}."));
     }
     Problem::new(ErrorCode::InvalidParameter, format!("The multipart body cannot be read: {}.", error.body_text()))
 }

@@ -59,9 +59,13 @@ impl Stream for PacedBody {
 
 /// The problem of a body that cannot be read, where its pace is among the causes.
 pub fn too_slow(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let slow = causes.find_map(|cause| cause.downcast_ref::<TooSlow>())?;
+    let slow = cause::<TooSlow>(error)?;
     Some(Problem::new(ErrorCode::RequestTimeout, format!("It was given up, because {slow}; nothing was charged.")))
+}
+
+/// The first of the error and its causes that is a `T`.
+pub fn cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]

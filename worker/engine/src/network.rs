@@ -1,6 +1,6 @@
 //! A loaded network, whole or in two parts.
 
-use ndarray::{Array4, ArrayD, Ix4, s};
+use ndarray::{Array4, s};
 use ort::session::{NoSelectedOutputs, RunOptions, Session};
 use ort::value::{Tensor as OrtTensor, ValueRef};
 
@@ -38,7 +38,7 @@ impl Network {
             Network::Whole(session) => outputs(session, input, options),
             Network::Split { trunk, tail, halo, scale } => {
                 let (_, _, height, width) = input.dim();
-                let features = first(trunk, input, options)?;
+                let features = first(outputs(trunk, input, options)?)?;
                 let enlarged = strips(tail, &features, *halo, options)?;
                 // Features of whole blocks of pixels reach past the input.
                 let image = enlarged.slice_move(s![.., .., ..height * *scale, ..width * *scale]);
@@ -61,7 +61,7 @@ fn strips(
     for top in (0..rows).step_by(strip) {
         let bottom = (top + strip).min(rows);
         let (from, to) = (top.saturating_sub(halo), (bottom + halo).min(rows));
-        let part = first(tail, features.slice(s![.., .., from..to, ..]).to_owned(), options)?;
+        let part = first(outputs(tail, features.slice(s![.., .., from..to, ..]).to_owned(), options)?)?;
         let (_, channels, height, width) = part.dim();
         let factor = height / (to - from);
         if image.is_empty() {
@@ -74,10 +74,9 @@ fn strips(
 }
 
 /// The first output, which has to be a tensor of four dimensions.
-fn first(session: &mut Session, input: Tensor, options: &RunOptions<NoSelectedOutputs>) -> Result<Tensor, EngineError> {
-    let first = outputs(session, input, options)?.into_iter().next();
-    let values: ArrayD<f32> = first.ok_or_else(|| EngineError::Run("no output".into()))?.values;
-    values.into_dimensionality::<Ix4>().map_err(|error| EngineError::Run(error.into()))
+pub fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
+    let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
+    output.values.into_dimensionality().map_err(|error| EngineError::Run(error.into()))
 }
 
 fn outputs(

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::device::Device;
 use crate::error::{Cause, EngineError};
+use crate::network::first;
 use crate::port::{Available, Engine, Network, Output, RunningOn, Tensor};
 use crate::precision::Precision;
 use crate::session::{Sessions, Slot};
@@ -162,12 +163,6 @@ fn run(
     *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
     let find = || library.get(model.as_str()).ok_or_else(|| EngineError::NotInstalled(model.clone()));
     sessions.run(&model, &find, input, &options)
-}
-
-/// The first output, which has to be a tensor of four dimensions.
-fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
-    let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
-    output.values.into_dimensionality().map_err(|error| EngineError::Run(error.into()))
 }
 
 /// Terminates the run when the caller drops the future that waits for it.

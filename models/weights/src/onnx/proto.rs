@@ -13,11 +13,15 @@ pub(crate) const FLOAT16: i32 = 10;
 /// `TensorProto.DataType.INT64`.
 pub(crate) const INT64: i32 = 7;
 
-/// The model in a file that this program built, and its graph; `None` of any other file, of which these types would lose parts.
+/// The model in a file that this program built, and its graph, taken out of it; `None` of any other file, of which these types would lose
+/// parts.
 pub(crate) fn own(file: &[u8]) -> Option<(Model, Graph)> {
-    let model = Model::decode(file).ok()?;
-    let graph = model.graph.clone()?;
-    (model.producer_name == "remaster" && model.encode_to_vec() == file).then_some((model, graph))
+    let mut model = Model::decode(file).ok()?;
+    if model.producer_name != "remaster" || model.encode_to_vec() != file {
+        return None;
+    }
+    let graph = model.graph.take()?;
+    Some((model, graph))
 }
 
 /// `ModelProto`.

@@ -15,8 +15,8 @@ const BIG_TIFF: [&[u8]; 2] = [b"II\x2B\0", b"MM\0\x2B"];
 /// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
 ///
 /// # Errors
-/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF, or of a kind of these that is not read; `image_corrupt` when the header cannot be
-/// read or the file ends before its picture does.
+/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF, or of a kind of these that is not read;
+/// `image_corrupt` when the header cannot be read or the file ends before its picture does.
 pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<String>) -> Result<InputInfo, JobError> {
     let format = sniff(&mut file)?;
     if !is_whole(&mut file, format, bytes).map_err(|_| corrupt(format))? {
