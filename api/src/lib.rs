@@ -15,6 +15,7 @@
 
 mod admin;
 mod connections;
+mod dependencies;
 mod fleet;
 mod inputs;
 mod lookup;
@@ -31,6 +32,7 @@ mod submit;
 pub use admin::{Admin, admin_router};
 pub use axum::Router;
 pub use connections::{ConnectionLimits, serve};
+pub use dependencies::DependencyView;
 pub use fleet::{Fleet, FleetView};
 pub use parse::option_spec;
 pub use routes::{document, router};

@@ -11,6 +11,7 @@ use remaster_webhooks::egress::EgressPolicy;
 use tokio_util::sync::CancellationToken;
 
 use crate::connections::ConnectionLimits;
+use crate::dependencies::DependencyView;
 use crate::fleet::FleetView;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
@@ -61,6 +62,8 @@ pub struct Api {
     pub blobs: Blobs,
     /// The workers and the models that they have.
     pub fleet: FleetView,
+    /// Which of the things that this process depends on are there.
+    pub dependencies: DependencyView,
     /// The settings of this process.
     pub settings: ApiSettings,
     /// Cancelled when the server is about to stop, so that long polls and event streams end.

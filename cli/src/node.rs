@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, FleetView, Webhooks};
+use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, Webhooks};
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
 use remaster_models::Manifest;
@@ -126,6 +126,7 @@ impl Node {
             stopping: self.stop.clone(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
+            dependencies: DependencyView::default(),
             metrics: self.metrics.clone(),
         };
         let address = listener.local_addr()?;

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use remaster_shared::catalogue::Kind;
 use remaster_shared::error::ErrorCode;
 use remaster_shared::quota::Quota;
 
@@ -12,7 +11,7 @@ use crate::openapi::{MetricsRefused, StoreRefused};
 use crate::parse::client::Client;
 use crate::problem::{ApiResult, Problem};
 use crate::render::metrics::exposition;
-use crate::render::service::{Dependencies, Health, ModelList, Readiness, StatsView, WorkerView};
+use crate::render::service::{Health, ModelList, Readiness, StatsView, WorkerView};
 use crate::state::Shared;
 
 /// Show the caller's quota
@@ -56,15 +55,7 @@ pub async fn health(State(api): State<Shared>) -> Json<Health> {
     ),
 )]
 pub async fn ready(State(api): State<Shared>) -> Response {
-    let (store, storage, fleet) = tokio::join!(api.store.stats(), api.blobs.ping(), api.fleet.current());
-    let fleet = fleet.unwrap_or_default();
-    let dependencies = Dependencies {
-        store: store.is_ok(),
-        storage: storage.is_ok(),
-        models: fleet.has_kind(Kind::Upscaler) || !api.settings.use_realesrgan,
-        workers: !fleet.workers.is_empty(),
-        working: fleet.workers.iter().any(|worker| worker.said.paused.is_none()),
-    };
+    let dependencies = api.dependencies.current(&api).await;
     let status = if dependencies.are_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness::from(dependencies))).into_response()
 }

@@ -1,4 +1,4 @@
-//! The store as the API sees it, with a count of its subscriptions and of the reads of the workers. The counts tell a test when
+//! The store as the API sees it, with a count of its subscriptions and of the reads of the workers and of the numbers. The counts tell a test when
 //! a request is being held, and how often the store was asked. On demand, the answers to what changes jobs are lost, or the workers
 //! are not told.
 
@@ -23,6 +23,7 @@ pub struct CountingStore {
     inner: SharedStore,
     subscriptions: AtomicUsize,
     worker_reads: AtomicUsize,
+    stats_reads: AtomicUsize,
     loses_answers: AtomicBool,
     hides_workers: AtomicBool,
 }
@@ -33,6 +34,7 @@ impl CountingStore {
             inner,
             subscriptions: AtomicUsize::new(0),
             worker_reads: AtomicUsize::new(0),
+            stats_reads: AtomicUsize::new(0),
             loses_answers: AtomicBool::new(false),
             hides_workers: AtomicBool::new(false),
         }
@@ -64,6 +66,11 @@ impl CountingStore {
     pub fn worker_reads(&self) -> usize {
         self.worker_reads.load(Ordering::SeqCst)
     }
+
+    /// How many times the numbers of the store have been read.
+    pub fn stats_reads(&self) -> usize {
+        self.stats_reads.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -93,6 +100,7 @@ impl Jobs for CountingStore {
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
+        self.stats_reads.fetch_add(1, Ordering::SeqCst);
         self.inner.stats().await
     }
 

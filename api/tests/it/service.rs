@@ -72,6 +72,18 @@ async fn concurrent_requests_read_the_workers_once() {
     assert!((1..=most).contains(&reads), "{reads} reads in {:?}", began.elapsed());
 }
 
+/// Whoever asks whether the service is ready costs the store and the storage no more than two looks a second.
+#[tokio::test]
+async fn concurrent_requests_look_at_the_dependencies_once() {
+    let harness = Harness::new().await;
+    let began = Instant::now();
+    let answers = futures::future::join_all((0..50).map(|_| harness.get("/ready"))).await;
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    let most = 1 + began.elapsed().as_millis() as usize / 500;
+    let reads = harness.counts.stats_reads();
+    assert!((1..=most).contains(&reads), "{reads} reads in {:?}", began.elapsed());
+}
+
 /// The answer of `GET /ready` once `part` is not well. The service notices within half a second.
 async fn eventually_unready(harness: &Harness, part: &str) -> Value {
     until("the dependency is missing", async || harness.json("/ready").await[part] != "ok").await;

@@ -96,7 +96,7 @@ async fn while_the_storage_is_down_nothing_is_charged_or_stored() {
     assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (503, true));
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], "storage_unavailable");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(api.json("/ready").await["storage"], "unreachable");
+    api.eventually("/ready", |ready| ready["storage"] == "unreachable").await;
     assert_eq!(api.json("/quota").await["used"], 0);
 
     site.s3.restart();
