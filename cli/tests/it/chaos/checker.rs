@@ -36,6 +36,8 @@ pub struct End {
 pub struct Findings {
     /// The jobs whose webhooks arrived.
     pub told: HashSet<String>,
+    /// What webhooks said of jobs that did not succeed, in words.
+    pub failed: HashSet<String>,
     /// Pictures without a use that were not deleted.
     pub left: Vec<String>,
     /// How many faults there were that can cost an attempt.
@@ -46,8 +48,9 @@ pub struct Findings {
 
 /// Everything that does not hold, in words; nothing when all is well.
 pub fn violations(logs: &[Log], findings: &Findings) -> Vec<String> {
-    let Findings { told, left, costly, longest } = findings;
+    let Findings { told, failed, left, costly, longest } = findings;
     let mut found: Vec<_> = left.iter().map(|picture| format!("{picture} is left behind")).collect();
+    found.extend(failed.iter().cloned());
     let mut all = HashSet::new();
     for log in logs {
         let client = log.client;
@@ -102,7 +105,7 @@ mod tests {
         };
         let logs = vec![log(1), log(2)];
         let told = logs.iter().flat_map(|log| log.accepted.clone()).collect();
-        (logs, Findings { told, left: Vec::new(), costly: 2, longest: Duration::from_secs(60) })
+        (logs, Findings { told, costly: 2, longest: Duration::from_secs(60), ..Findings::default() })
     }
 
     fn found(plant: impl Fn(&mut Vec<Log>, &mut Findings)) -> Vec<String> {
@@ -115,7 +118,7 @@ mod tests {
     fn each_violation_is_found() {
         assert_eq!(found(|_, _| ()), [""; 0]);
         let end = |logs: &mut Vec<Log>, change: fn(&mut End)| change(logs[0].ends.get_mut("1-1").unwrap());
-        let planted: [&dyn Fn() -> Vec<String>; 10] = [
+        let planted: [&dyn Fn() -> Vec<String>; 11] = [
             &|| found(|logs, _| drop(logs[0].ends.remove("1-1"))),
             &|| found(|logs, _| end(logs, |end| end.status = "failed".into())),
             &|| found(|logs, _| end(logs, |end| end.hashes.1 = "cd".into())),
@@ -126,6 +129,7 @@ mod tests {
             &|| found(|logs, _| logs[1].accepted[0] = "1-0".into()),
             &|| found(|_, findings| assert!(findings.told.remove("2-2"))),
             &|| found(|_, findings| findings.left.push("inputs/1-1".into())),
+            &|| found(|_, findings| assert!(findings.failed.insert("a webhook says job.failed of 1-1".into()))),
         ];
         for (number, violation) in planted.iter().enumerate() {
             assert!(!violation().is_empty(), "violation {number} is not found");

@@ -129,8 +129,10 @@ async fn run(plan: Plan<'_>) -> Outcome {
     let accepted: HashSet<_> = logs.iter().flat_map(|log| log.accepted.clone()).collect();
     let (jobs, faults, time) = (accepted.len(), suffered.len(), began.elapsed());
     let summary = format!("{jobs} jobs, {faults} faults in {time:?}: {suffered:?}");
+    let told = told(&receiver, &accepted, plan.patience).await;
     let findings = Findings {
-        told: told(&receiver, &accepted, plan.patience).await,
+        told: told.succeeded,
+        failed: told.failed,
         left: match plan.bug {
             None => left_behind(&site, &accepted, &mut callers[0]).await,
             Some(_) => Vec::new(),
@@ -149,16 +151,34 @@ async fn run(plan: Plan<'_>) -> Outcome {
     Outcome { summary, faults, violations: found }
 }
 
-/// The jobs whose webhooks arrived. Delivery is at least once, also of jobs whose submit was not answered.
-async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> HashSet<String> {
-    let (mut told, deadline) = (HashSet::new(), Instant::now() + at_most);
-    while !accepted.is_subset(&told) && Instant::now() < deadline {
+/// What webhooks said.
+#[derive(Default)]
+struct Told {
+    /// The jobs that succeeded.
+    succeeded: HashSet<String>,
+    /// What else was said, in words.
+    failed: HashSet<String>,
+}
+
+/// What webhooks said. Delivery is at least once, also of jobs whose submit was not answered.
+async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> Told {
+    let (mut told, deadline) = (Told::default(), Instant::now() + at_most);
+    while !accepted.is_subset(&told.succeeded) && Instant::now() < deadline {
         for request in receiver.received() {
             // A node that died while it sent one has sent only a part of it; it is sent again.
             let whole = request.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
             let Some::<Value>(event) = whole else { continue };
-            assert_eq!(event["type"], "job.succeeded");
-            told.insert(event["data"]["id"].as_str().unwrap().to_owned());
+            let job = &event["data"];
+            let id = job["id"].as_str().unwrap().to_owned();
+            if event["type"] == "job.succeeded" {
+                told.succeeded.insert(id);
+            } else {
+                let answered = if accepted.contains(&id) { "" } else { ", whose submit was not answered" };
+                told.failed.insert(format!(
+                    "a webhook says {} of {id}{answered}: {} after {} attempts",
+                    event["type"], job["error"], job["attempt"]
+                ));
+            }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
