@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use clap::CommandFactory;
 
 use crate::args::Cli;
+use crate::secrets::SECRETS;
 
 const INTRODUCTION: &str = "\
 # Configuration
 
 Every setting is an environment variable and a flag of the same name: `FREE_DAILY_LIMIT=100` is the same as
 `--free-daily-limit 100`. A file `.env` in the working folder is read as well, except by `enhance` and `submit`. A flag takes precedence over the environment,
-and the environment over `.env`. A bad value prevents the start, with one line that names the setting, its value and what it
+and the environment over `.env`. Secrets may lie in files: `REDIS_URL_FILE=/run/secrets/redis` is read for `REDIS_URL`, and so are
+SECRETS. A bad value prevents the start, with one line that names the setting, its value and what it
 accepts.
 
 This page is the output of `remaster config`.
@@ -20,7 +22,8 @@ This page is the output of `remaster config`.
 
 /// The page, in Markdown.
 pub fn page() -> String {
-    let mut page = INTRODUCTION.to_owned();
+    let secrets: Vec<_> = SECRETS[1..].iter().map(|name| format!("`{name}_FILE`")).collect();
+    let mut page = INTRODUCTION.replace("SECRETS", &secrets.join(", "));
     let cli = Cli::command();
     let Some(serve) = cli.find_subcommand("serve") else { return page };
     let mut heading = None;

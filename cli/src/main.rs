@@ -23,6 +23,7 @@ mod models;
 mod node;
 mod parse;
 mod progress;
+mod secrets;
 mod serve;
 mod spool;
 mod submit;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         && !error.not_found()
     {
         eprintln!("error: the file .env cannot be read: {error}");
+        return exit::usage();
+    }
+    if let Err(error) = secrets::from_files() {
+        eprintln!("error: {error}");
         return exit::usage();
     }
     let cli = match Cli::try_parse() {

@@ -12,7 +12,7 @@ fn a_bad_value_is_reported_in_one_complete_line() {
         ("FREE_DAILY_LIMIT", "0", "a whole number from 1"),
         ("BIND", "localhost", "an address with a port"),
         ("DEVICE", "gpu", "cuda:0"),
-        ("PRECISION", "int8", "auto, fp32 or fp16"),
+        ("PRECISION", "int8", "fp32, fp16 or bf16"),
         ("TILE", "10", "from 192 to 4096"),
         ("LEASE", "1s", "at least 3s"),
         ("RESULT_TTL", "tomorrow", "a duration"),
@@ -78,4 +78,25 @@ fn the_configuration_page_is_up_to_date() {
     }
     let kept = std::fs::read(&path).unwrap_or_default();
     assert!(kept == page, "docs/configuration.md is not the output of `remaster config`; UPDATE=1 writes it anew");
+}
+
+#[test]
+fn a_secret_is_read_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "whsk_tooshort\n").unwrap();
+    let with_file = |path: &Path| {
+        let mut command = remaster(folder.path());
+        command.env("WEBHOOK_SIGNING_KEY_FILE", path);
+        command
+    };
+    // What the file says is refused as the setting would be, and not shown.
+    let output = run(&mut with_file(&file));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("WEBHOOK_SIGNING_KEY"), "{}", stderr(&output));
+    let output = run(&mut with_file(&folder.path().join("none")));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("WEBHOOK_SIGNING_KEY_FILE=") && stderr(&output).contains("none"));
+    let output = run(with_file(&file).env("WEBHOOK_SIGNING_KEY", "whsk_other"));
+    assert!(stderr(&output).contains("WEBHOOK_SIGNING_KEY and WEBHOOK_SIGNING_KEY_FILE are both set"));
 }
