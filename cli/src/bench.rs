@@ -34,8 +34,11 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     if networks.is_empty() {
         bail!("no upscaler is installed; `remaster models pull` fetches some");
     }
-    println!("| network | input | loading and first run | median of {} runs | megapixels a second |", args.runs);
-    println!("|---|---|---|---|---|");
+    println!(
+        "| network | input | precision | loading and first run | median of {} runs | megapixels a second |",
+        args.runs
+    );
+    println!("|---|---|---|---|---|---|");
     for (id, side) in networks {
         let first = timed(&engine, &id, side).await?;
         let mut runs = Vec::new();
@@ -45,10 +48,11 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         runs.sort();
         let median = runs[runs.len() / 2].as_secs_f64();
         let rate = (side * side) as f64 / 1e6 / median;
-        println!("| {id} | {side}x{side} | {:.2} s | {median:.3} s | {rate:.3} |", first.as_secs_f64());
+        let precision = engine.precision(&id).unwrap_or("unknown");
+        println!("| {id} | {side}x{side} | {precision} | {:.2} s | {median:.3} s | {rate:.3} |", first.as_secs_f64());
     }
     if let Some(running) = engine.running_on() {
-        println!("\non {} in {} ({})", running.device, running.precision, running.reason);
+        println!("\non {} ({})", running.device, running.reason);
     }
     Ok(ExitCode::SUCCESS)
 }

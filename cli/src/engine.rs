@@ -31,6 +31,18 @@ pub fn configured_runtime(args: &EngineArgs) -> Option<PathBuf> {
 
 fn start(models: &Models, args: &EngineArgs, configured: Option<&Path>) -> anyhow::Result<SharedEngine> {
     let runtime = models.library.runtime_path(&models.manifest, configured)?;
-    let settings = EngineSettings { runtime, device: args.device.clone(), precision: args.precision, threads: None };
+    if let Some(pulled) = models.manifest.runtime().filter(|_| configured.is_none()) {
+        models.library.check_runtime(pulled)?;
+    }
+    let openvino = openvino(models);
+    let settings =
+        EngineSettings { runtime, openvino, device: args.device.clone(), precision: args.precision, threads: None };
     Ok(Arc::new(OnnxEngine::start(models.library.clone(), &settings)?))
+}
+
+/// OpenVINO's library, where it is installed and whole. It is not needed, so a damaged one is only warned of.
+fn openvino(models: &Models) -> Option<PathBuf> {
+    let path = models.library.openvino_path(&models.manifest)?;
+    let checked = models.library.check_runtime(models.manifest.openvino()?);
+    checked.inspect_err(|error| tracing::warn!("OpenVINO is not used: {error}")).ok().map(|()| path)
 }

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 use anyhow::bail;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use remaster_engine::{Absent, SharedEngine};
+use remaster_engine::{Absent, Device, SharedEngine};
 use remaster_models::Kind;
 use remaster_pictures::header::inspect;
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
@@ -43,6 +43,9 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     let engine: SharedEngine = if args.options.background || faces {
         if args.engine.ort_dylib_path.is_none() {
             fetch(&models, models.manifest.runtime().map(|asset| asset.id.as_str()))?;
+        }
+        if matches!(args.engine.device, Device::Auto | Device::OpenVino) {
+            fetch_openvino(&models)?;
         }
         if args.options.background {
             fetch_upscaler(&models, &args.options.model, args.options.scale)?;
@@ -106,6 +109,17 @@ fn fetch_upscaler(models: &Models, asked: &ModelId, scale: Scale) -> anyhow::Res
     let Some(preferred) = preferred.filter(|_| models.pulls) else { return Ok(()) };
     for failure in models.pull_beside(&[preferred])? {
         eprintln!("note: {failure}; another network is used instead");
+    }
+    Ok(())
+}
+
+/// Fetches OpenVINO if it is missing. If it cannot be fetched, the networks run without it, more slowly.
+fn fetch_openvino(models: &Models) -> anyhow::Result<()> {
+    let openvino = models.manifest.openvino();
+    let missing = models.missing_defaults().into_iter().filter(|asset| Some(*asset) == openvino);
+    let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
+    for failure in models.pull_beside(&ids)? {
+        eprintln!("note: {failure}; the networks run on ONNX Runtime instead");
     }
     Ok(())
 }

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod agreement;
 mod asset;
 mod bundled;
 mod digest;

@@ -105,7 +105,7 @@ impl Library {
         (own == id).then_some(Installed { id: own, kind, architecture, scale, path, bytes, source_sha256 })
     }
 
-    /// Hashes every installed model again, and then the runtime where it is installed. Returns each id with its verdict.
+    /// Hashes every installed model again, and then the runtimes that are installed. Returns each id with its verdict.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -115,7 +115,7 @@ impl Library {
             let path = self.model_path(&id);
             verdicts.push((id, judge(&path, read_sidecar(&path))));
         }
-        if let Some(asset) = manifest.runtime() {
+        for asset in manifest.here().filter(|asset| asset.kind == Kind::Runtime) {
             for file in &asset.files {
                 let path = self.dir.join(asset.folder()).join(&file.name);
                 if path.exists() {
@@ -178,7 +178,7 @@ fn sidecar(model: &Path) -> PathBuf {
     name.into()
 }
 
-fn read_sidecar(model: &Path) -> Option<String> {
+pub(crate) fn read_sidecar(model: &Path) -> Option<String> {
     let text = fs::read_to_string(sidecar(model)).ok()?;
     text.split_whitespace().next().filter(|hash| hash.len() == 64).map(str::to_owned)
 }

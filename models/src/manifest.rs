@@ -5,7 +5,6 @@
 //! scale, a tile and a purpose; a runtime has a platform and a version. `default` assets are pulled in the order of the
 //! file.
 
-use remaster_shared::catalogue::Kind;
 use remaster_weights::Architecture;
 use serde::Deserialize;
 
@@ -77,10 +76,16 @@ impl Manifest {
         self.assets.iter().filter(move |asset| asset.fits(&platform))
     }
 
-    /// The runtime for this platform, where one is listed.
+    /// The runtime that every platform needs, where one is listed for this platform.
     #[must_use]
     pub fn runtime(&self) -> Option<&Asset> {
-        self.here().find(|asset| asset.kind == Kind::Runtime)
+        self.find("onnxruntime")
+    }
+
+    /// The runtime that is faster on a CPU, where one is listed for this platform.
+    #[must_use]
+    pub fn openvino(&self) -> Option<&Asset> {
+        self.find("openvino")
     }
 
     /// The preferred upscaler that enlarges by as much as `scale`, among those that are pulled without being asked.
@@ -131,6 +136,8 @@ fn place(rank: Option<u32>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use remaster_shared::catalogue::Kind;
+
     use super::*;
 
     #[test]
@@ -143,7 +150,7 @@ mod tests {
             ["realesrgan-x4plus", "realesr-animevideov3", "realesrgan-x4plus-anime", "realesrgan-x2plus"]
         );
         for platform in ["linux-x86_64", "linux-aarch64", "macos-aarch64"] {
-            let runtimes = manifest.assets.iter().filter(|a| a.kind == Kind::Runtime && a.fits(platform));
+            let runtimes = manifest.assets.iter().filter(|a| a.id == "onnxruntime" && a.fits(platform));
             assert_eq!(runtimes.filter(|a| a.default).count(), 1, "{platform}");
         }
         assert_eq!(manifest.find("test-photo").unwrap().files[0].name, "astronaut.png");

@@ -1,7 +1,9 @@
-//! Which ONNX Runtime library the engine loads.
+//! Which libraries the engine loads.
 
 use std::path::{Path, PathBuf};
 
+use crate::asset::Asset;
+use crate::digest;
 use crate::library::Library;
 use crate::manifest::{self, Manifest};
 
@@ -14,6 +16,14 @@ pub enum RuntimeError {
     /// The runtime is not pulled yet.
     #[error("ONNX Runtime is not installed in {}: run `remaster models pull onnxruntime`, or set ORT_DYLIB_PATH", .0.display())]
     NotInstalled(PathBuf),
+    /// A file of a pulled runtime is not the one that this release pins.
+    #[error("{} is not the file that was fetched: remove it, and run `remaster models pull {id}`", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The id of the runtime.
+        id: String,
+    },
     /// The manifest has no library for this platform.
     #[error("no ONNX Runtime is listed for {0}: set ORT_DYLIB_PATH to a libonnxruntime of version 1.22 or later")]
     Unlisted(String),
@@ -29,10 +39,33 @@ impl Library {
             return if path.is_file() { Ok(path.into()) } else { Err(RuntimeError::Absent(path.into())) };
         }
         let asset = manifest.runtime().ok_or_else(|| RuntimeError::Unlisted(manifest::platform()))?;
-        match asset.files.first().map(|file| self.dir().join(asset.folder()).join(&file.name)) {
-            Some(path) if path.is_file() => Ok(path),
-            _ => Err(RuntimeError::NotInstalled(self.dir().into())),
+        self.whole(asset).ok_or_else(|| RuntimeError::NotInstalled(self.dir().into()))
+    }
+
+    /// OpenVINO's library to load, where it is pulled.
+    #[must_use]
+    pub fn openvino_path(&self, manifest: &Manifest) -> Option<PathBuf> {
+        self.whole(manifest.openvino()?)
+    }
+
+    /// Hashes the files of a pulled runtime, which are about to be loaded.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is not the one that the manifest pins.
+    pub fn check_runtime(&self, asset: &Asset) -> Result<(), RuntimeError> {
+        for file in &asset.files {
+            let path = self.dir().join(asset.folder()).join(&file.name);
+            if digest::of_file(&path).ok().as_ref() != Some(&file.sha256) {
+                return Err(RuntimeError::Damaged { path, id: asset.id.clone() });
+            }
         }
+        Ok(())
+    }
+
+    /// The first file of a runtime, where all its files are there.
+    fn whole(&self, asset: &Asset) -> Option<PathBuf> {
+        let paths: Vec<_> = asset.files.iter().map(|file| self.dir().join(asset.folder()).join(&file.name)).collect();
+        if paths.iter().all(|path| path.is_file()) { paths.into_iter().next() } else { None }
     }
 }
 

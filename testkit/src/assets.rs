@@ -30,15 +30,14 @@ pub fn options() -> PullOptions {
     PullOptions { mirror: std::env::var("ASSET_MIRROR").ok(), ..PullOptions::default() }
 }
 
-/// The models folder, with the [`MODELS`] and the runtime installed.
+/// The models folder, with the [`MODELS`] and the runtimes installed.
 pub fn library() -> Library {
     let (manifest, library) = (Manifest::embedded().unwrap(), Library::open(folder()).unwrap());
     // A pull waits for every other pull, so a pull that has nothing to do is avoided.
     let installed: Vec<String> =
         status(&manifest, &library).unwrap().into_iter().filter(|a| a.installed).map(|a| a.id).collect();
-    let runtime = manifest.runtime().map(|asset| asset.id.as_str());
-    let ids: Vec<&str> =
-        runtime.into_iter().chain(MODELS).filter(|id| !installed.iter().any(|own| own == id)).collect();
+    let runtimes = [manifest.runtime(), manifest.openvino()].into_iter().flatten().map(|asset| asset.id.as_str());
+    let ids: Vec<&str> = runtimes.chain(MODELS).filter(|id| !installed.iter().any(|own| own == id)).collect();
     for outcome in pull(&manifest, &library, &ids, &options(), &Silent).unwrap() {
         if let Err(error) = outcome.result {
             panic!("{}: {error}", outcome.id);
@@ -50,6 +49,11 @@ pub fn library() -> Library {
 /// The path of the inference runtime.
 pub fn runtime() -> PathBuf {
     library().runtime_path(&Manifest::embedded().unwrap(), None).unwrap()
+}
+
+/// The path of OpenVINO's library; `None` on platforms for which none is listed.
+pub fn openvino() -> Option<PathBuf> {
+    library().openvino_path(&Manifest::embedded().unwrap())
 }
 
 /// The path of the test photo: 512 x 512 pixels with one face.

@@ -11,7 +11,7 @@ mod receiver;
 mod redis;
 mod s3;
 
-pub use assets::{MODELS, SMALL_MODEL, folder, library, options, photo, photo_path, runtime};
+pub use assets::{MODELS, SMALL_MODEL, folder, library, openvino, options, photo, photo_path, runtime};
 pub use python::{axe_core, python, python_for_pictures};
 pub use receiver::{Behaviour, Receiver, body, header};
 pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisTls};

@@ -56,6 +56,7 @@ fn engine(weights: Option<&Path>) -> SharedEngine {
     }
     let settings = EngineSettings {
         runtime: remaster_testkit::runtime(),
+        openvino: None,
         device: Device::Cpu,
         precision: Precision::Auto,
         threads: None,

@@ -102,12 +102,14 @@ impl Workshop {
         };
         self.store(BlobKey::Output(job.id, lease.fence.into()), &made).await?;
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
+        let precision = if job.params.background { self.enhancer.engine.precision(&job.params.model) } else { None };
         Ok(JobResult {
             width: made.width,
             height: made.height,
             bytes: made.png.bytes,
             sha256: made.png.sha256,
             faces: made.faces,
+            precision: precision.map(str::to_owned),
         })
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
-use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, FleetView, Webhooks, admin_router, router, serve};
+use remaster_api::{
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, Webhooks, admin_router, router, serve,
+};
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
 use remaster_shared::blob_key::BlobKey;
@@ -99,6 +101,7 @@ impl Builder {
             stopping: CancellationToken::new(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
+            dependencies: DependencyView::default(),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -215,6 +218,7 @@ impl Harness {
             bytes: content.len() as u64,
             sha256: "ab".repeat(32),
             faces: FaceReport { found: 0, restored: 0, status: FaceStatus::ModelNotInstalled },
+            precision: Some("bf16".into()),
         };
         self.store.finish(lease, Outcome::Succeeded(result)).await.unwrap();
     }

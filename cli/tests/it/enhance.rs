@@ -2,7 +2,7 @@
 
 use remaster_testkit::SMALL_MODEL;
 
-use crate::harness::{photo, remaster, run, stderr, with_models};
+use crate::harness::{models_folder, photo, remaster, run, stderr, with_models};
 
 #[test]
 fn a_file_and_a_folder() {
@@ -103,4 +103,24 @@ fn the_files_of_a_folder_of_downloads_are_not_run() {
         "off",
     ]));
     assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn a_runtime_that_was_changed_is_not_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = models_folder(folder.path(), &[SMALL_MODEL], false);
+    let whole = remaster_testkit::runtime();
+    let own = models.join(whole.parent().unwrap().file_name().unwrap());
+    std::fs::remove_file(&own).unwrap();
+    std::fs::create_dir(&own).unwrap();
+    // A byte more does not keep a library from being loaded.
+    let mut bytes = std::fs::read(&whole).unwrap();
+    bytes.push(0);
+    std::fs::write(own.join(whole.file_name().unwrap()), bytes).unwrap();
+    std::fs::write(folder.path().join("a.jpg"), photo(40, 30)).unwrap();
+    let mut command = remaster(folder.path());
+    command.env("MODELS_DIR", &models).env("PULL_MODELS", "0");
+    let output = run(command.args(["enhance", "a.jpg", "-o", "b.png", "--faces", "off"]));
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("is not the file that was fetched"), "{}", stderr(&output));
 }

@@ -38,6 +38,11 @@ pub fn with_models(folder: &Path) -> Command {
     command
 }
 
+/// The device that `DEVICE=auto` comes to with the models that tests share, where there is no GPU.
+pub fn default_device() -> &'static str {
+    if remaster_testkit::openvino().is_some() { "openvino" } else { "cpu" }
+}
+
 /// Creates a models folder in `folder` that belongs to one test, with the runtime, the models `ids`, and the face restorer if
 /// `restorer` is true.
 pub fn models_folder(folder: &Path, ids: &[&str], restorer: bool) -> PathBuf {

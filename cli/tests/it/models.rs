@@ -5,7 +5,7 @@ use std::process::Output;
 
 use remaster_testkit::SMALL_MODEL;
 
-use crate::harness::{remaster, run, stderr, with_models};
+use crate::harness::{default_device, remaster, run, stderr, with_models};
 
 /// The names of the files in a models folder, without its lock file.
 fn left(folder: &Path) -> Vec<String> {
@@ -80,8 +80,9 @@ fn networks_are_measured() {
     let row = table.lines().find(|line| line.contains(SMALL_MODEL)).unwrap();
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     assert_eq!(cells[2], "32x32");
-    assert!(cells[5].parse::<f64>().unwrap() > 0.0, "{table}");
-    assert!(table.contains("on cpu in fp32"), "{table}");
+    assert!(["fp32", "bf16"].contains(&cells[3]), "{table}");
+    assert!(cells[6].parse::<f64>().unwrap() > 0.0, "{table}");
+    assert!(table.contains(&format!("on {} (", default_device())), "{table}");
     let output = run(with_models(folder.path()).args(["bench", "none-such"]));
     assert!(stderr(&output).contains("none-such is no upscaler"), "{}", stderr(&output));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use remaster_testkit::SMALL_MODEL;
 use serde_json::json;
 
-use crate::harness::{Server, install_restorer, models_folder, photo, run, stderr, with_models};
+use crate::harness::{Server, default_device, install_restorer, models_folder, photo, run, stderr, with_models};
 
 #[tokio::test]
 async fn a_photo_comes_back_enlarged() {
@@ -61,9 +61,10 @@ fn the_start_says_what_runs_and_what_to_do_next() {
     child.wait().unwrap();
     let own: Vec<_> = said.lines().skip_while(|line| !line.starts_with("Remaster ")).collect();
     assert!(own.len() <= 10, "{said}");
+    let device = format!("  device    {}, ", default_device());
     for part in [
         "  page      http://127.0.0.1:",
-        "  device    cpu, fp32 (",
+        &device,
         "DEVICE is auto",
         "  models    realesrgan-x4plus, ",
         "  store     ./data/remaster.sqlite",

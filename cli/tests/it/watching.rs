@@ -62,7 +62,7 @@ async fn fifty_streams_and_fifty_waits_on_two_nodes() {
     assert!(waiting.iter().all(|waiter| !waiter.is_finished()));
 
     let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
-    let result = JobResult { width: 128, height: 96, bytes: 1, sha256: "00".repeat(32), faces };
+    let result = JobResult { width: 128, height: 96, bytes: 1, sha256: "00".repeat(32), faces, precision: None };
     store.finish(&lease, Outcome::Succeeded(result)).await.unwrap();
     let ended = Instant::now();
     let mut late = Vec::new();

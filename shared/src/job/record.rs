@@ -56,6 +56,9 @@ pub struct JobResult {
     pub sha256: String,
     /// What was done about faces.
     pub faces: FaceReport,
+    /// The precision in which the picture was enlarged, such as `fp32`; `None` where no network enlarged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
 }
 
 /// What was done about the faces in a picture.

@@ -79,6 +79,9 @@ pub struct ResultView {
     pub sha256: String,
     /// What was done about faces.
     pub faces: FaceReport,
+    /// The precision in which a network enlarged the picture: `fp32`, `fp16` or `bf16`. Absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
 }
 
 impl JobRecord {
@@ -91,6 +94,7 @@ impl JobRecord {
             bytes: result.bytes,
             sha256: result.sha256.clone(),
             faces: result.faces,
+            precision: result.precision.clone(),
         });
         JobView {
             id: self.id,

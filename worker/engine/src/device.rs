@@ -5,11 +5,13 @@ use std::{fmt, str::FromStr};
 /// The processors on which networks run. Several devices of one kind share the work; each has a thread of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The first GPU when the runtime library and the machine have one, else the CPU.
+    /// The first GPU when the runtime library and the machine have one, else the CPU: through OpenVINO where that is installed.
     #[default]
     Auto,
-    /// The CPU.
+    /// The CPU through ONNX Runtime.
     Cpu,
+    /// The CPU through OpenVINO.
+    OpenVino,
     /// CUDA on the GPUs of these device numbers, in ascending order.
     Cuda(Vec<u32>),
     /// TensorRT on the GPUs of these device numbers, in ascending order.
@@ -18,7 +20,7 @@ pub enum Device {
 
 /// The text names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("auto, cpu, cuda:0, cuda:0,1,2,3 or tensorrt:0")]
+#[error("auto, cpu, openvino, cuda:0, cuda:0,1,2,3 or tensorrt:0")]
 pub struct DeviceError;
 
 impl FromStr for Device {
@@ -35,6 +37,7 @@ impl FromStr for Device {
         match text.split_once(':') {
             None if text == "auto" => Ok(Device::Auto),
             None if text == "cpu" => Ok(Device::Cpu),
+            None if text == "openvino" => Ok(Device::OpenVino),
             Some(("cuda", list)) => numbers(list).map(Device::Cuda),
             Some(("tensorrt", list)) => numbers(list).map(Device::TensorRt),
             _ => Err(DeviceError),
@@ -48,6 +51,7 @@ impl fmt::Display for Device {
         match self {
             Device::Auto => f.write_str("auto"),
             Device::Cpu => f.write_str("cpu"),
+            Device::OpenVino => f.write_str("openvino"),
             Device::Cuda(numbers) => write!(f, "cuda:{}", list(numbers)),
             Device::TensorRt(numbers) => write!(f, "tensorrt:{}", list(numbers)),
         }
@@ -60,11 +64,11 @@ mod tests {
 
     #[test]
     fn parses_what_it_prints_and_refuses_the_rest() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:0,1,2,3", "tensorrt:0"] {
+        for text in ["auto", "cpu", "openvino", "cuda:0", "cuda:0,1,2,3", "tensorrt:0"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
         assert_eq!("cuda:1,0,1".parse(), Ok(Device::Cuda(vec![0, 1])));
-        for bad in ["", "gpu", "cuda", "cuda:", "cuda:a", "cuda:-1", "cpu:0", "CUDA:0", "tensorrt:0,"] {
+        for bad in ["", "gpu", "cuda", "cuda:", "cuda:a", "cuda:-1", "cpu:0", "CUDA:0", "tensorrt:0,", "openvino:0"] {
             assert!(bad.parse::<Device>().is_err(), "{bad:?}");
         }
     }

@@ -61,6 +61,10 @@ impl Engine for Lazy {
         self.started.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.running_on()
     }
 
+    fn precision(&self, model: &ModelId) -> Option<&'static str> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.precision(model)
+    }
+
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
         self.engine_for(model)?.run(model, input).await
     }

@@ -1,7 +1,8 @@
 //! Networks as a port: a tensor goes in, one or several tensors come out.
 //!
-//! [`Engine`] is the port. [`OnnxEngine`] implements it over ONNX Runtime and is the only code that names `ort`;
-//! [`Lazy`] starts an engine on first use, and [`Absent`] stands for none.
+//! [`Engine`] is the port. [`OnnxEngine`] implements it for networks in the format of ONNX, over ONNX Runtime and OpenVINO; only
+//! `onnx_runtime` names `ort`, and only `openvino_runtime` names `openvino`. [`Lazy`] starts an engine on first use, and [`Absent`]
+//! stands for none.
 //!
 //! Tensors are `f32` in N x C x H x W order with the channels red, green, blue, unless a network's architecture says
 //! otherwise. The range of the values is the network's own: 0..=1 for upscalers, -1..=1 for face restorers.
@@ -9,16 +10,21 @@
 #![warn(missing_docs)]
 
 mod absent;
+mod agreement;
 mod device;
 mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
+mod graph;
 mod lazy;
 mod network;
 mod onnx;
+mod onnx_runtime;
+mod openvino_runtime;
 mod port;
 mod precision;
 mod session;
+mod slot;
 
 pub use remaster_models::Kind;
 

@@ -1,10 +1,9 @@
 //! A loaded network, whole or in two parts.
 
 use ndarray::{Array4, s};
-use ort::session::{NoSelectedOutputs, RunOptions, Session};
-use ort::value::{Tensor as OrtTensor, ValueRef};
 
-use crate::error::{Cause, EngineError};
+use crate::error::EngineError;
+use crate::graph::{Graph, Stop};
 use crate::port::{Output, Tensor};
 
 /// The size of a strip in pixels of the features: large enough to keep the cores busy, and small beside the features of a tile.
@@ -14,13 +13,13 @@ const MIN_ROWS: usize = 16;
 
 /// A loaded network.
 pub enum Network {
-    /// In one session.
-    Whole(Session),
+    /// In one graph.
+    Whole(Box<dyn Graph>),
     /// In two: the trunk runs on the whole input, the tail on strips of its features. The result is that of the whole network, for a
     /// fraction of its memory.
     Split {
-        trunk: Session,
-        tail: Session,
+        trunk: Box<dyn Graph>,
+        tail: Box<dyn Graph>,
         /// Rows of features that a strip needs around its own.
         halo: usize,
         /// Output pixels per input pixel along one side.
@@ -32,14 +31,14 @@ impl Network {
     /// Runs the network on `[n, c, h, w]` and returns all its outputs.
     ///
     /// # Errors
-    /// The run fails, or was terminated.
-    pub fn run(&mut self, input: Tensor, options: &RunOptions<NoSelectedOutputs>) -> Result<Vec<Output>, EngineError> {
+    /// The run fails, or was stopped.
+    pub fn run(&mut self, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError> {
         match self {
-            Network::Whole(session) => outputs(session, input, options),
+            Network::Whole(graph) => graph.run(input, stop),
             Network::Split { trunk, tail, halo, scale } => {
                 let (_, _, height, width) = input.dim();
-                let features = first(outputs(trunk, input, options)?)?;
-                let enlarged = strips(tail, &features, *halo, options)?;
+                let features = first(trunk.run(input, stop)?)?;
+                let enlarged = strips(tail.as_mut(), &features, *halo, stop)?;
                 // Features of whole blocks of pixels reach past the input.
                 let image = enlarged.slice_move(s![.., .., ..height * *scale, ..width * *scale]);
                 Ok(vec![Output { name: "output".into(), values: image.into_dyn() }])
@@ -49,19 +48,14 @@ impl Network {
 }
 
 /// The tail's output for all features, strip by strip.
-fn strips(
-    tail: &mut Session,
-    features: &Tensor,
-    halo: usize,
-    options: &RunOptions<NoSelectedOutputs>,
-) -> Result<Tensor, EngineError> {
+fn strips(tail: &mut dyn Graph, features: &Tensor, halo: usize, stop: &Stop) -> Result<Tensor, EngineError> {
     let (batch, _, rows, columns) = features.dim();
     let strip = (STRIP / columns.max(1)).max(MIN_ROWS);
     let mut image = Tensor::default((0, 0, 0, 0));
     for top in (0..rows).step_by(strip) {
         let bottom = (top + strip).min(rows);
         let (from, to) = (top.saturating_sub(halo), (bottom + halo).min(rows));
-        let part = first(outputs(tail, features.slice(s![.., .., from..to, ..]).to_owned(), options)?)?;
+        let part = first(tail.run(features.slice(s![.., .., from..to, ..]).to_owned(), stop)?)?;
         let (_, channels, height, width) = part.dim();
         let factor = height / (to - from);
         if image.is_empty() {
@@ -77,32 +71,4 @@ fn strips(
 pub fn first(outputs: Vec<Output>) -> Result<Tensor, EngineError> {
     let output = outputs.into_iter().next().ok_or_else(|| EngineError::Run("no output".into()))?;
     output.values.into_dimensionality().map_err(|error| EngineError::Run(error.into()))
-}
-
-fn outputs(
-    session: &mut Session,
-    input: Tensor,
-    options: &RunOptions<NoSelectedOutputs>,
-) -> Result<Vec<Output>, EngineError> {
-    let input = OrtTensor::from_array(input).map_err(run_error)?;
-    let outputs = session.run_with_options(ort::inputs![input], options).map_err(run_error)?;
-    let owned = |(name, value): (&str, ValueRef<'_>)| {
-        let values = value.try_extract_array::<f32>().map_err(run_error)?.to_owned();
-        Ok(Output { name: name.to_owned(), values })
-    };
-    outputs.iter().map(owned).collect()
-}
-
-/// Tells an exhausted memory from other failures. ONNX Runtime has no error code for it, so the messages of its
-/// allocators decide.
-fn run_error(error: ort::Error) -> EngineError {
-    const MESSAGES: [&str; 5] =
-        ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
-    let text = error.to_string().to_lowercase();
-    let cause: Cause = error.into();
-    if MESSAGES.iter().any(|message| text.contains(message)) {
-        EngineError::OutOfMemory(cause)
-    } else {
-        EngineError::Run(cause)
-    }
 }

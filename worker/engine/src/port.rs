@@ -46,6 +46,11 @@ pub trait Engine: Send + Sync + 'static {
         None
     }
 
+    /// The precision in which `model` runs, as the setting `PRECISION` writes it; `None` as long as it has not run.
+    fn precision(&self, _model: &ModelId) -> Option<&'static str> {
+        None
+    }
+
     /// The models of `kind` that can be run now, the preferred ones first, the others by id. Callers ask anew for each job, because models are
     /// installed and removed while the process runs.
     async fn installed(&self, _kind: Kind) -> Vec<Available> {

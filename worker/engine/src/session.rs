@@ -1,168 +1,135 @@
-//! The sessions of one device. Models are loaded on first use; past a bound the least recently used session is dropped.
+//! The networks of one device. Models are loaded on first use; past a bound the least recently used one is dropped.
 
-use std::{collections::HashSet, io};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ort::{
-    environment::Environment,
-    ep::{self, ExecutionProvider, ExecutionProviderDispatch},
-    session::{
-        NoSelectedOutputs, RunOptions, Session,
-        builder::{GraphOptimizationLevel, SessionBuilder},
-    },
-};
-use remaster_models::{Installed, Kind};
+use remaster_models::{Installed, Kind, Library};
 use remaster_shared::job::ModelId;
-use remaster_weights::{HalfError, Split, half_precision, split};
+use remaster_weights::{Split, half_precision, split};
 
-use crate::device::Device;
-use crate::error::EngineError;
+use crate::agreement::{ENOUGH, agreement, sample};
+use crate::error::{Cause, EngineError};
+use crate::graph::{Float, Runtime, Source, Stop};
 use crate::network::Network;
 use crate::port::{Output, Tensor};
 use crate::precision::Precision;
+use crate::slot::Slot;
 
-/// Sessions kept per device: a job may need a detector, an upscaler, a face restorer and a face parser. Weights take
-/// tens of megabytes, those of a face restorer hundreds; besides them a session holds the activations of its largest
+/// Networks kept per device: a job may need a detector, an upscaler, a face restorer and a face parser. Weights take
+/// tens of megabytes, those of a face restorer hundreds; besides them a network holds the activations of its largest
 /// run.
-const MAX_SESSIONS: usize = 4;
+const MAX_LOADED: usize = 4;
 
-/// One device, with the ONNX Runtime execution provider that drives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
-    /// The CPU with this many threads per session.
-    Cpu { threads: usize },
-    /// The GPU of that number through CUDA.
-    Cuda(u32),
-    /// The GPU of that number through TensorRT, and through CUDA for what TensorRT cannot run.
-    TensorRt(u32),
-}
-
-impl Slot {
-    /// The slots that `device` stands for on this machine; `threads` applies to the CPU.
-    pub fn of(device: &Device, threads: usize) -> Vec<Slot> {
-        match device {
-            Device::Cpu => vec![Slot::Cpu { threads }],
-            Device::Cuda(numbers) => numbers.iter().map(|number| Slot::Cuda(*number)).collect(),
-            Device::TensorRt(numbers) => numbers.iter().map(|number| Slot::TensorRt(*number)).collect(),
-            Device::Auto if ep::CUDA::is_available().unwrap_or(false) => vec![Slot::Cuda(0)],
-            Device::Auto => vec![Slot::Cpu { threads }],
-        }
-    }
-
-    /// The execution providers in order of preference. One that was asked for and cannot start is an error: networks
-    /// never run on the CPU instead without anybody noticing.
-    fn providers(self) -> Vec<ExecutionProviderDispatch> {
-        let cuda = |number: u32| ep::CUDA::default().with_device_id(number as i32).build().error_on_failure();
-        match self {
-            Slot::Cpu { .. } => vec![ep::CPU::default().build()],
-            Slot::Cuda(number) => vec![cuda(number)],
-            Slot::TensorRt(number) => {
-                let tensorrt = ep::TensorRT::default().with_device_id(number as i32).with_timing_cache(true);
-                vec![tensorrt.build().error_on_failure(), cuda(number)]
-            }
-        }
-    }
-}
+/// The type in which each model that has run is run first. All devices share it, so that a model is measured once.
+pub type Floats = Arc<Mutex<HashMap<ModelId, Float>>>;
 
 /// A loaded model.
 struct Loaded {
     model: ModelId,
-    weights: Weights,
+    float: Float,
     network: Network,
 }
 
-/// The floating-point type of a session's weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weights {
-    Float16,
-    Float32,
-}
-
-/// The sessions of one device.
+/// The networks of one device.
 pub struct Sessions {
-    environment: Environment,
+    runtime: Box<dyn Runtime>,
     slot: Slot,
     precision: Precision,
+    /// Where models are found, and how nearly they agree with themselves in bfloat16.
+    library: Library,
     /// In order of use, the most recently used last.
     loaded: Vec<Loaded>,
-    /// Detectors, which run in float32 even where the setting is float16.
-    float32_only: HashSet<ModelId>,
-}
-
-/// Looks the model up in the library.
-pub type Lookup<'a> = &'a dyn Fn() -> Result<Installed, EngineError>;
-
-/// Why a session could not be made.
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    #[error(transparent)]
-    Read(#[from] io::Error),
-    #[error("in float16: {0}; PRECISION=fp32 takes it")]
-    Convert(#[from] HalfError),
-    #[error(transparent)]
-    Session(#[from] ort::Error),
+    floats: Floats,
 }
 
 impl Sessions {
-    /// No session yet; each is made when its model is first run.
-    pub fn new(environment: Environment, slot: Slot, precision: Precision) -> Self {
-        Self { environment, slot, precision, loaded: Vec::new(), float32_only: HashSet::new() }
+    /// No network yet; each is loaded when its model is first run.
+    pub fn new(runtime: Box<dyn Runtime>, slot: Slot, precision: Precision, library: Library, floats: Floats) -> Self {
+        Self { runtime, slot, precision, library, loaded: Vec::new(), floats }
     }
 
-    /// Runs `model` and returns all its outputs. A model that is not loaded is loaded from where `find` says. A run in
-    /// float16 whose output is not finite is repeated in float32.
+    /// Runs `model` and returns all its outputs. A model that is not loaded is loaded. A run in float16 whose output is
+    /// not finite is repeated in float32.
     ///
     /// # Errors
-    /// Those of `find`, a model that cannot be loaded, a run that fails.
-    pub fn run(
-        &mut self,
-        model: &ModelId,
-        find: Lookup<'_>,
-        input: Tensor,
-        options: &RunOptions<NoSelectedOutputs>,
-    ) -> Result<Vec<Output>, EngineError> {
-        if self.weights(model, find)? == Weights::Float16 {
-            let outputs = self.network(model, Weights::Float16, find)?.run(input.clone(), options)?;
+    /// A model that is not installed or cannot be loaded, a run that fails.
+    pub fn run(&mut self, model: &ModelId, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError> {
+        let float = self.float(model, stop)?;
+        if float == Float::Float16 {
+            let outputs = self.network(model, float)?.run(input.clone(), stop)?;
             if outputs.iter().all(|output| output.values.iter().all(|value| value.is_finite())) {
                 return Ok(outputs);
             }
             tracing::warn!(%model, "a run overflowed float16; it is done again in float32");
+            return self.network(model, Float::Float32)?.run(input, stop);
         }
-        self.network(model, Weights::Float32, find)?.run(input, options)
+        self.network(model, float)?.run(input, stop)
     }
 
-    /// Drops the sessions of `model`; its next run loads it anew.
+    /// Drops the networks of `model`; its next run loads it anew.
     pub fn unload(&mut self, model: &ModelId) {
         self.loaded.retain(|loaded| loaded.model != *model);
-        self.float32_only.remove(model);
+        self.floats.lock().unwrap_or_else(PoisonError::into_inner).remove(model);
     }
 
     /// The type in which `model` is run first.
-    fn weights(&mut self, model: &ModelId, find: Lookup<'_>) -> Result<Weights, EngineError> {
-        if self.precision != Precision::Half || self.float32_only.contains(model) {
-            return Ok(Weights::Float32);
+    fn float(&mut self, model: &ModelId, stop: &Stop) -> Result<Float, EngineError> {
+        if let Some(float) = self.floats.lock().unwrap_or_else(PoisonError::into_inner).get(model) {
+            return Ok(*float);
         }
-        // A model with a float16 session is no detector; it need not be looked up again.
-        if self.position(model, Weights::Float16).is_none() && find()?.kind == Kind::Detector {
-            self.float32_only.insert(model.clone());
-            return Ok(Weights::Float32);
-        }
-        Ok(Weights::Float16)
+        let found = self.find(model)?;
+        let float = match (self.precision, found.kind) {
+            // Sixteen bits move their boxes.
+            (_, Kind::Detector) | (Precision::Single, _) => Float::Float32,
+            (Precision::Half, _) => Float::Float16,
+            (Precision::BFloat16, _) => Float::BFloat16,
+            (Precision::Auto, Kind::Upscaler | Kind::FaceRestorer) => self.tried(model, &found, stop)?,
+            (Precision::Auto, _) => Float::Float32,
+        };
+        self.floats.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), float);
+        Ok(float)
     }
 
-    fn position(&self, model: &ModelId, weights: Weights) -> Option<usize> {
-        self.loaded.iter().position(|loaded| loaded.model == *model && loaded.weights == weights)
+    /// bfloat16 where the network computes nearly the same in it, as measured once per installed model.
+    fn tried(&mut self, model: &ModelId, found: &Installed, stop: &Stop) -> Result<Float, EngineError> {
+        let known = self.library.agreement(found);
+        let agreement = match known {
+            Some(agreement) => agreement,
+            None => self.measure(model, found.kind, stop)?,
+        };
+        if known.is_none() {
+            // A folder that cannot be written costs a measurement at each start.
+            let _ = self.library.record_agreement(found, agreement);
+        }
+        let float = if agreement >= ENOUGH { Float::BFloat16 } else { Float::Float32 };
+        tracing::info!(%model, dB = agreement, ?float, "how nearly bfloat16 agrees with float32");
+        self.loaded.retain(|loaded| loaded.model != *model || loaded.float == float);
+        Ok(float)
     }
 
-    fn network(&mut self, model: &ModelId, weights: Weights, find: Lookup<'_>) -> Result<&mut Network, EngineError> {
-        let entry = match self.position(model, weights) {
+    /// The agreement in dB; NaN for a network that has none.
+    fn measure(&mut self, model: &ModelId, kind: Kind, stop: &Stop) -> Result<f64, EngineError> {
+        let Some((photo, range)) = sample(kind) else { return Ok(f64::NAN) };
+        let single = self.network(model, Float::Float32)?.run(photo.clone(), stop)?;
+        let other = self.network(model, Float::BFloat16)?.run(photo, stop)?;
+        Ok(agreement(&single, &other, range))
+    }
+
+    fn find(&self, model: &ModelId) -> Result<Installed, EngineError> {
+        self.library.get(model.as_str()).ok_or_else(|| EngineError::NotInstalled(model.clone()))
+    }
+
+    fn network(&mut self, model: &ModelId, float: Float) -> Result<&mut Network, EngineError> {
+        let position = self.loaded.iter().position(|loaded| loaded.model == *model && loaded.float == float);
+        let entry = match position {
             Some(index) => self.loaded.remove(index),
             None => {
-                if self.loaded.len() == MAX_SESSIONS {
+                if self.loaded.len() == MAX_LOADED {
                     self.loaded.remove(0);
                 }
-                let network = self.load(&find()?, weights);
-                let failed = |error: LoadError| EngineError::Load(model.clone(), error.into());
-                Loaded { model: model.clone(), weights, network: network.map_err(failed)? }
+                let found = self.find(model)?;
+                let network = self.load(&found, float).map_err(|cause| EngineError::Load(model.clone(), cause))?;
+                Loaded { model: model.clone(), float, network }
             }
         };
         self.loaded.push(entry);
@@ -170,33 +137,88 @@ impl Sessions {
         Ok(&mut self.loaded[last].network)
     }
 
-    fn load(&self, found: &Installed, weights: Weights) -> Result<Network, LoadError> {
-        if weights == Weights::Float16 {
-            let model = half_precision(&std::fs::read(&found.path)?)?;
-            return Ok(Network::Whole(self.builder()?.commit_from_memory(&model)?));
+    fn load(&mut self, found: &Installed, float: Float) -> Result<Network, Cause> {
+        if float == Float::Float16 {
+            let model = half_precision(&std::fs::read(&found.path)?)
+                .map_err(|error| format!("in float16: {error}; PRECISION=fp32 takes it"))?;
+            return Ok(Network::Whole(self.runtime.load(Source::Memory(&model), float)?));
         }
         // On a GPU the features would have to leave it and come back.
-        let on_cpu = matches!(self.slot, Slot::Cpu { .. });
+        let on_cpu = self.slot.threads().is_some();
         let parts = if on_cpu && found.kind == Kind::Upscaler { split(&std::fs::read(&found.path)?) } else { None };
         if let Some(Split { trunk, tail, halo }) = parts {
-            let session = |model: &[u8]| self.builder()?.commit_from_memory(model);
-            let (trunk, tail, scale) = (session(&trunk)?, session(&tail)?, found.scale as usize);
-            return Ok(Network::Split { trunk, tail, halo, scale });
+            let mut graph = |part: &[u8]| self.runtime.load(Source::Memory(part), float);
+            let (trunk, tail) = (graph(&trunk)?, graph(&tail)?);
+            return Ok(Network::Split { trunk, tail, halo, scale: found.scale as usize });
         }
-        Ok(Network::Whole(self.builder()?.commit_from_file(&found.path)?))
+        Ok(Network::Whole(self.runtime.load(Source::File(&found.path), float)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::graph::Graph;
+
+    /// Returns its input, off by `error` in bfloat16, and notes in which types graphs were loaded.
+    struct Echo {
+        error: f32,
+        loads: Arc<Mutex<Vec<Float>>>,
     }
 
-    fn builder(&self) -> Result<SessionBuilder, ort::Error> {
-        let mut builder = Session::builder(&self.environment)?
-            // Below the highest level, ONNX Runtime does not use its blocked convolution kernels; the CPU is 40 %
-            // slower.
-            .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_execution_providers(self.slot.providers())?
-            // A memory pattern is kept per input size and rarely used again, because tiles differ in size.
-            .with_memory_pattern(false)?;
-        if let Slot::Cpu { threads } = self.slot {
-            builder = builder.with_intra_threads(threads)?;
+    struct Echoing(f32);
+
+    impl Runtime for Echo {
+        fn load(&mut self, _: Source<'_>, float: Float) -> Result<Box<dyn Graph>, Cause> {
+            self.loads.lock().unwrap().push(float);
+            Ok(Box::new(Echoing(if float == Float::BFloat16 { self.error } else { 0.0 })))
         }
-        Ok(builder)
+    }
+
+    impl Graph for Echoing {
+        fn run(&mut self, input: Tensor, _: &Stop) -> Result<Vec<Output>, EngineError> {
+            Ok(vec![Output { name: "output".into(), values: (input + self.0).into_dyn() }])
+        }
+    }
+
+    /// A folder with one face restorer and its hash.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let restorer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/reference/faces/gfpgan-1.4.onnx");
+        std::fs::copy(restorer, folder.path().join("gfpgan-1.4.onnx")).unwrap();
+        std::fs::write(folder.path().join("gfpgan-1.4.onnx.sha256"), format!("{}  gfpgan-1.4.onnx\n", "0".repeat(64)))
+            .unwrap();
+        folder
+    }
+
+    /// Runs the restorer twice where bfloat16 is off by `error`. Returns the output and in which types graphs were loaded.
+    fn run_twice(folder: &Path, error: f32) -> (f32, Vec<Float>) {
+        let loads = Arc::new(Mutex::default());
+        let runtime = Box::new(Echo { error, loads: Arc::clone(&loads) });
+        let library = Library::open(folder.to_path_buf()).unwrap();
+        let mut sessions =
+            Sessions::new(runtime, Slot::OpenVino { threads: 1 }, Precision::Auto, library, Floats::default());
+        let model = ModelId::parse("gfpgan-1.4").unwrap();
+        let mut run = || sessions.run(&model, Array4::zeros((1, 3, 2, 2)), &Stop::default()).unwrap();
+        run();
+        let output = run();
+        let loads = loads.lock().unwrap().clone();
+        (output[0].values[[0, 0, 0, 0]], loads)
+    }
+
+    #[test]
+    fn a_network_is_measured_once_and_run_in_bfloat16_where_it_agrees() {
+        let folder = folder();
+        assert_eq!(run_twice(folder.path(), 0.001), (0.001, vec![Float::Float32, Float::BFloat16]));
+        assert_eq!(run_twice(folder.path(), 0.001), (0.001, vec![Float::BFloat16]));
+        // The record is of another model now.
+        std::fs::write(folder.path().join("gfpgan-1.4.onnx.sha256"), "1".repeat(64)).unwrap();
+        assert_eq!(run_twice(folder.path(), 0.1), (0.0, vec![Float::Float32, Float::BFloat16]));
+        assert_eq!(run_twice(folder.path(), 0.1), (0.0, vec![Float::Float32]));
     }
 }

@@ -2,13 +2,10 @@
 //!
 //! Tiles split the picture evenly and without gaps. The network is given each tile with `overlap` pixels of context
 //! around it, which are cropped from its output: where two tiles meet, the network has seen enough of the other tile to
-//! give the same answer as for the whole picture. Past the edge of the picture it sees [`EDGE_PADDING`] pixels of its
-//! reflection.
+//! give the same answer as for the whole picture. At the edge of the picture the tile ends: a reflection there costs time, and
+//! takes the result further from what the network makes of a larger picture (docs/performance.md).
 
 use crate::picture::Window;
-
-/// Reflected pixels around the picture. A multiple of [`ALIGNMENT`].
-const EDGE_PADDING: usize = 12;
 
 /// Tiles start at multiples of this many pixels. A network that works on blocks of pixels, such as realesrgan-x2plus,
 /// then sees the same blocks in a tile as in the whole picture.
@@ -129,28 +126,22 @@ impl Tiling {
 
     /// `length` in as few even parts as fit, each as its start and its length.
     fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts = if length + 2 * EDGE_PADDING <= self.side {
-            1
-        } else {
-            length.div_ceil(self.side - 2 * self.overlap - ALIGNMENT).max(1)
-        };
+        let parts =
+            if length <= self.side { 1 } else { length.div_ceil(self.side - 2 * self.overlap - ALIGNMENT).max(1) };
         let start = |part: usize| if part == parts { length } else { part * length / parts / ALIGNMENT * ALIGNMENT };
         (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
     }
 
-    /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, which
-    /// ends `EDGE_PADDING` pixels past the edge of the picture.
+    /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, as far as the picture
+    /// goes.
     pub fn window(self, tile: Tile, width: usize, height: usize) -> Window {
         let (x, right) = self.span(tile.x, tile.width, width);
         let (y, bottom) = self.span(tile.y, tile.height, height);
-        Window { x, y, width: (right - x) as usize, height: (bottom - y) as usize }
+        Window { x: x as isize, y: y as isize, width: right - x, height: bottom - y }
     }
 
-    fn span(self, start: usize, length: usize, whole: usize) -> (isize, isize) {
-        let (padding, overlap) = (EDGE_PADDING as isize, self.overlap as isize);
-        let from = (start as isize - overlap).max(-padding);
-        let to = ((start + length) as isize + overlap).min(whole as isize + padding);
-        (from, to)
+    fn span(self, start: usize, length: usize, whole: usize) -> (usize, usize) {
+        (start.saturating_sub(self.overlap), (start + length + self.overlap).min(whole))
     }
 }
 

@@ -9,7 +9,7 @@ use ndarray::Array4;
 use remaster_engine::{Device, Engine, EngineSettings, OnnxEngine, Precision};
 use remaster_shared::job::ModelId;
 
-use crate::real::library;
+use crate::real::{library, settings};
 
 /// Names the file into which the second process writes its values.
 const WRITE_TO: &str = "REMASTER_TEST_SINGLE_PRECISION";
@@ -17,8 +17,7 @@ const WRITE_TO: &str = "REMASTER_TEST_SINGLE_PRECISION";
 /// The upscaler's output for a picture, its output for values beyond the range of float16, and the detector's outputs
 /// for a gray picture.
 async fn outputs(precision: Precision) -> [Vec<f32>; 3] {
-    let settings =
-        EngineSettings { runtime: remaster_testkit::runtime(), device: Device::Cpu, precision, threads: None };
+    let settings = EngineSettings { precision, ..settings(Device::Cpu) };
     let engine = OnnxEngine::start(library(), &settings).unwrap();
     let small = ModelId::parse(remaster_testkit::SMALL_MODEL).unwrap();
     let sample = |c: usize, y: usize, x: usize| ((c * 37 + y * 11 + x * 5) % 256) as f32 / 255.0;

@@ -10,6 +10,7 @@ mod fixtures;
 mod formats;
 mod half;
 mod ncnn;
+mod openvino;
 mod pytorch;
 mod queue;
 mod real;

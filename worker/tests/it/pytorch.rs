@@ -9,7 +9,7 @@ use remaster_shared::job::ModelId;
 use remaster_weights::half_precision;
 
 use crate::fixtures::reference;
-use crate::real::{engine, library};
+use crate::real::{engines, library};
 
 /// The shapes of the inputs whose outputs the script writes, one behind the other. Some sides are odd.
 const SHAPES: [(usize, usize, usize, usize); 2] = [(1, 3, 16, 20), (3, 3, 9, 13)];
@@ -59,14 +59,16 @@ fn expected(file: &str) -> impl Iterator<Item = f32> {
 
 async fn matches(file: &str, precision: Precision) {
     let (id, scale, bound) = installed(file, precision);
-    let mut expected = expected(file);
-    for shape in SHAPES {
-        let output = engine().run(&id, picture(shape)).await.unwrap();
-        assert_eq!(output.dim(), (shape.0, 3, scale * shape.2, scale * shape.3), "{file}");
-        let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
-        assert!(worst < bound, "{id} at {shape:?}: {worst}");
+    for engine in engines() {
+        let mut expected = expected(file);
+        for shape in SHAPES {
+            let output = engine.run(&id, picture(shape)).await.unwrap();
+            assert_eq!(output.dim(), (shape.0, 3, scale * shape.2, scale * shape.3), "{file}");
+            let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+            assert!(worst < bound, "{id} at {shape:?} on {:?}: {worst}", engine.running_on());
+        }
+        assert_eq!(expected.next(), None);
     }
-    assert_eq!(expected.next(), None);
 }
 
 #[tokio::test]
@@ -97,14 +99,16 @@ fn faces(batch: usize, side: usize) -> Tensor {
 async fn gfpgan(precision: Precision) {
     const SIDE: usize = 64;
     let (id, _, bound) = installed("gfpgan.pth", precision);
-    let mut expected = expected("gfpgan.pth");
-    for batch in [1, 3] {
-        let output = engine().run(&id, faces(batch, SIDE)).await.unwrap();
-        assert_eq!(output.dim(), (batch, 3, SIDE, SIDE));
-        let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
-        assert!(worst < bound, "{id}, {batch} faces: {worst}");
+    for engine in engines() {
+        let mut expected = expected("gfpgan.pth");
+        for batch in [1, 3] {
+            let output = engine.run(&id, faces(batch, SIDE)).await.unwrap();
+            assert_eq!(output.dim(), (batch, 3, SIDE, SIDE));
+            let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+            assert!(worst < bound, "{id}, {batch} faces on {:?}: {worst}", engine.running_on());
+        }
+        assert_eq!(expected.next(), None);
     }
-    assert_eq!(expected.next(), None);
 }
 
 #[tokio::test]
@@ -117,15 +121,17 @@ async fn imported_gfpgan_equals_pytorch() {
 async fn imported_parsenet_equals_pytorch() {
     const STEP: usize = 73;
     let (id, _, bound) = installed("parsenet.pth", Precision::Single(1e-4));
-    let mut expected = expected("parsenet.pth");
-    for batch in [1, 3] {
-        let output = engine().run(&id, faces(batch, 512)).await.unwrap();
-        assert_eq!(output.dim(), (batch, 19, 512, 512));
-        let kept = output.indexed_iter().filter(|((_, _, y, x), _)| y % STEP == 0 && x % STEP == 0);
-        let worst = kept.map(|(_, got)| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
-        assert!(worst < bound, "{batch} faces: {worst}");
+    for engine in engines() {
+        let mut expected = expected("parsenet.pth");
+        for batch in [1, 3] {
+            let output = engine.run(&id, faces(batch, 512)).await.unwrap();
+            assert_eq!(output.dim(), (batch, 19, 512, 512));
+            let kept = output.indexed_iter().filter(|((_, _, y, x), _)| y % STEP == 0 && x % STEP == 0);
+            let worst = kept.map(|(_, got)| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+            assert!(worst < bound, "{batch} faces on {:?}: {worst}", engine.running_on());
+        }
+        assert_eq!(expected.next(), None);
     }
-    assert_eq!(expected.next(), None);
 }
 
 /// RetinaFace takes blue, green, red less their means. The fixture holds the outputs for the script's two shapes, one
@@ -134,20 +140,22 @@ async fn imported_parsenet_equals_pytorch() {
 async fn imported_retinaface_equals_pytorch() {
     const MEANS: [f32; 3] = [104.0, 117.0, 123.0];
     let (id, _, bound) = installed("retinaface.pth", Precision::Single(1e-4));
-    let mut expected = expected("retinaface.pth");
-    for (shape, anchors) in [((1, 3, 64, 96), 252), ((3, 3, 45, 37), 86)] {
-        let mut input = picture(shape);
-        input.indexed_iter_mut().for_each(|((_, channel, _, _), value)| *value = *value * 255.0 - MEANS[channel]);
-        let outputs = engine().outputs(&id, input).await.unwrap();
-        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
-        assert_eq!(names, ["bbox", "conf", "landmarks"]);
-        for (output, values) in outputs.iter().zip([4, 2, 10]) {
-            assert_eq!(output.values.shape(), [shape.0, anchors, values]);
-            let worst = output.values.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
-            assert!(worst < bound, "{} at {shape:?}: {worst}", output.name);
+    for engine in engines() {
+        let mut expected = expected("retinaface.pth");
+        for (shape, anchors) in [((1, 3, 64, 96), 252), ((3, 3, 45, 37), 86)] {
+            let mut input = picture(shape);
+            input.indexed_iter_mut().for_each(|((_, channel, _, _), value)| *value = *value * 255.0 - MEANS[channel]);
+            let outputs = engine.outputs(&id, input).await.unwrap();
+            let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+            assert_eq!(names, ["bbox", "conf", "landmarks"]);
+            for (output, values) in outputs.iter().zip([4, 2, 10]) {
+                assert_eq!(output.values.shape(), [shape.0, anchors, values]);
+                let worst = output.values.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+                assert!(worst < bound, "{} at {shape:?} on {:?}: {worst}", output.name, engine.running_on());
+            }
         }
+        assert_eq!(expected.next(), None);
     }
-    assert_eq!(expected.next(), None);
 }
 
 /// Networks that begin with a pixel unshuffle pad their input to even sides, down to an input of a single pixel.
@@ -155,8 +163,11 @@ async fn imported_retinaface_equals_pytorch() {
 async fn an_x2_network_takes_odd_sizes() {
     import(&fixture("rrdbnet-x2.pth"), "x2", &library(), &ImportOptions::default()).unwrap();
     for (batch, height, width) in [(1, 1, 1), (2, 1, 5), (1, 7, 2), (1, 3, 3)] {
-        let output = engine().run(&ModelId::parse("x2").unwrap(), picture((batch, 3, height, width))).await.unwrap();
-        assert_eq!(output.dim(), (batch, 3, 2 * height, 2 * width));
-        assert!(output.iter().all(|value| value.is_finite()));
+        for engine in engines() {
+            let input = picture((batch, 3, height, width));
+            let output = engine.run(&ModelId::parse("x2").unwrap(), input).await.unwrap();
+            assert_eq!(output.dim(), (batch, 3, 2 * height, 2 * width));
+            assert!(output.iter().all(|value| value.is_finite()));
+        }
     }
 }

@@ -12,16 +12,30 @@ use crate::fixtures::reference;
 /// The engine on the CPU, in float32.
 pub fn engine() -> SharedEngine {
     static ENGINE: OnceLock<SharedEngine> = OnceLock::new();
-    let start = || -> SharedEngine {
-        let settings = EngineSettings {
-            runtime: remaster_testkit::runtime(),
-            device: Device::Cpu,
-            precision: Precision::Auto,
-            threads: None,
-        };
-        Arc::new(OnnxEngine::start(library(), &settings).unwrap())
-    };
-    Arc::clone(ENGINE.get_or_init(start))
+    Arc::clone(ENGINE.get_or_init(|| Arc::new(OnnxEngine::start(library(), &settings(Device::Cpu)).unwrap())))
+}
+
+/// The engine over OpenVINO, in float32, on the platforms that have it.
+pub fn openvino() -> Option<SharedEngine> {
+    static ENGINE: OnceLock<Option<SharedEngine>> = OnceLock::new();
+    let start = || -> SharedEngine { Arc::new(OnnxEngine::start(library(), &settings(Device::OpenVino)).unwrap()) };
+    ENGINE.get_or_init(|| remaster_testkit::openvino().map(|_| start())).clone()
+}
+
+/// Both engines, the one first that `DEVICE=auto` takes.
+pub fn engines() -> Vec<SharedEngine> {
+    openvino().into_iter().chain([engine()]).collect()
+}
+
+/// The settings of an engine on that device, in float32.
+pub fn settings(device: Device) -> EngineSettings {
+    EngineSettings {
+        runtime: remaster_testkit::runtime(),
+        openvino: remaster_testkit::openvino(),
+        device,
+        precision: Precision::Single,
+        threads: None,
+    }
 }
 
 /// The engine's models: links to the real ones, small networks in the place of a face restorer and a face parser

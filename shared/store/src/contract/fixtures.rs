@@ -54,6 +54,7 @@ pub fn result() -> JobResult {
         bytes: 99,
         sha256: "00".repeat(32),
         faces: FaceReport { found: 0, restored: 0, status: FaceStatus::NoneFound },
+        precision: Some("fp32".into()),
     }
 }
 

@@ -333,7 +333,7 @@ mod tests {
 
     fn result() -> JobResult {
         let faces = FaceReport { found: 0, restored: 0, status: FaceStatus::Off };
-        JobResult { width: 2, height: 2, bytes: 9, sha256: String::new(), faces }
+        JobResult { width: 2, height: 2, bytes: 9, sha256: String::new(), faces, precision: None }
     }
 
     fn after(job: JobState, event: Event) -> Change {
