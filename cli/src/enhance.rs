@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 use anyhow::bail;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use remaster_engine::{Absent, Device, SharedEngine};
+use remaster_engine::{Absent, SharedEngine};
 use remaster_models::Kind;
 use remaster_pictures::header::inspect;
 use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
@@ -44,7 +44,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         if args.engine.ort_dylib_path.is_none() {
             fetch(&models, models.manifest.runtime().map(|asset| asset.id.as_str()))?;
         }
-        if matches!(args.engine.device, Device::Auto | Device::OpenVino) {
+        if args.engine.device.may_use_openvino() {
             fetch_openvino(&models)?;
         }
         if args.options.background {

@@ -1,6 +1,6 @@
-//! The store as the API sees it, with a count of its subscriptions and of the reads of the workers and of the numbers. The counts tell a test when
-//! a request is being held, and how often the store was asked. On demand, the answers to what changes jobs are lost, or the workers
-//! are not told.
+//! The store as the API sees it, with a count of its subscriptions and of the reads of the workers and of the numbers. The
+//! counts tell a test when a request is being held, and how often the store was asked. On demand, the answers to what changes
+//! jobs are lost, or the workers are not told.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -18,6 +18,13 @@ pub enum Device {
     TensorRt(Vec<u32>),
 }
 
+impl Device {
+    /// Whether networks may run on OpenVINO.
+    pub fn may_use_openvino(&self) -> bool {
+        matches!(self, Device::Auto | Device::OpenVino)
+    }
+}
+
 /// The text names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("auto, cpu, openvino, cuda:0, cuda:0,1,2,3 or tensorrt:0")]

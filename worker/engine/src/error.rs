@@ -26,3 +26,12 @@ pub enum EngineError {
     #[error("the engine has stopped")]
     Stopped,
 }
+
+impl EngineError {
+    /// A run that failed by `cause`. Runtimes have no code for an exhausted memory, so it is known by `exhausted`: what their allocators
+    /// say, in lower case.
+    pub(crate) fn of_run(cause: Cause, exhausted: &[&str]) -> Self {
+        let text = cause.to_string().to_lowercase();
+        if exhausted.iter().any(|message| text.contains(message)) { Self::OutOfMemory(cause) } else { Self::Run(cause) }
+    }
+}

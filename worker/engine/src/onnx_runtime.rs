@@ -96,16 +96,8 @@ impl Graph for Session {
     }
 }
 
-/// Tells an exhausted memory from other failures. ONNX Runtime has no error code for it, so the messages of its
-/// allocators decide.
 fn run_error(error: ort::Error) -> EngineError {
-    const MESSAGES: [&str; 5] =
+    const EXHAUSTED: [&str; 5] =
         ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
-    let text = error.to_string().to_lowercase();
-    let cause: Cause = error.into();
-    if MESSAGES.iter().any(|message| text.contains(message)) {
-        EngineError::OutOfMemory(cause)
-    } else {
-        EngineError::Run(cause)
-    }
+    EngineError::of_run(error.into(), &EXHAUSTED)
 }

@@ -123,14 +123,6 @@ fn output(request: &InferRequest, index: usize, name: &str) -> Result<Output, En
     Ok(Output { name: name.to_owned(), values })
 }
 
-/// Tells an exhausted memory from other failures by the message, because there is no code for it.
 fn run_error(error: InferenceError) -> EngineError {
-    const MESSAGES: [&str; 3] = ["bad_alloc", "could not allocate", "out of memory"];
-    let text = error.to_string().to_lowercase();
-    let cause: Cause = error.into();
-    if MESSAGES.iter().any(|message| text.contains(message)) {
-        EngineError::OutOfMemory(cause)
-    } else {
-        EngineError::Run(cause)
-    }
+    EngineError::of_run(error.into(), &["bad_alloc", "could not allocate", "out of memory"])
 }

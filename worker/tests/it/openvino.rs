@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use image::ImageFormat;
 use ndarray::Array4;
 use remaster_engine::{Device, Engine, EngineSettings, OnnxEngine, Precision, StartError, Tensor};
 use remaster_models::Library;
 use remaster_shared::job::ModelId;
 
-use crate::fixtures::{encoded, photo};
+use crate::fixtures::photo;
 use crate::real::{engines, library, openvino, settings};
 
 /// A library of its own with one model and its hash, so that what is recorded of it is this test's.
@@ -25,9 +24,7 @@ fn with_only(folder: &std::path::Path, model: &str) -> Library {
 
 /// The photo's middle as an upscaler takes it.
 fn input(side: u32) -> Tensor {
-    let photo =
-        image::load_from_memory_with_format(&encoded(&photo(160, 40, side, side), ImageFormat::Png), ImageFormat::Png);
-    let photo = photo.unwrap().into_rgb8();
+    let photo = photo(160, 40, side, side).into_rgb8();
     Array4::from_shape_fn((1, 3, side as usize, side as usize), |(_, c, y, x)| {
         f32::from(photo.get_pixel(x as u32, y as u32)[c]) / 255.0
     })
