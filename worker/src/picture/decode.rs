@@ -65,9 +65,16 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
         }
         None => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
     };
+    let image = if info.format == Some(PictureFormat::Gif) { without_needless_alpha(image) } else { image };
     let chunks = if info.format == Some(PictureFormat::Png) { chunks::kept(bytes) } else { Vec::new() };
     let associated = info.format == Some(PictureFormat::Tiff) && has_associated_alpha(bytes);
     Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } })
+}
+
+/// The decoder of GIF gives every picture an alpha channel, whether or not anything is transparent.
+fn without_needless_alpha(image: DynamicImage) -> DynamicImage {
+    let opaque = image.as_rgba8().is_some_and(|pixels| pixels.pixels().all(|pixel| pixel.0[3] == u8::MAX));
+    if opaque { image.into_rgb8().into() } else { image }
 }
 
 /// An EXIF block from its first byte. WebP files may have the prefix that it has in JPEG.

@@ -22,7 +22,7 @@ mod window;
 
 pub use composite::Overlay;
 pub use decode::{Decoded, decode};
-pub use encode::{Encoded, encode};
+pub use encode::{EncodeError, Encoded, encode};
 pub use lanczos::{ResizeError, enlarge, resize, resize_tensor};
 pub use layout::{Layout, Plane};
 pub use raster::{Chunk, Metadata, Picture, Samples};

@@ -6,6 +6,7 @@ use image::{ImageError, ImageFormat, ImageReader};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, PictureFormat};
 
+use super::frames::frames;
 use super::jpeg;
 use super::whole::is_whole;
 
@@ -15,7 +16,7 @@ const BIG_TIFF: [&[u8]; 2] = [b"II\x2B\0", b"MM\0\x2B"];
 /// Reads the format and the size in pixels of `file`, which is `bytes` long; `filename` is passed on.
 ///
 /// # Errors
-/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP and TIFF, or of a kind of these that is not read;
+/// `unsupported_format` when the bytes are none of JPEG, PNG, WebP, TIFF, GIF and BMP, or of a kind of these that is not read;
 /// `image_corrupt` when the header cannot be read or the file ends before its picture does.
 pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<String>) -> Result<InputInfo, JobError> {
     let format = sniff(&mut file)?;
@@ -23,11 +24,12 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
         return Err(JobError::new(ErrorCode::ImageCorrupt, "The file ends before its picture does; it is truncated."));
     }
     file.rewind().map_err(|_| corrupt(format))?;
-    let (width, height) = size(file, format)?;
+    let (width, height) = size(&mut file, format)?;
     if width == 0 || height == 0 {
         return Err(corrupt(format));
     }
-    Ok(InputInfo { filename, format: Some(format), width, height, bytes })
+    let frames = frames(&mut file, format);
+    Ok(InputInfo { filename, format: Some(format), width, height, bytes, frames })
 }
 
 /// The size in pixels that the header says.
@@ -46,7 +48,7 @@ fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u3
             let header = decoder.read_header_info().map_err(|_| corrupt(format))?;
             Ok((header.width, header.height))
         }
-        PictureFormat::Webp | PictureFormat::Tiff => {
+        PictureFormat::Webp | PictureFormat::Tiff | PictureFormat::Gif | PictureFormat::Bmp => {
             let reader = ImageReader::with_format(&mut file, image_format(format));
             reader.into_dimensions().map_err(|error| match error {
                 ImageError::Unsupported(kind) => unsupported(format, &kind),
@@ -63,6 +65,8 @@ pub fn image_format(format: PictureFormat) -> ImageFormat {
         PictureFormat::Png => ImageFormat::Png,
         PictureFormat::Webp => ImageFormat::WebP,
         PictureFormat::Tiff => ImageFormat::Tiff,
+        PictureFormat::Gif => ImageFormat::Gif,
+        PictureFormat::Bmp => ImageFormat::Bmp,
     }
 }
 
@@ -79,7 +83,7 @@ fn sniff(file: &mut (impl BufRead + Seek)) -> Result<PictureFormat, JobError> {
     let unsupported = || {
         JobError::new(
             ErrorCode::UnsupportedFormat,
-            "The bytes are not an image this service reads; it accepts JPEG, PNG, WebP and TIFF.",
+            "The bytes are not an image this service reads; it accepts JPEG, PNG, WebP, TIFF, GIF and BMP.",
         )
     };
     let mut head = [0; 16];
@@ -96,6 +100,8 @@ fn sniff(file: &mut (impl BufRead + Seek)) -> Result<PictureFormat, JobError> {
         Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
         Ok(ImageFormat::WebP) => Ok(PictureFormat::Webp),
         Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+        Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
+        Ok(ImageFormat::Bmp) => Ok(PictureFormat::Bmp),
         _ if BIG_TIFF.iter().any(|signature| head.starts_with(signature)) => Ok(PictureFormat::Tiff),
         _ => Err(unsupported()),
     }

@@ -1,6 +1,8 @@
 //! What can be known of an upload without decoding it: its format from its first bytes, its size from its header, and
 //! whether the file is whole. No pixel is allocated.
 
+mod frames;
+mod gif;
 mod inspect;
 mod jpeg;
 mod limits;

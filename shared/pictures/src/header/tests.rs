@@ -2,15 +2,20 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::codecs::gif::GifEncoder;
+use image::{DynamicImage, Frame, ImageFormat, RgbImage, RgbaImage};
 use proptest::prelude::*;
 use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{InputInfo, PictureFormat, Scale};
+use remaster_shared::job::{EnhanceParams, InputInfo, ModelId, OutputFormat, PictureFormat, Scale};
+
+use tiff::encoder::colortype::RGBA8;
+use tiff::tags::Tag;
 
 use super::inspect::inspect;
 use super::limits::PixelLimits;
 
-const FORMATS: [ImageFormat; 4] = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff];
+const FORMATS: [ImageFormat; 6] =
+    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Gif, ImageFormat::Bmp];
 
 fn encoded(format: ImageFormat) -> Vec<u8> {
     let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8]));
@@ -31,18 +36,20 @@ fn the_bytes_decide_the_format() {
         (ImageFormat::Png, PictureFormat::Png),
         (ImageFormat::WebP, PictureFormat::Webp),
         (ImageFormat::Tiff, PictureFormat::Tiff),
+        (ImageFormat::Gif, PictureFormat::Gif),
+        (ImageFormat::Bmp, PictureFormat::Bmp),
     ] {
         let info = inspected(&encoded(format)).unwrap();
         assert_eq!((info.format, info.width, info.height), (Some(expected), 40, 30));
     }
-    for bytes in [&b"just some text"[..], b"", b"GIF89a\x01\x00\x01\x00\x80\x00\x00", b"\xFF"] {
+    for bytes in [&b"just some text"[..], b"", b"qoif\0\0\0\x01\0\0\0\x01\x03\0", b"\xFF"] {
         assert_eq!(inspected(bytes), Err(ErrorCode::UnsupportedFormat));
     }
 }
 
 #[test]
 fn a_file_cut_anywhere_is_corrupt_or_unknown() {
-    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
         let whole = encoded(format);
         // The last four bytes of a PNG are the checksum of its empty end chunk, which nobody needs.
         for cut in 0..whole.len() - 4 {
@@ -58,6 +65,41 @@ fn bytes_after_the_picture_do_not_matter() {
         bytes.extend_from_slice(&[0; 100]);
         assert!(inspected(&bytes).is_ok());
     }
+}
+
+#[test]
+fn a_file_tells_how_many_pictures_it_has() {
+    let frames = |bytes: &[u8]| inspected(bytes).unwrap().frames;
+    for format in FORMATS {
+        assert_eq!(frames(&encoded(format)), None, "{format:?}");
+    }
+    let picture = RgbaImage::new(4, 4);
+    let mut gif = Vec::new();
+    GifEncoder::new(&mut gif).encode_frames((0..3).map(|_| Frame::new(picture.clone()))).unwrap();
+    assert_eq!(frames(&gif), Some(3));
+    // The third picture is not whole.
+    assert_eq!(frames(&gif[..gif.len() - 3]), Some(2));
+
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, 4, 4);
+    encoder.set_animated(2, 0).unwrap();
+    encoder.set_color(png::ColorType::Rgba);
+    let mut writer = encoder.write_header().unwrap();
+    (0..2).for_each(|_| writer.write_image_data(&picture).unwrap());
+    drop(writer);
+    assert_eq!(frames(&png), Some(2));
+
+    let mut tiff = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut tiff).unwrap();
+    (0..2).for_each(|_| encoder.write_image::<RGBA8>(4, 4, &picture).unwrap());
+    assert_eq!(frames(tiff.get_ref()), Some(2));
+    let mut tiff = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new_big(&mut tiff).unwrap();
+    encoder.write_image::<RGBA8>(4, 4, &picture).unwrap();
+    let mut copy = encoder.new_image::<RGBA8>(4, 4).unwrap();
+    copy.encoder().write_tag(Tag::NewSubfileType, 1_u32).unwrap();
+    copy.write_data(&picture).unwrap();
+    assert_eq!(frames(tiff.get_ref()), None);
 }
 
 #[test]
@@ -98,12 +140,27 @@ fn a_file_of_nothing_but_markers_is_corrupt() {
 #[test]
 fn limits_name_the_setting() {
     let limits = PixelLimits { input: 1000, output: 4000 };
-    assert!(limits.check(10, 100, Scale::X2).is_ok());
-    let error = limits.check(10, 101, Scale::X2).unwrap_err();
+    let params = |scale| EnhanceParams { scale, ..EnhanceParams::of(ModelId::parse("a").unwrap()) };
+    assert!(limits.check(10, 100, &params(Scale::X2)).is_ok());
+    let error = limits.check(10, 101, &params(Scale::X2)).unwrap_err();
     assert_eq!(error.code, ErrorCode::ImageTooLarge);
     assert!(error.message.contains("MAX_INPUT_PIXELS"));
-    assert!(limits.check(10, 100, Scale::X4).unwrap_err().message.contains("MAX_OUTPUT_PIXELS"));
-    assert!(limits.check(u32::MAX, u32::MAX, Scale::X4).is_err());
+    assert!(limits.check(10, 100, &params(Scale::X4)).unwrap_err().message.contains("MAX_OUTPUT_PIXELS"));
+    assert!(limits.check(u32::MAX, u32::MAX, &params(Scale::X4)).is_err());
+}
+
+#[test]
+fn a_result_fits_its_format() {
+    let limits = PixelLimits { input: u64::MAX, output: u64::MAX };
+    let params = EnhanceParams { scale: Scale::X4, ..EnhanceParams::of(ModelId::parse("a").unwrap()) };
+    let webp = EnhanceParams { format: OutputFormat::Webp, ..params.clone() };
+    let reduced = EnhanceParams { max_side: Some("16383".parse().unwrap()), ..webp.clone() };
+    assert!(limits.check(4096, 1, &params).is_ok());
+    assert!(limits.check(4095, 1, &webp).is_ok());
+    let error = limits.check(1, 4096, &webp).unwrap_err();
+    assert_eq!(error.code, ErrorCode::ImageTooLarge);
+    assert!(error.message.contains("16383") && error.message.contains("max_side"), "{}", error.message);
+    assert!(limits.check(1, 4096, &reduced).is_ok());
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::io::{BufRead, Seek, SeekFrom};
 
 use remaster_shared::job::PictureFormat;
 
-use super::jpeg;
+use super::{gif, jpeg};
 
 /// The most chunks that are looked at. No picture has so many; a crafted file could keep the search busy.
 const MAX_CHUNKS: usize = 200_000;
@@ -21,8 +21,10 @@ pub(super) fn is_whole(file: &mut (impl BufRead + Seek), format: PictureFormat, 
         PictureFormat::Jpeg => jpeg_is_whole(file),
         PictureFormat::Png => png_is_whole(file),
         PictureFormat::Webp => webp_is_whole(file, bytes),
-        // The strips of a TIFF may lie anywhere in the file; its decoder fails when one is missing.
-        PictureFormat::Tiff => Ok(true),
+        // The first picture is the one that is used.
+        PictureFormat::Gif => Ok(gif::frames(file)? > 0),
+        // The strips of a TIFF may lie anywhere in the file, and the rows of a BMP have no end mark; their decoders fail when some are missing.
+        PictureFormat::Tiff | PictureFormat::Bmp => Ok(true),
     }
 }
 
