@@ -36,5 +36,5 @@ pub use dependencies::DependencyView;
 pub use fleet::{Fleet, FleetView};
 pub use parse::option_spec;
 pub use routes::{document, router};
-pub use state::{Api, ApiSettings, Webhooks};
+pub use state::{Api, ApiSettings, FollowedReads, Webhooks};
 pub use submit::rollback::carry_out_withdrawals;

@@ -3,8 +3,8 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -25,8 +25,11 @@ pub(crate) fn middleware(routes: Router, metrics: Arc<Metrics>) -> Router {
 async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = Uuid::new_v4().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let span = tracing::info_span!("request", %id, %method, path);
+    let method = request.method().clone();
+    // The path itself may have the id of a job in it, which is a secret of its caller.
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", %id, %method, route);
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let response = handled.unwrap_or_else(|_| {
         span.in_scope(|| tracing::error!("a handler panicked"));
@@ -34,6 +37,7 @@ async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, nex
     });
     let mut response = as_problem(response, &id);
     metrics.answered(response.status().as_u16());
+    metrics.request_took(known(&method), &route, started.elapsed());
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered"));
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -43,6 +47,13 @@ async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, nex
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
     response
+}
+
+/// The name of the method. A caller may invent others, of which there is no end.
+fn known(method: &Method) -> &'static str {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS];
+    let names = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"];
+    known.iter().position(|known| known == method).map_or("other", |at| names[at])
 }
 
 /// Renders a problem again with the request's id, and turns a plain refusal of axum into a problem.

@@ -4,17 +4,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
-use remaster_shared::job::UrlBase;
+use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, UrlBase};
 use remaster_shared::metrics::Metrics;
 use remaster_store::Submissions;
-use remaster_webhooks::egress::EgressPolicy;
+use remaster_webhooks::egress::{Egress, EgressPolicy};
 use tokio_util::sync::CancellationToken;
 
 use crate::connections::ConnectionLimits;
 use crate::dependencies::DependencyView;
 use crate::fleet::FleetView;
+use crate::lookup::shared_reads::SharedReads;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
+use crate::render::snapshot::Snapshot;
 
 /// The settings that the API reads.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct ApiSettings {
     pub sync_timeout: Duration,
     /// The folder that holds an upload until its header has been read.
     pub spool: PathBuf,
+    /// How much space that folder's disk has to have, in bytes, for an upload to be accepted.
+    pub min_free_bytes: u64,
     /// Whether networks are used at all. Without them every picture is enlarged by Lanczos resampling.
     pub use_realesrgan: bool,
     /// Whether `GET /metrics` is answered on the public port.
@@ -43,6 +47,8 @@ pub struct ApiSettings {
     pub max_batch_files: usize,
     /// What callers may ask of webhooks.
     pub webhooks: Webhooks,
+    /// The addresses that images may be fetched from.
+    pub image_urls: EgressPolicy,
 }
 
 /// What callers may ask of webhooks and need to know about them. They are sent by another part of the service.
@@ -52,6 +58,13 @@ pub struct Webhooks {
     pub policy: EgressPolicy,
     /// The public signing keys as `whpk_…`, newest first.
     pub public_keys: Vec<String>,
+}
+
+/// The reads of jobs and of batches that are followed.
+#[derive(Default)]
+pub struct FollowedReads {
+    pub(crate) jobs: SharedReads<JobId, Snapshot<JobRecord>>,
+    pub(crate) batches: SharedReads<BatchId, Snapshot<BatchRecord>>,
 }
 
 /// The state behind the routes.
@@ -64,6 +77,8 @@ pub struct Api {
     pub fleet: FleetView,
     /// Which of the things that this process depends on are there.
     pub dependencies: DependencyView,
+    /// Fetches images from the addresses that callers name.
+    pub fetcher: Egress,
     /// The settings of this process.
     pub settings: ApiSettings,
     /// Cancelled when the server is about to stop, so that long polls and event streams end.
@@ -72,6 +87,8 @@ pub struct Api {
     pub uploads: Turns,
     /// The turns of batch uploads. Batches take long, so they do not share the turns of single uploads.
     pub batches: Turns,
+    /// The reads of what is followed.
+    pub followed: FollowedReads,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
 }

@@ -8,7 +8,7 @@ import { byId, el } from "./dom.js";
  * the models and lists value, words and whether the choice is barred; `note` is given them too.
  */
 const OPTIONS = [
-  { name: "scale", label: "Enlarge", kind: "choice", initial: "2", choices: () => [["2", "2×"], ["4", "4×"]] },
+  { name: "scale", label: "Enlarge", kind: "choice", initial: "2", choices: () => ["1", "2", "3", "4"].map((scale) => [scale, `${scale}×`]) },
   {
     name: "model", label: "Model", kind: "list", initial: "auto",
     choices: (models) => [["auto", "Automatic"], ...models.filter(isUpscaler).map(({ id }) => [id, id])],
@@ -27,6 +27,14 @@ const OPTIONS = [
   {
     name: "metadata", label: "Camera data (EXIF)", kind: "choice", initial: "strip",
     choices: () => [["strip", "Remove"], ["keep", "Keep"]],
+  },
+  {
+    name: "format", label: "File format", kind: "choice", initial: "png",
+    choices: () => [["png", "PNG"], ["webp", "WebP"], ["jpeg", "JPEG"]],
+  },
+  {
+    name: "quality", label: "Quality", kind: "range", initial: "90", min: 1, max: 100, step: 1,
+    when: ({ format }) => format !== "png",
   },
 ];
 

@@ -176,9 +176,10 @@ export class Viewer {
     const button = (name, words, run, look = "") => el("button", { type: "button", class: look, onclick: run }, icon(name), words);
     const buttons = [];
     if (wanted.download) {
-      const name = `${stem(entry.names[index])}_x${job.params.scale}.png`;
+      const { scale, format = "png" } = job.params;
+      const name = `${stem(entry.names[index])}_x${scale}.${format === "jpeg" ? "jpg" : format}`;
       const link = { class: "button primary", id: "download", href: resultOf(job.id), download: name };
-      buttons.push(el("a", link, icon("download"), "Download PNG"));
+      buttons.push(el("a", link, icon("download"), `Download ${format === "webp" ? "WebP" : format.toUpperCase()}`));
     }
     if (wanted.retry) buttons.push(button("again", "Try again", () => this.#actions.retry(entry), "primary"));
     if (wanted.cancel) buttons.push(button("cancel", "Cancel", () => this.#actions.cancel(entry, job)));

@@ -4,10 +4,11 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OptionSpec, SCALE};
+use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OptionSpec, QUALITY, SCALE};
 use remaster_api::proxies::TrustedProxies;
 use remaster_engine::{Device, Precision};
-use remaster_shared::job::{FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_shared::job::{EnhanceParams, FaceMode, MaxSide, MetadataPolicy, ModelId, OutputFormat, Quality, Scale};
+use remaster_shared::version::VERSION;
 use remaster_webhooks::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::upscale::TileSettings;
 
@@ -17,7 +18,7 @@ use crate::parse::{self, LogFormat, OptionalSetting};
 ///
 /// Without a command it runs `serve`.
 #[derive(Parser)]
-#[command(name = "remaster", version, args_conflicts_with_subcommands = true)]
+#[command(name = "remaster", version = VERSION.as_str(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -141,12 +142,18 @@ pub struct ApiArgs {
     /// Size of the largest accepted upload, in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
     pub max_upload_bytes: u64,
+    /// Space that the disk of DATA_DIR has to have left for an upload to be accepted, in bytes
+    #[arg(long, env = "MIN_FREE_BYTES", default_value = "1000000000", value_parser = parse::count)]
+    pub min_free_bytes: u64,
     /// Largest number of pixels of an accepted image
     #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "52000000", value_parser = parse::count)]
     pub max_input_pixels: u64,
     /// Largest number of pixels of a result
     #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "208000000", value_parser = parse::count)]
     pub max_output_pixels: u64,
+    /// Networks and addresses that images may be fetched from by their URLs although they are not public, such as 10.1.0.0/16
+    #[arg(long, env = "IMAGE_URL_ALLOW", default_value = "", hide_default_value = true)]
+    pub image_url_allow: EgressPolicy,
     /// How long POST /enhance waits for the result before it answers 202
     #[arg(long, env = "SYNC_TIMEOUT", default_value = "120s", value_parser = parse::duration)]
     pub sync_timeout: Duration,
@@ -320,7 +327,7 @@ fn default_of(option: &OptionSpec) -> &'static str {
 /// What is to be made of an image.
 #[derive(Args, Clone)]
 pub struct JobOptionArgs {
-    /// How much larger the result is, per side: 2 or 4
+    /// How much larger the result is, per side: 1, 2, 3 or 4
     #[arg(long, default_value = default_of(&SCALE), value_parser = parse::option::<Scale>)]
     pub scale: Scale,
     /// Id of an installed upscaler, or auto
@@ -338,6 +345,32 @@ pub struct JobOptionArgs {
     /// Whether EXIF data are removed or copied: strip or keep
     #[arg(long, default_value = default_of(&METADATA), value_parser = parse::option::<MetadataPolicy>)]
     pub metadata: MetadataPolicy,
+    /// The file format of results: png, webp or jpeg. By default the one that the name of the output ends in, or png
+    #[arg(long, value_parser = parse::option::<OutputFormat>)]
+    pub format: Option<OutputFormat>,
+    /// How much of the picture a JPEG or a WebP keeps, from 1 to 100; a WebP of 100 keeps every pixel
+    #[arg(long, default_value = default_of(&QUALITY), value_parser = parse::option::<Quality>)]
+    pub quality: Quality,
+    /// The largest side of results in pixels; larger ones are reduced to it
+    #[arg(long, value_parser = parse::option::<MaxSide>)]
+    pub max_side: Option<MaxSide>,
+}
+
+impl JobOptionArgs {
+    /// What is to be made, of images whose upscaler is `model` and whose results are of `format`.
+    pub fn params(&self, model: ModelId, format: OutputFormat) -> EnhanceParams {
+        EnhanceParams {
+            scale: self.scale,
+            model,
+            faces: self.faces,
+            face_strength: self.face_strength,
+            background: self.background,
+            metadata: self.metadata,
+            format,
+            quality: self.quality,
+            max_side: self.max_side,
+        }
+    }
 }
 
 /// The arguments of `remaster submit`.
@@ -347,7 +380,7 @@ pub struct SubmitArgs {
     /// in a line
     #[arg(required_unless_present = "watch")]
     pub inputs: Vec<String>,
-    /// For one image a file that ends in .png, otherwise a folder
+    /// For one image a file that ends in .png, .webp or .jpg, otherwise a folder
     #[arg(short, long)]
     pub output: PathBuf,
     /// The service to submit to
@@ -381,7 +414,7 @@ pub struct EnhanceArgs {
     /// Images: files, folders (which are searched recursively) or glob patterns
     #[arg(required = true)]
     pub inputs: Vec<String>,
-    /// For one image a file that ends in .png, otherwise a folder
+    /// For one image a file that ends in .png, .webp or .jpg, otherwise a folder
     #[arg(short, long)]
     pub output: PathBuf,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use remaster_engine::SharedEngine;
 use remaster_models::{AssetStatus, Kind, status};
+use remaster_shared::version::VERSION;
 
 use crate::args::{ApiArgs, StoreArgs};
 use crate::models::Models;
@@ -26,8 +27,7 @@ impl Banner<'_> {
 
     fn lines(&self) -> Vec<String> {
         let url = self.url;
-        let mut lines =
-            vec![format!("Remaster {} makes old, small and blurry photos sharp", env!("CARGO_PKG_VERSION"))];
+        let mut lines = vec![format!("Remaster {} makes old, small and blurry photos sharp", *VERSION)];
         let mut line = |name: &str, text: String| lines.push(format!("  {name:9} {text}"));
         line("page", format!("{url}   (API: {url}/docs)"));
         if let Some((models, engine)) = self.worker {

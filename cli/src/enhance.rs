@@ -14,7 +14,7 @@ use remaster_worker::enhance::Enhancer;
 
 use crate::args::EnhanceArgs;
 use crate::catalogue::Folder;
-use crate::files::{Pair, pair, persist};
+use crate::files::{Pair, output_format, pair, persist};
 use crate::models::Models;
 use crate::{engine, exit, log};
 
@@ -31,7 +31,8 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         args.log.log_level = "warn".into();
     }
     log::to_stderr(&args.log);
-    let pairs = pair(&args.inputs, &args.output)?;
+    let format = output_format(&args.output, args.options.format)?;
+    let pairs = pair(&args.inputs, &args.output, format)?;
     let models = Models::open_to_use(args.models, &args.pull)?;
     if args.options.faces != FaceMode::Off {
         fetch_face_models(&models)?;
@@ -57,17 +58,10 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     let catalogue = Folder::new(models.manifest, models.library, engine::configured_runtime(&args.engine)).models();
     let model = match resolve(&catalogue, &args.options.model, args.options.scale) {
         Some(model) => model,
-        None if !args.options.background => args.options.model,
+        None if !args.options.background => args.options.model.clone(),
         None => bail!("the model {} is not installed; `remaster models list` shows what is", args.options.model),
     };
-    let params = EnhanceParams {
-        scale: args.options.scale,
-        model,
-        faces: args.options.faces,
-        face_strength: args.options.face_strength,
-        background: args.options.background,
-        metadata: args.options.metadata,
-    };
+    let params = args.options.params(model, format);
 
     let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir() };
     let mut failures = Vec::new();
@@ -145,7 +139,7 @@ async fn enhance_file(enhancer: &Enhancer, params: &EnhanceParams, input: &Path,
     let made = enhancer.enhance(bytes, &info, params, &progress).await?;
     bar.finish_and_clear();
 
-    persist(output, |file| io::copy(&mut made.png.file.reopen()?, file).map(drop))?;
+    persist(output, |file| io::copy(&mut made.encoded.file.reopen()?, file).map(drop))?;
     let faces = match made.faces {
         FaceReport { restored: 0, .. } => String::new(),
         FaceReport { found, restored, .. } => format!(", {restored} of {found} faces restored"),

@@ -7,16 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use remaster_shared::job::OutputFormat;
 
 /// The file name extensions that are searched for in folders. The format is recognised by a file's bytes.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp"];
 
 /// An image and the path of its result.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The image to read.
     pub input: PathBuf,
-    /// The PNG to write.
+    /// The file to write.
     pub output: PathBuf,
 }
 
@@ -24,7 +25,7 @@ pub struct Pair {
 ///
 /// # Errors
 /// An input does not exist, there are no images, or `output` does not fit the number of images.
-pub fn pair(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Pair>> {
+pub fn pair(inputs: &[String], output: &Path, format: OutputFormat) -> anyhow::Result<Vec<Pair>> {
     let mut images = Vec::new();
     for input in inputs {
         images.extend(expand(input)?);
@@ -32,16 +33,29 @@ pub fn pair(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Pair>> {
     if images.is_empty() {
         bail!("there are no images in {}; the accepted extensions are {}", inputs.join(", "), EXTENSIONS.join(", "));
     }
-    Ok(place(images, output)?.into_iter().map(|(input, output)| Pair { input, output }).collect())
+    Ok(place(images, output, format)?.into_iter().map(|(input, output)| Pair { input, output }).collect())
+}
+
+/// The format of results: that of the file that `output` names, or else the one that is `asked` for, or PNG.
+///
+/// # Errors
+/// `output` names a file of another format than is asked for.
+pub fn output_format(output: &Path, asked: Option<OutputFormat>) -> anyhow::Result<OutputFormat> {
+    match (names_a_file(output), asked) {
+        (Some(named), Some(asked)) if named != asked => {
+            bail!("{} is not the name of a file of the format {}", output.display(), asked.extension())
+        }
+        (named, asked) => Ok(named.or(asked).unwrap_or_default()),
+    }
 }
 
 /// Gives each image, with its relative path, the path of its result. For a single image the result is `output` itself if that ends in
-/// `.png`. Otherwise `output` is a folder, and each result has the same relative path in it as the image has in its own folder.
+/// the extension of a format. Otherwise `output` is a folder, and each result has the same relative path in it as the image has in its own folder.
 ///
 /// # Errors
 /// `output` does not fit the number of images.
-pub fn place<T>(images: Vec<(T, PathBuf)>, output: &Path) -> anyhow::Result<Vec<(T, PathBuf)>> {
-    if names_a_file(output) {
+pub fn place<T>(images: Vec<(T, PathBuf)>, output: &Path, format: OutputFormat) -> anyhow::Result<Vec<(T, PathBuf)>> {
+    if names_a_file(output).is_some() {
         let count = images.len();
         let Ok([(image, _)]) = <[_; 1]>::try_from(images) else {
             bail!("{} is one file, but there are {count} images; name a folder", output.display());
@@ -49,18 +63,20 @@ pub fn place<T>(images: Vec<(T, PathBuf)>, output: &Path) -> anyhow::Result<Vec<
         return Ok(vec![(image, output.to_owned())]);
     }
     if output.is_file() {
-        bail!("{} is a file; name a folder, or a new file ending in .png", output.display());
+        bail!("{} is a file; name a folder, or a new file ending in .png, .webp or .jpg", output.display());
     }
     if is_image(output) {
-        bail!("results are PNG files; {} has to end in .png or name a folder", output.display());
+        bail!("{} has to end in .png, .webp or .jpg, or name a folder", output.display());
     }
     let mut taken = HashSet::new();
-    Ok(images.into_iter().map(|(image, relative)| (image, unique_path(&output.join(relative), &mut taken))).collect())
+    let mut path = |relative| unique_path(&output.join(relative), format, &mut taken);
+    Ok(images.into_iter().map(|(image, relative): (T, PathBuf)| (image, path(relative))).collect())
 }
 
-/// Whether `output` is the path of one result rather than a folder.
-fn names_a_file(output: &Path) -> bool {
-    output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) && !output.is_dir()
+/// The format of one result, if `output` is its path rather than a folder.
+fn names_a_file(output: &Path) -> Option<OutputFormat> {
+    let format = OutputFormat::of_extension(&output.extension()?.to_string_lossy())?;
+    (!output.is_dir()).then_some(format)
 }
 
 /// Whether the name is that of an image.
@@ -98,15 +114,16 @@ pub fn expand(input: &str) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(files.into_iter().map(|path| (path.clone(), file_name(&path))).collect())
 }
 
-/// `path` with the extension `.png`, and with a number if an earlier image has that path already.
-pub fn unique_path(path: &Path, taken: &mut HashSet<PathBuf>) -> PathBuf {
-    let mut candidate = path.with_extension("png");
+/// `path` with the extension of `format`, and with a number if an earlier image has that path already.
+pub fn unique_path(path: &Path, format: OutputFormat, taken: &mut HashSet<PathBuf>) -> PathBuf {
+    let extension = format.extension();
+    let mut candidate = path.with_extension(extension);
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 2.. {
         if taken.insert(candidate.clone()) {
             break;
         }
-        candidate = path.with_file_name(format!("{stem}-{number}.png"));
+        candidate = path.with_file_name(format!("{stem}-{number}.{extension}"));
     }
     candidate
 }
@@ -153,14 +170,23 @@ mod tests {
         let input = |name: &str| root.join(name).to_string_lossy().into_owned();
         let out = root.join("out");
         let outputs = |inputs: &[String], output: &Path| -> Vec<PathBuf> {
-            pair(inputs, output).unwrap().into_iter().map(|pair| pair.output).collect()
+            let format = output_format(output, None).unwrap();
+            pair(inputs, output, format).unwrap().into_iter().map(|pair| pair.output).collect()
         };
         let expected = [out.join("a.png"), out.join("a-2.png"), out.join("sub/a.png")];
         assert_eq!(outputs(&[input("in")], &out), expected);
         assert_eq!(outputs(&[input("in/*.jpg")], &out), [out.join("a.png")]);
         assert_eq!(outputs(&[input("in/a.jpg")], &root.join("b.png")), [root.join("b.png")]);
-        assert!(pair(&[input("in")], &root.join("b.png")).unwrap_err().to_string().contains("name a folder"));
-        assert!(pair(&[input("in/a.jpg")], &root.join("b.jpg")).is_err());
-        assert!(pair(&[input("in/none.jpg")], &out).unwrap_err().to_string().contains("no such file"));
+        assert_eq!(outputs(&[input("in/a.jpg")], &root.join("b.JPEG")), [root.join("b.JPEG")]);
+        let refused = |name: &str, output: &Path| {
+            pair(&[input(name)], output, OutputFormat::Webp).map(drop).unwrap_err().to_string()
+        };
+        assert!(refused("in", &root.join("b.png")).contains("name a folder"));
+        assert!(refused("in/a.jpg", &root.join("b.tif")).contains("name a folder"));
+        assert!(refused("in/none.jpg", &out).contains("no such file"));
+        let webp = pair(&[input("in/a.jpg")], &out, OutputFormat::Webp).unwrap();
+        assert_eq!(webp[0].output, out.join("a.webp"));
+        assert!(output_format(&root.join("b.png"), Some(OutputFormat::Jpeg)).is_err());
+        assert_eq!(output_format(&out, Some(OutputFormat::Jpeg)).unwrap(), OutputFormat::Jpeg);
     }
 }

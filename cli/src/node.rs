@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, Webhooks};
+use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Webhooks};
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
 use remaster_models::Manifest;
@@ -116,17 +116,19 @@ impl Node {
     /// Serves the API on `listener`.
     ///
     /// # Errors
-    /// The manifest of models cannot be read.
+    /// The manifest of models cannot be read, or the HTTP client cannot be built.
     pub fn answer(&mut self, listener: TcpListener, settings: ApiSettings) -> anyhow::Result<()> {
         let api = Api {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
+            fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).context("images by address")?,
             fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
             settings,
             stopping: self.stop.clone(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
+            followed: FollowedReads::default(),
             metrics: self.metrics.clone(),
         };
         let address = listener.local_addr()?;
@@ -225,6 +227,7 @@ impl Node {
             pixels: PixelLimits { input: args.max_input_pixels, output: args.max_output_pixels },
             sync_timeout: args.sync_timeout,
             spool: self.spool.path().to_owned(),
+            min_free_bytes: args.min_free_bytes,
             use_realesrgan,
             metrics: admin.admin_bind.0.is_none(),
             connections: ConnectionLimits {
@@ -238,6 +241,7 @@ impl Node {
                 policy: webhooks.webhook_allow.clone(),
                 public_keys: self.signer(webhooks).public_keys(),
             },
+            image_urls: args.image_url_allow.clone(),
         }
     }
 

@@ -16,11 +16,18 @@ local function call_off(job, now)
   return true
 end
 
+-- How long it is remembered that a job was withdrawn which is not there.
+local REMEMBERED = 3600000
+
 -- now, job: takes back a job that was accepted although its caller was told that the submit had failed. It is refunded, and its
--- webhooks are dropped.
+-- webhooks are dropped. A server that stood still may come to this before it comes to the submit, which is refused then.
 local function withdraw(_, a)
   local now, job = time(a[1]), load(a[2])
-  if not job then return cjson.encode({}) end
+  if not job then
+    redis.call('ZREMRANGEBYSCORE', P .. 'withdrawn', '-inf', now - REMEMBERED)
+    redis.call('ZADD', P .. 'withdrawn', now, a[2])
+    return cjson.encode({})
+  end
   disarm(job.id)
   if job.batch then disarm(job.batch) end
   refund(job)

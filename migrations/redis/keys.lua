@@ -29,6 +29,7 @@
 --   {rm}:secret       string  the 32 bytes under which addresses are hashed
 --   {rm}:trash        zset    pictures without a use -> when they may next be handed out for deletion
 --   {rm}:failed       zset    failed jobs -> when they failed; {rm}:failed:<code> those of one error code
+--   {rm}:withdrawn    zset    jobs that were withdrawn and are not there -> when
 --   {rm}:sweep        string  when the last search for orphans began
 --   {rm}:paused       string  there while workers are given no jobs; {rm}:drained set of workers that are given none
 --   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs that has happened to so far
@@ -46,7 +47,7 @@
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 7
+local VERSION = 8
 -- The prefix of all keys, set by each call.
 local P = nil
 -- Due retries, lost leases and the like handled in one call, so that none takes long.

@@ -226,12 +226,15 @@ local function progress(_, a)
   return cjson.encode({})
 end
 
+-- What the names of outputs say of their format; those of PNG say nothing.
+local EXTENSIONS = { webp = '.webp', jpeg = '.jpg' }
+
 -- now, job, fence, result, how long it is kept
 local function succeed(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
   if not job then return LOST end
   -- Also when the job ends canceled: the picture is there and has to be deleted.
-  set(job, 'output', job.fence or job.attempt)
+  set(job, 'output', (job.fence or job.attempt) .. (EXTENSIONS[cjson.decode(job.params).format] or ''))
   if job.cancel == '1' then
     finish(job, 'canceled', now)
     trash_output(job, now)

@@ -48,6 +48,7 @@ local function submit(_, a)
       return cjson.encode({ replayed = true, jobs = same, used = used, now = now })
     end
   end
+  if redis.call('ZSCORE', P .. 'withdrawn', a[12]) then return cjson.encode({ refused = 'withdrawn', used = used, now = now }) end
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = counted('queued')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, used = used, now = now }) end

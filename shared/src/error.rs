@@ -54,6 +54,7 @@ error_codes! {
     InvalidParameter   = "invalid_parameter",   400, Caller,  "A parameter is not acceptable";
     MissingFile        = "missing_file",        400, Caller,  "No image was sent";
     InvalidWebhookUrl  = "invalid_webhook_url", 400, Caller,  "Webhooks cannot be sent there";
+    InvalidImageUrl    = "invalid_image_url",   400, Caller,  "Images cannot be fetched from there";
     NotFound           = "not_found",           404, Caller,  "There is nothing here";
     MethodNotAllowed   = "method_not_allowed",  405, Caller,  "This method does not apply here";
     RequestTimeout     = "request_timeout",     408, Caller,  "The request took too long";
@@ -66,6 +67,7 @@ error_codes! {
     ImageTooLarge      = "image_too_large",     413, Caller,  "The image has too many pixels";
     UnsupportedFormat  = "unsupported_format",  415, Caller,  "The image format is not supported";
     ImageCorrupt       = "image_corrupt",       422, Caller,  "The image cannot be decoded";
+    ImageUnreachable   = "image_unreachable",   422, Caller,  "The image cannot be fetched";
     IdempotencyKeyReused = "idempotency_key_reused", 422, Caller, "The idempotency key was used for another request";
     QuotaExceeded      = "quota_exceeded",      429, Caller,  "The daily quota is used up";
     Internal           = "internal",            500, Service, "Something went wrong on our side";

@@ -24,4 +24,5 @@ pub mod metrics;
 pub mod quota;
 pub mod stats;
 pub mod tls;
+pub mod version;
 pub mod webhook;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::ids::{BatchId, JobId};
 
 /// The prefix of every link: scheme, host and possibly a path, without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UrlBase(String);
 

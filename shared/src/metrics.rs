@@ -1,15 +1,19 @@
 //! The metrics of this process, in the text format of
 //! [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus reads.
 
-use std::sync::atomic::Ordering;
+mod queue;
+
 use std::time::{Duration, Instant};
 
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info};
 use prometheus_client::registry::Registry;
 
 use crate::job::Status;
 use crate::stats::{QueueGauges, Stats};
+use crate::version::VERSION;
+use queue::QueueMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabel {
@@ -19,6 +23,12 @@ struct StatusLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,11 +47,6 @@ struct VerbLabel {
     verb: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelLabel {
-    model: String,
-}
-
 /// What the store reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreNumbers {
@@ -57,7 +62,7 @@ pub struct StoreNumbers {
     pub paused: u64,
 }
 
-/// Counters of this process, and gauges with the numbers that the store reported last.
+/// Counters of this process, and what the store reports of all.
 pub struct Metrics {
     registry: Registry,
     settled: Family<StatusLabel, Counter>,
@@ -66,19 +71,11 @@ pub struct Metrics {
     waited: Histogram,
     store_seconds: Family<VerbLabel, Histogram>,
     store_errors: Family<VerbLabel, Counter>,
+    event_lag: Histogram,
     answers: Family<CodeLabel, Counter>,
+    request_seconds: Family<RouteLabels, Histogram>,
     webhooks: Family<OutcomeLabel, Counter>,
-    queued: Gauge,
-    processing: Gauge,
-    workers: Gauge,
-    paused: Gauge,
-    units: Gauge,
-    oldest: Gauge,
-    by_model: Family<ModelLabel, Gauge>,
-    garbage: Gauge,
-    webhooks_due: Gauge,
-    reclaimed: Counter,
-    poisoned: Counter,
+    queue: QueueMetrics,
 }
 
 /// The upper bounds of the histogram of job durations, in seconds.
@@ -89,29 +86,27 @@ const WAIT_BOUNDS: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900
 /// The upper bounds of the histogram of calls of the store, in seconds.
 const STORE_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5];
 
-/// One call of the store, until it is answered. A call that is dropped without an answer counts as failed.
+/// The upper bounds of the histogram of requests, in seconds. Long polls take up to 60, and `POST /enhance` longer.
+const REQUEST_BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
+/// The upper bounds of the histogram of how late changes are heard, in seconds.
+const LAG_BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0];
+
+/// One call of the store, until it is answered or fails. One that nobody waits for any more counts as neither.
 pub struct StoreCall<'a> {
     metrics: &'a Metrics,
-    verb: &'static str,
+    label: VerbLabel,
     began: Instant,
-    answered: bool,
 }
 
 impl StoreCall<'_> {
     /// The store has answered.
-    pub fn answered(mut self) {
-        self.answered = true;
+    pub fn answered(self) {
+        self.metrics.store_seconds.get_or_create(&self.label).observe(self.began.elapsed().as_secs_f64());
     }
-}
 
-impl Drop for StoreCall<'_> {
-    fn drop(&mut self) {
-        let label = VerbLabel { verb: self.verb };
-        if self.answered {
-            self.metrics.store_seconds.get_or_create(&label).observe(self.began.elapsed().as_secs_f64());
-        } else {
-            self.metrics.store_errors.get_or_create(&label).inc();
-        }
+    /// The store has not answered in time, or is not there.
+    pub fn failed(self) {
+        self.metrics.store_errors.get_or_create(&self.label).inc();
     }
 }
 
@@ -120,8 +115,6 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("remaster");
         let (settled, answers, webhooks) = (Family::default(), Family::default(), Family::default());
         let seconds = Histogram::new(DURATION_BOUNDS);
-        let (queued, processing) = (Gauge::default(), Gauge::default());
-        let (workers, paused, units) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register(
             "jobs_settled",
             "Attempts that ended on this node, by the status of the job after the attempt",
@@ -133,20 +126,17 @@ impl Default for Metrics {
             seconds.clone(),
         );
         registry.register("http_answers", "HTTP responses of this node, by status code", answers.clone());
+        let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_BOUNDS)) as fn() -> Histogram);
+        registry.register(
+            "http_request_seconds",
+            "Time from a request to the beginning of its answer by this node, by method and route",
+            request_seconds.clone(),
+        );
         registry.register(
             "webhook_attempts",
             "Attempts of this node to deliver webhooks, by outcome",
             webhooks.clone(),
         );
-        registry.register("queue_depth", "Queued jobs over all nodes", queued.clone());
-        registry.register("jobs_processing", "Jobs in processing over all nodes", processing.clone());
-        registry.register("workers", "Workers that have announced themselves recently", workers.clone());
-        registry.register(
-            "workers_paused",
-            "Workers among them that take no jobs, after a fault of their own",
-            paused.clone(),
-        );
-        registry.register("units_today", "Images charged since midnight UTC", units.clone());
         let (attempts, waited) = (Family::default(), Histogram::new(WAIT_BOUNDS));
         registry.register(
             "attempts",
@@ -165,35 +155,22 @@ impl Default for Metrics {
             "Time of a call of the job store by this node, by verb",
             store_seconds.clone(),
         );
+        registry.register("store_errors", "Calls of the job store that failed, by verb", store_errors.clone());
+        let event_lag = Histogram::new(LAG_BOUNDS);
         registry.register(
-            "store_errors",
-            "Calls of the job store that were not answered, by verb",
-            store_errors.clone(),
+            "event_lag_seconds",
+            "Time from the publication of a change to its arrival at this node, measured every half minute; with Redis only",
+            event_lag.clone(),
         );
-        let (oldest, by_model, garbage) = (Gauge::default(), Family::default(), Gauge::default());
-        let (webhooks_due, reclaimed, poisoned) = (Gauge::default(), Counter::default(), Counter::default());
-        registry.register(
-            "queue_oldest_seconds",
-            "How long the oldest job of the client has waited that waits the longest, in seconds",
-            oldest.clone(),
-        );
-        registry.register(
-            "model_queue_depth",
-            "Queued jobs over all nodes by the upscaler that they need; those that need none have an empty name",
-            by_model.clone(),
-        );
-        registry.register("garbage_blobs", "Blobs over all nodes that are to be deleted now", garbage.clone());
-        registry.register("webhooks_due", "Webhooks over all nodes that are to be sent now", webhooks_due.clone());
-        registry.register(
-            "jobs_reclaimed",
-            "Jobs over all nodes that were queued again because their worker was not heard of",
-            reclaimed.clone(),
-        );
-        registry.register(
-            "jobs_poisoned",
-            "Jobs over all nodes that failed because every attempt ended with the worker gone",
-            poisoned.clone(),
-        );
+        // What has not happened yet is told as 0, so that the first time is seen as a change.
+        for outcome in ["delivered", "retry", "given_up"] {
+            Family::get_or_create(&webhooks, &OutcomeLabel { outcome });
+        }
+        for outcome in ["succeeded", "failed", "canceled", "retried", "deferred", "given_back", "lost"] {
+            Family::get_or_create(&attempts, &AttemptLabels { outcome, code: "" });
+        }
+        let build = Info::new([("version", VERSION.as_str())]);
+        registry.register("build", "Which build this node runs", build);
         Self {
             registry,
             settled,
@@ -202,19 +179,11 @@ impl Default for Metrics {
             waited,
             store_seconds,
             store_errors,
+            event_lag,
             answers,
+            request_seconds,
             webhooks,
-            queued,
-            processing,
-            workers,
-            paused,
-            units,
-            oldest,
-            by_model,
-            garbage,
-            webhooks_due,
-            reclaimed,
-            poisoned,
+            queue: QueueMetrics::default(),
         }
     }
 }
@@ -238,7 +207,12 @@ impl Metrics {
 
     /// A call of the store begins.
     pub fn store_call(&self, verb: &'static str) -> StoreCall<'_> {
-        StoreCall { metrics: self, verb, began: Instant::now(), answered: false }
+        StoreCall { metrics: self, label: VerbLabel { verb }, began: Instant::now() }
+    }
+
+    /// A change was heard so long after it was published.
+    pub fn event_heard(&self, lag: Duration) {
+        self.event_lag.observe(lag.as_secs_f64());
     }
 
     /// Counts an attempt to deliver a webhook by its outcome: `delivered`, `retry` or `given_up`.
@@ -246,34 +220,27 @@ impl Metrics {
         self.webhooks.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// The answer to a request of this method on this route began so long after the request.
+    pub fn request_took(&self, method: &'static str, route: &str, time: Duration) {
+        let labels = RouteLabels { method, route: route.to_owned() };
+        self.request_seconds.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
     /// Counts an HTTP response by its status code.
     pub fn answered(&self, code: u16) {
         self.answers.get_or_create(&CodeLabel { code }).inc();
     }
 
-    /// Renders every metric. `store` holds what the store reported, with the workers that are there; without it the gauges
-    /// keep their last values.
+    /// Renders every metric. `store` holds what the store reported, with the workers that are there; without it, these are left out.
     pub fn text(&self, store: Option<StoreNumbers>) -> String {
-        if let Some(StoreNumbers { stats, queue, oldest, workers, paused }) = store {
-            let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            set(&self.queued, stats.queued);
-            set(&self.processing, stats.processing);
-            set(&self.units, stats.requests_today);
-            set(&self.workers, workers);
-            set(&self.paused, paused);
-            set(&self.oldest, oldest.as_secs());
-            set(&self.garbage, queue.garbage);
-            set(&self.webhooks_due, queue.webhooks);
-            self.by_model.clear();
-            for (model, jobs) in queue.queued_by_model {
-                set(&self.by_model.get_or_create(&ModelLabel { model }), jobs);
-            }
-            self.reclaimed.inner().store(queue.reclaimed, Ordering::Relaxed);
-            self.poisoned.inner().store(queue.poisoned, Ordering::Relaxed);
-        }
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        if let Some(numbers) = store {
+            self.queue.set(numbers);
+            let _ = encode_registry(&mut text, &self.queue.registry);
+        }
+        let _ = encode_eof(&mut text);
         text
     }
 }
@@ -288,9 +255,12 @@ mod tests {
         metrics.settled(Status::Succeeded, 0.3);
         metrics.settled(Status::Succeeded, 70.0);
         metrics.answered(202);
+        metrics.request_took("GET", "/jobs/{id}", Duration::from_millis(3));
         metrics.attempted("failed", "image_corrupt");
         metrics.waited(3.0);
+        metrics.event_heard(Duration::from_millis(3));
         metrics.store_call("claim").answered();
+        metrics.store_call("claim").failed();
         drop(metrics.store_call("claim"));
         let text = metrics.text(Some(StoreNumbers {
             stats: Stats { queued: 7, ..Stats::default() },
@@ -307,6 +277,9 @@ mod tests {
             "remaster_jobs_settled_total{status=\"succeeded\"} 2",
             "remaster_job_seconds_bucket{le=\"0.5\"} 1",
             "remaster_http_answers_total{code=\"202\"} 1",
+            "remaster_http_request_seconds_bucket{le=\"0.005\",method=\"GET\",route=\"/jobs/{id}\"} 1",
+            "remaster_build_info{version=",
+            "remaster_webhook_attempts_total{outcome=\"given_up\"} 0",
             "remaster_queue_depth 7",
             "remaster_workers 2",
             "remaster_workers_paused 1",
@@ -314,11 +287,16 @@ mod tests {
             "remaster_job_wait_seconds_bucket{le=\"5.0\"} 1",
             "remaster_store_call_seconds_count{verb=\"claim\"} 1",
             "remaster_store_errors_total{verb=\"claim\"} 1",
+            "remaster_event_lag_seconds_bucket{le=\"0.005\"} 1",
             "remaster_model_queue_depth{model=\"realesrgan-x4plus\"} 6",
             "remaster_queue_oldest_seconds 90",
             "remaster_jobs_reclaimed_total 3",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
+        // What all have in common is not this node's, and nothing is told of it that was not reported.
+        let own = metrics.text(None);
+        assert!(!own.contains("queue_depth") && own.contains("http_answers") && own.ends_with("# EOF\n"), "{own}");
+        assert_eq!(text.matches("# EOF").count(), 1);
     }
 }

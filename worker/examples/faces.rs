@@ -15,7 +15,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use remaster_engine::{Device, EngineSettings, OnnxEngine, Precision, SharedEngine};
 use remaster_models::{ImportOptions, Library, import};
 use remaster_pictures::header::inspect;
-use remaster_shared::job::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, Scale};
+use remaster_shared::job::{EnhanceParams, ModelId};
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::upscale::TileSettings;
 
@@ -65,14 +65,7 @@ fn engine(weights: Option<&Path>) -> SharedEngine {
 }
 
 fn params() -> EnhanceParams {
-    EnhanceParams {
-        scale: Scale::X2,
-        model: ModelId::parse("none").unwrap(),
-        faces: FaceMode::Auto,
-        face_strength: 1.0,
-        background: false,
-        metadata: MetadataPolicy::Strip,
-    }
+    EnhanceParams { background: false, ..EnhanceParams::of(ModelId::parse("none").unwrap()) }
 }
 
 /// A PNG with the test photo's face, this many times.

@@ -1,5 +1,5 @@
-//! One picture, from the bytes that were uploaded to the PNG that is kept:
-//! decode -> upright -> find faces -> enlarge -> restore faces -> encode.
+//! One picture, from the bytes that were uploaded to the file that is kept:
+//! decode -> upright -> find faces -> enlarge -> restore faces -> fit -> encode.
 //!
 //! Faces are searched at the input's resolution. Steps that work on pixels run on blocking threads, so that the engine
 //! works on another job meanwhile. No state outlives a call.
@@ -29,15 +29,15 @@ pub struct Enhancer {
     pub engine: SharedEngine,
     /// How pictures are cut into tiles for upscalers.
     pub tiles: TileSettings,
-    /// The folder in which a finished PNG lies until it is stored.
+    /// The folder in which a finished file lies until it is stored.
     pub spool: PathBuf,
 }
 
 /// A finished picture.
 #[derive(Debug)]
 pub struct Enhanced {
-    /// The PNG, in a temporary file.
-    pub png: Encoded,
+    /// The file, a temporary one.
+    pub encoded: Encoded,
     /// The width in pixels.
     pub width: u32,
     /// The height in pixels.
@@ -51,7 +51,7 @@ impl Enhancer {
     /// work after at most one tile.
     ///
     /// # Errors
-    /// The input cannot be decoded, a model is missing, a network fails, or the PNG cannot be written.
+    /// The input cannot be decoded, a model is missing, a network fails, or the result cannot be written.
     pub async fn enhance(
         &self,
         input: Bytes,
@@ -62,13 +62,15 @@ impl Enhancer {
         let steps = Steps { engine: &self.engine, tiles: self.tiles, spool: &self.spool, params };
         let decoded = steps.decode(input, info).await?;
         let picture = steps.upright(decoded).await?;
+        let size = (picture.width, picture.height);
         let found = steps.find_faces(&picture).await?;
         let share = EnlargingShare::new(&picture, found.count(), params.background);
         let enlarged = steps.enlarge(&picture, &|fraction| progress(share.enlarging(fraction))).await?;
         let restoring = |fraction: f64| progress(share.restoring(fraction));
         let (finished, faces) = steps.restore_faces(&found, picture, enlarged, &restoring).await?;
+        let finished = steps.fit(finished, size).await?;
         let (width, height) = (finished.width as u32, finished.height as u32);
-        let png = steps.encode(finished).await?;
-        Ok(Enhanced { png, width, height, faces })
+        let encoded = steps.encode(finished).await?;
+        Ok(Enhanced { encoded, width, height, faces })
     }
 }

@@ -11,7 +11,7 @@ use apalis::prelude::Task;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
-use remaster_shared::blob_key::BlobKey;
+use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{EnhanceParams, JobId, JobResult};
 use remaster_store::{Lease, Outcome, WorkQueue};
@@ -100,14 +100,15 @@ impl Workshop {
                 return Err(self.blame(error, &job.params).await);
             }
         };
-        self.store(BlobKey::Output(job.id, lease.fence.into()), &made).await?;
+        let output = OutputName::Fence(lease.fence, job.params.format);
+        self.store(BlobKey::Output(job.id, output), &made).await?;
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         let precision = if job.params.background { self.enhancer.engine.precision(&job.params.model) } else { None };
         Ok(JobResult {
             width: made.width,
             height: made.height,
-            bytes: made.png.bytes,
-            sha256: made.png.sha256,
+            bytes: made.encoded.bytes,
+            sha256: made.encoded.sha256,
             faces: made.faces,
             precision: precision.map(str::to_owned),
         })
@@ -138,7 +139,7 @@ impl Workshop {
     async fn store(&self, key: BlobKey, made: &Enhanced) -> Result<(), Failure> {
         let (mut wait, began) = (FIRST_WAIT, std::time::Instant::now());
         loop {
-            match self.blobs.put_file(key, made.png.file.path()).await {
+            match self.blobs.put_file(key, made.encoded.file.path()).await {
                 Ok(()) => return Ok(()),
                 Err(BlobError::Unavailable(error)) if began.elapsed() < STORE_FOR => {
                     self.gate.close(Part::Storage, format!("results cannot be stored: {error}"));

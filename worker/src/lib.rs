@@ -1,7 +1,7 @@
 //! The worker: it claims a job, makes its picture and settles it.
 //!
 //! [`start`] begins the work; from then on each job is claimed from the store, held by a lease, and run: its input is
-//! fetched, [`enhance`] turns it into a PNG, and the result is stored and settled. Networks run behind the port that
+//! fetched, [`enhance`] turns it into a picture, and the result is stored and settled. Networks run behind the port that
 //! [`remaster_engine`] defines; nothing here knows the inference runtime.
 
 #![warn(missing_docs)]

@@ -2,3 +2,4 @@
 
 pub mod long_poll;
 pub mod records;
+pub mod shared_reads;

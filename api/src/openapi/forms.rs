@@ -25,7 +25,7 @@ pub struct UploadForm;
 impl PartialSchema for UploadForm {
     fn schema() -> RefOr<Schema> {
         let about = "The image, and the options as fields.";
-        form(about, file("The image: JPEG, PNG, WebP or TIFF. Its content decides the format, not its name."))
+        form(about, file("The image: JPEG, PNG, WebP, TIFF, GIF or BMP. Its content decides the format, not its name."))
     }
 }
 
@@ -38,13 +38,43 @@ impl PartialSchema for BatchForm {
     fn schema() -> RefOr<Schema> {
         let about = "The images, each in a part of its own with the name `file`, and the options as fields.";
         let files = ArrayBuilder::new().items(binary().build()).content_media_type(FILE_CONTENT).description(Some(
-            "The images: JPEG, PNG, WebP or TIFF. Their content decides the format, not their names.",
+            "The images: JPEG, PNG, WebP, TIFF, GIF or BMP. Their content decides the format, not their names.",
         ));
         form(about, files.build().into())
     }
 }
 
 impl ToSchema for BatchForm {}
+
+/// The body that names an image by its address.
+pub struct ImageUrl;
+
+impl PartialSchema for ImageUrl {
+    fn schema() -> RefOr<Schema> {
+        let address = address().description(Some("The address of the image, from which the service fetches it."));
+        body("The address of an image, and the options.", ("image_url", address.into()))
+    }
+}
+
+impl ToSchema for ImageUrl {}
+
+/// The body that names the images of a batch by their addresses.
+pub struct ImageUrls;
+
+impl PartialSchema for ImageUrls {
+    fn schema() -> RefOr<Schema> {
+        let about = "The addresses of the images, from which the service fetches them.";
+        let addresses = ArrayBuilder::new().items(address().build()).description(Some(about));
+        body("The addresses of images, and the options.", ("image_urls", addresses.build().into()))
+    }
+}
+
+impl ToSchema for ImageUrls {}
+
+fn address() -> ObjectBuilder {
+    let format = SchemaFormat::Custom("uri".to_owned());
+    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).max_length(Some(2048))
+}
 
 fn query_parameter(spec: &OptionSpec) -> Parameter {
     let schema = match spec.takes {
@@ -80,7 +110,11 @@ fn form_field(spec: &OptionSpec) -> RefOr<Schema> {
 }
 
 fn form(about: &str, file: RefOr<Schema>) -> RefOr<Schema> {
-    let form = ObjectBuilder::new().description(Some(about)).property("file", file).required("file");
+    body(about, ("file", file))
+}
+
+fn body(about: &str, (name, image): (&str, RefOr<Schema>)) -> RefOr<Schema> {
+    let form = ObjectBuilder::new().description(Some(about)).property(name, image).required(name);
     OPTIONS.into_iter().fold(form, |form, spec| form.property(spec.name, form_field(spec))).into()
 }
 

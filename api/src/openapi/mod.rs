@@ -10,7 +10,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 pub use binary::Binary;
-pub use forms::{BatchForm, OptionParams, UploadForm};
+pub use forms::{BatchForm, ImageUrl, ImageUrls, OptionParams, UploadForm};
 pub use problems::{
     BatchRefused, EnhanceRefused, JobRefused, LookupRefused, MetricsRefused, NoResult, NoZip, StoreRefused,
 };
@@ -35,7 +35,7 @@ pub use webhooks::with_webhooks;
         crate::render::sse::ServerSentEvent,
     )),
     tags(
-        (name = "jobs", description = "Submit an image, follow its job and fetch the PNG that comes of it."),
+        (name = "jobs", description = "Submit an image, follow its job and fetch the picture that comes of it."),
         (name = "batches", description = "Submit many images in one request, and handle them together."),
         (name = "webhooks", description = "Have the service report the end of a job or a batch."),
         (name = "service", description = "What the service says about itself."),

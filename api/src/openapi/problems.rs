@@ -9,15 +9,17 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use crate::problem::MEDIA_TYPE;
 
 /// Codes that every submit can be refused with.
-const SUBMIT: [ErrorCode; 16] = [
+const SUBMIT: [ErrorCode; 18] = [
     InvalidParameter,
     MissingFile,
     InvalidWebhookUrl,
+    InvalidImageUrl,
     RequestTimeout,
     FileTooLarge,
     ImageTooLarge,
     UnsupportedFormat,
     ImageCorrupt,
+    ImageUnreachable,
     IdempotencyKeyReused,
     QuotaExceeded,
     Internal,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{BatchView, JobView};
+use remaster_shared::job::{BatchView, JobView, OutputFormat};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
@@ -102,10 +102,11 @@ pub struct EnhancedPicture;
 
 impl IntoResponses for EnhancedPicture {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let response = ResponseBuilder::new()
-            .description("The enhanced picture.")
-            .content("image/png", Content::new(Some(Ref::from_schema_name(Binary::name()))))
-            .header("X-Job-Id", header::<String>());
+        let response =
+            ResponseBuilder::new().description("The enhanced picture.").header("X-Job-Id", header::<String>());
+        let response = OutputFormat::ALL.into_iter().fold(response, |response, format| {
+            response.content(format.media_type(), Content::new(Some(Ref::from_schema_name(Binary::name()))))
+        });
         BTreeMap::from([("200".to_owned(), with_quota(response).build().into())])
     }
 }

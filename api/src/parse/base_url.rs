@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{header, request::Parts};
 use remaster_shared::job::UrlBase;
 
+use super::client::peer;
 use crate::state::Shared;
 
 /// The start of every link in the answer to a request.
@@ -21,7 +22,14 @@ impl FromRequestParts<Shared> for BaseUrl {
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host
             .filter(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".:-[]".contains(c)));
+        let scheme = if is_https(parts, api) { "https" } else { "http" };
         // Without a usable host, links are relative to the root of the server.
-        Ok(Self(UrlBase::new(&host.map(|host| format!("http://{host}")).unwrap_or_default())))
+        Ok(Self(UrlBase::new(&host.map(|host| format!("{scheme}://{host}")).unwrap_or_default())))
     }
+}
+
+/// Whether a trusted proxy says that its caller speaks TLS with it. What others say does not count.
+fn is_https(parts: &Parts, api: &Shared) -> bool {
+    let said = parts.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    said && api.settings.trusted_proxies.trusts(peer(parts).to_canonical())
 }

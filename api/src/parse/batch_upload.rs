@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
+use futures::{StreamExt, stream};
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{InputInfo, JobId};
@@ -13,8 +14,10 @@ use super::body::{declared_length, media_type, within};
 use super::client::Client;
 use super::form::{ENVELOPE, Form, Part};
 use super::idempotency::Fingerprinted;
+use super::image_url;
 use super::options::SubmitOptions;
-use super::spool::{Spool, too_large};
+use super::spool::{Spool, Spooled, too_large};
+use super::upload::Sent;
 use crate::inputs::StoredInputs;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Shared;
@@ -22,6 +25,8 @@ use crate::state::Shared;
 /// The longest that the upload of a batch may take. It has to be well below the age at which the sweep takes the first files
 /// for orphans.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
+/// How many files of a batch are fetched at once.
+const FETCHED_AT_ONCE: usize = 4;
 /// Bytes that the form may hold for each file besides its content: the header of the part.
 const PART_HEADER: u64 = 4096;
 
@@ -31,8 +36,8 @@ pub struct BatchFile {
     pub job: JobId,
     /// What the header of the image says; of a refused file, its name and size only.
     pub info: InputInfo,
-    /// The SHA-256 of its bytes.
-    pub hash: [u8; 32],
+    /// What the caller sent of it.
+    pub sent: Sent,
     /// Why the file is refused. The object storage holds nothing of a refused file.
     pub refused: Option<JobError>,
 }
@@ -48,12 +53,12 @@ pub struct BatchUpload {
 impl Fingerprinted for BatchUpload {
     fn add_to(&self, fingerprint: FingerprintBuilder) -> FingerprintBuilder {
         self.files.iter().fold(fingerprint, |so_far, file| {
-            so_far.part("name", file.info.filename.as_deref().unwrap_or("").as_bytes()).part("file", &file.hash)
+            file.sent.add_to(so_far.part("name", file.info.filename.as_deref().unwrap_or("").as_bytes()))
         })
     }
 }
 
-/// Receives the files in the body of `request`. Options that are fields of the form are added to `options`. With a `quota`,
+/// Receives the files in the body of `request`, or fetches those whose addresses it names. Options that are fields of the form are added to `options`. With a `quota`,
 /// reading stops at the first file that it has no unit for.
 ///
 /// # Errors
@@ -75,10 +80,23 @@ async fn receive(
     options: &mut SubmitOptions,
     (client, quota): (Client, Option<Quota>),
 ) -> ApiResult<BatchUpload> {
-    if media_type(&request) != "multipart/form-data" {
-        let detail = "Send the images as multipart/form-data, each in a part named file.";
-        return Err(Problem::new(ErrorCode::MissingFile, detail));
+    match media_type(&request).as_str() {
+        "multipart/form-data" => receive_form(api, request, options, (client, quota)).await,
+        image_url::JSON => fetch_files(api, request, options, (client, quota)).await,
+        _ => {
+            let detail = "Send the images as multipart/form-data, each in a part named file, or their addresses as JSON with the \
+                member image_urls.";
+            Err(Problem::new(ErrorCode::MissingFile, detail))
+        }
     }
+}
+
+async fn receive_form(
+    api: &Shared,
+    request: Request,
+    options: &mut SubmitOptions,
+    (client, quota): (Client, Option<Quota>),
+) -> ApiResult<BatchUpload> {
     let max_files = api.settings.max_batch_files;
     let limit = (api.settings.max_upload_bytes + PART_HEADER).saturating_mul(max_files as u64).saturating_add(ENVELOPE);
     if declared_length(&request).is_some_and(|length| length > limit) {
@@ -95,8 +113,7 @@ async fn receive(
         if batch.files.len() == max_files {
             return Err(too_many(max_files));
         }
-        let file = receive_file(api, client, part, &mut batch.inputs).await?;
-        batch.files.push(file);
+        receive_file(api, client, part, &mut batch).await?;
         if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
             return Err(Problem::quota_exceeded(quota));
         }
@@ -107,27 +124,50 @@ async fn receive(
     Ok(batch)
 }
 
+/// Fetches the files whose addresses the body names.
+async fn fetch_files(
+    api: &Shared,
+    request: Request,
+    options: &mut SubmitOptions,
+    (client, quota): (Client, Option<Quota>),
+) -> ApiResult<BatchUpload> {
+    let urls = image_url::read_many(request, options).await?;
+    if urls.len() > api.settings.max_batch_files {
+        return Err(too_many(api.settings.max_batch_files));
+    }
+    let mut batch = BatchUpload { files: Vec::new(), inputs: StoredInputs::new(api) };
+    let mut arriving =
+        stream::iter(urls).map(|url| async move { (image_url::fetch(api, &url).await, url) }).buffered(FETCHED_AT_ONCE);
+    while let Some((fetched, url)) = arriving.next().await {
+        let filename = image_url::filename(&url);
+        let fetched = fetched?;
+        let (bytes, inspected) = match &fetched {
+            Ok(spooled) => (spooled.bytes, spooled.inspect(filename.clone()).await?.map(|info| (info, spooled))),
+            Err(error) => (0, Err(error.clone())),
+        };
+        batch.keep(client, Sent::Url(url), (filename, bytes), inspected).await?;
+        if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
+            return Err(Problem::quota_exceeded(quota));
+        }
+    }
+    Ok(batch)
+}
+
 fn too_many(max_files: usize) -> Problem {
     let detail = format!("There are more than {max_files} files (MAX_BATCH_FILES); nothing was charged.");
     Problem::new(ErrorCode::BatchTooLarge, detail)
 }
 
 /// Receives one file and stores it if the service takes such a picture. If not, the other files of the batch go on.
-async fn receive_file(
-    api: &Shared,
-    client: Client,
-    mut part: Part<'_>,
-    inputs: &mut StoredInputs,
-) -> ApiResult<BatchFile> {
-    let (job, filename) = (JobId::of(client.0), part.filename());
+async fn receive_file(api: &Shared, client: Client, mut part: Part<'_>, batch: &mut BatchUpload) -> ApiResult<()> {
+    let filename = part.filename();
     let mut spool = Spool::new(api).await?;
     let mut fits = true;
     while let Some(chunk) = part.chunk().await? {
         fits = spool.add(&chunk).await?;
     }
     let spooled = spool.finish().await?;
-    let (bytes, hash) = (spooled.bytes, spooled.hash);
-    let inspected = match bytes {
+    let inspected = match spooled.bytes {
         0 => Err(JobError::new(ErrorCode::ImageCorrupt, "The file is empty.")),
         _ if !fits => {
             let Problem { code, detail, .. } = too_large(api.settings.max_upload_bytes);
@@ -135,14 +175,31 @@ async fn receive_file(
         }
         _ => spooled.inspect(filename.clone()).await?,
     };
-    match inspected {
-        Ok(info) => {
-            inputs.put(job, spooled.file.path()).await?;
-            Ok(BatchFile { job, info, hash, refused: None })
-        }
-        Err(error) => {
-            let info = InputInfo { filename, format: None, width: 0, height: 0, bytes };
-            Ok(BatchFile { job, info, hash, refused: Some(error) })
-        }
+    let inspected = inspected.map(|info| (info, &spooled));
+    batch.keep(client, Sent::File(spooled.hash), (filename, spooled.bytes), inspected).await
+}
+
+impl BatchUpload {
+    /// Adds a file of this name and size, and stores it if it was `inspected` and found good.
+    async fn keep(
+        &mut self,
+        client: Client,
+        sent: Sent,
+        (filename, bytes): (Option<String>, u64),
+        inspected: Result<(InputInfo, &Spooled), JobError>,
+    ) -> ApiResult<()> {
+        let job = JobId::of(client.0);
+        let file = match inspected {
+            Ok((info, spooled)) => {
+                self.inputs.put(job, spooled.file.path()).await?;
+                BatchFile { job, info, sent, refused: None }
+            }
+            Err(error) => {
+                let info = InputInfo { filename, format: None, width: 0, height: 0, bytes, frames: None };
+                BatchFile { job, info, sent, refused: Some(error) }
+            }
+        };
+        self.files.push(file);
+        Ok(())
     }
 }

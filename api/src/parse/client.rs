@@ -18,11 +18,7 @@ impl FromRequestParts<Shared> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Infallible> {
-        // There is no socket when the router is called directly.
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        let peer = peer(parts);
         // A line that is not valid UTF-8 is kept with replacement characters. If it were dropped, a caller could hide the
         // address that a proxy appended to it.
         let lines = |name: &str| -> Vec<_> {
@@ -36,6 +32,12 @@ impl FromRequestParts<Shared> for Client {
         let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);
         Ok(Self(api.store.hasher().key(caller)))
     }
+}
+
+/// The peer of the socket. There is none when the router is called directly.
+pub fn peer(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip())
 }
 
 /// Says once that a header names another caller than the peer, which is not believed. Behind a proxy all callers share one quota then.

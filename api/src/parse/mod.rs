@@ -10,6 +10,7 @@ pub mod client;
 pub mod form;
 pub mod id;
 pub mod idempotency;
+pub mod image_url;
 pub mod option_spec;
 pub mod options;
 pub mod pace;

@@ -3,14 +3,25 @@
 //! From these descriptions come the parser of the query and of forms, the refusal of an unknown option, the query parameters
 //! of the OpenAPI document and the fields of its forms.
 
-use remaster_shared::job::{FaceMode, MetadataPolicy, Scale};
+use remaster_shared::job::{FaceMode, MetadataPolicy, OutputFormat, Scale};
 use utoipa::PartialSchema;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type};
 
 /// Every option, in the order in which they are documented.
-pub const OPTIONS: [&OptionSpec; 8] =
-    [&SCALE, &MODEL, &FACES, &FACE_STRENGTH, &BACKGROUND, &METADATA, &WEBHOOK_URL, &WEBHOOK_SECRET];
+pub const OPTIONS: [&OptionSpec; 11] = [
+    &SCALE,
+    &MODEL,
+    &FACES,
+    &FACE_STRENGTH,
+    &BACKGROUND,
+    &METADATA,
+    &FORMAT,
+    &QUALITY,
+    &MAX_SIDE,
+    &WEBHOOK_URL,
+    &WEBHOOK_SECRET,
+];
 
 /// The description of one option.
 pub struct OptionSpec {
@@ -35,7 +46,7 @@ pub enum Takes {
 /// How much the picture is enlarged.
 pub const SCALE: OptionSpec = OptionSpec {
     name: "scale",
-    description: "How many times larger the result is, per side.",
+    description: "How many times larger the result is, per side. With 1 the picture is restored at its own size.",
     default: Some("2"),
     takes: Takes::Choice(Scale::schema),
 };
@@ -83,10 +94,37 @@ pub const BACKGROUND: OptionSpec = OptionSpec {
 /// Whether EXIF is kept.
 pub const METADATA: OptionSpec = OptionSpec {
     name: "metadata",
-    description: "Whether the EXIF metadata is kept. `strip`, the default, removes it. In both cases the orientation is \
+    description: "Whether the EXIF and XMP metadata is kept. `strip`, the default, removes it. In both cases the orientation is \
         applied to the picture and the ICC profile is kept.",
     default: Some("strip"),
     takes: Takes::Choice(MetadataPolicy::schema),
+};
+
+/// The file format of the result.
+pub const FORMAT: OptionSpec = OptionSpec {
+    name: "format",
+    description: "The file format of the result. `png`, the default, keeps every pixel and 16 bits where the upload has them; \
+        `webp` and `jpeg` have 8 bits. A JPEG shows on white what is transparent.",
+    default: Some("png"),
+    takes: Takes::Choice(OutputFormat::schema),
+};
+
+/// How much of the picture a lossy file keeps.
+pub const QUALITY: OptionSpec = OptionSpec {
+    name: "quality",
+    description: "How much of the picture a JPEG or a WebP keeps. A WebP of 100 keeps every pixel. A PNG always does.",
+    default: Some("90"),
+    takes: Takes::Value(|| ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100)).build()),
+};
+
+/// The largest side of the result.
+pub const MAX_SIDE: OptionSpec = OptionSpec {
+    name: "max_side",
+    description: "The largest side of the result in pixels. A result that would be larger is reduced to it, after it was enlarged.",
+    default: None,
+    takes: Takes::Value(|| {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(65_535)).build()
+    }),
 };
 
 /// Where the end is reported.

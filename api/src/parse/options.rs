@@ -12,7 +12,8 @@ use remaster_shared::webhook::secret::SecretError;
 use remaster_webhooks::egress::EgressPolicy;
 
 use super::option_spec::{
-    BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OPTIONS, OptionSpec, SCALE, WEBHOOK_SECRET, WEBHOOK_URL,
+    BACKGROUND, FACE_STRENGTH, FACES, FORMAT, MAX_SIDE, METADATA, MODEL, OPTIONS, OptionSpec, QUALITY, SCALE,
+    WEBHOOK_SECRET, WEBHOOK_URL,
 };
 use crate::problem::{ApiResult, Problem, QUOTED};
 
@@ -70,6 +71,9 @@ impl SubmitOptions {
             model: ModelId::parse(self.text(&MODEL))?,
             face_strength: face_strength(self.text(&FACE_STRENGTH))?,
             background: background(self.text(&BACKGROUND))?,
+            format: self.text(&FORMAT).parse()?,
+            quality: self.text(&QUALITY).parse()?,
+            max_side: self.given(&MAX_SIDE).filter(|text| !text.is_empty()).map(str::parse).transpose()?,
         })
     }
 
@@ -124,17 +128,13 @@ fn background(text: &str) -> ApiResult<bool> {
 
 #[cfg(test)]
 mod tests {
-    use remaster_shared::catalogue::AUTO;
-    use remaster_shared::job::{FaceMode, MetadataPolicy, Scale};
-
     use super::*;
+    use remaster_shared::catalogue::AUTO;
 
     #[test]
     fn the_described_defaults_are_those_of_the_types() {
         let params = SubmitOptions::default().params().unwrap();
-        assert_eq!((params.scale, params.faces), (Scale::default(), FaceMode::default()));
-        assert_eq!((params.metadata, params.model.as_str()), (MetadataPolicy::default(), AUTO));
-        assert_eq!((params.face_strength, params.background), (1.0, true));
+        assert_eq!(params, EnhanceParams::of(ModelId::parse(AUTO).unwrap()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Receiving one image, as a multipart form or as the raw body: streamed to a spool file, then inspected by its header.
+//! Receiving one image, as a multipart form, as the raw body or by its address: streamed to a spool file, then inspected by its header.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::body::{declared_length, media_type, within, without_pause};
 use super::client::Client;
 use super::form::{ENVELOPE, Form, Part};
 use super::idempotency::Fingerprinted;
+use super::image_url;
 use super::options::SubmitOptions;
 use super::pace::{PacedBody, too_slow};
 use super::spool::{Spool, Spooled, too_large};
@@ -29,21 +30,39 @@ pub struct Upload {
     pub file: NamedTempFile,
     /// What the header of the image says.
     pub info: InputInfo,
-    /// The SHA-256 of its bytes.
-    pub hash: [u8; 32],
+    /// What the caller sent of it.
+    pub sent: Sent,
+}
+
+/// What a caller sent of an image.
+pub enum Sent {
+    /// The file itself, whose bytes have this SHA-256.
+    File([u8; 32]),
+    /// Its address. What lies there may change from one request to the next.
+    Url(String),
+}
+
+impl Sent {
+    /// Adds it to the fingerprint of the request.
+    pub fn add_to(&self, fingerprint: FingerprintBuilder) -> FingerprintBuilder {
+        match self {
+            Sent::File(hash) => fingerprint.part("file", hash),
+            Sent::Url(url) => fingerprint.part("url", url.as_bytes()),
+        }
+    }
 }
 
 impl Fingerprinted for Upload {
     fn add_to(&self, fingerprint: FingerprintBuilder) -> FingerprintBuilder {
-        fingerprint.part("file", &self.hash)
+        self.sent.add_to(fingerprint)
     }
 }
 
-/// Receives the image in the body of `request`. Options that are fields of the form are added to `options`.
+/// Receives the image in the body of `request`, or fetches the one whose address it names. Options that are fields of the form are added to `options`.
 ///
 /// # Errors
-/// 400 for a body without an image or a form that cannot be read, 408 for a slow upload, 413, 415 and 422 for an image that
-/// the service does not take, 500 when the upload cannot be kept, and 503 when there are too many uploads.
+/// 400 for a body without an image, one that cannot be read, or an address that nothing is fetched from, 408 for a slow upload, 413,
+/// 415 and 422 for an image that the service does not take or that cannot be fetched, 500 when the upload cannot be kept, and 503 when there are too many uploads.
 pub async fn receive_upload(
     api: &Api,
     client: Client,
@@ -64,8 +83,10 @@ async fn receive(api: &Api, request: Request, options: &mut SubmitOptions) -> Ap
         kind if kind.starts_with("image/") || kind == "application/octet-stream" => {
             Some((receive_raw(api, request).await?, None))
         }
+        image_url::JSON => return fetch(api, request, options).await,
         _ => {
-            let detail = "Send the image as multipart/form-data with a part named file, or as the raw body with an image/* content type.";
+            let detail = "Send the image as multipart/form-data with a part named file, as the raw body with an image/* content type, \
+                or its address as JSON with the member image_url.";
             return Err(Problem::new(ErrorCode::MissingFile, detail));
         }
     };
@@ -76,7 +97,15 @@ async fn receive(api: &Api, request: Request, options: &mut SubmitOptions) -> Ap
         return Err(missing());
     }
     let info = spooled.inspect(filename).await??;
-    Ok(Upload { file: spooled.file, info, hash: spooled.hash })
+    Ok(Upload { file: spooled.file, info, sent: Sent::File(spooled.hash) })
+}
+
+/// The image at the address in the body.
+async fn fetch(api: &Api, request: Request, options: &mut SubmitOptions) -> ApiResult<Upload> {
+    let url = image_url::read_one(request, options).await?;
+    let spooled = image_url::fetch(api, &url).await??;
+    let info = spooled.inspect(image_url::filename(&url)).await??;
+    Ok(Upload { file: spooled.file, info, sent: Sent::Url(url) })
 }
 
 /// The file of a form with its name. `None` when the form has no file.

@@ -1,5 +1,6 @@
 //! The events of a batch.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::Event;
@@ -8,6 +9,7 @@ use remaster_shared::job::{BatchId, BatchRecord, BatchStatus, BatchView, UrlBase
 use uuid::Uuid;
 
 use super::etag::version;
+use super::snapshot::Snapshot;
 use super::sse::{Followed, event};
 use crate::lookup::records::{batch_read_pause, find_batch};
 use crate::problem::ApiResult;
@@ -22,7 +24,7 @@ pub struct FollowedBatch {
 }
 
 impl Followed for FollowedBatch {
-    type State = BatchRecord;
+    type Record = BatchRecord;
 
     const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -34,8 +36,13 @@ impl Followed for FollowedBatch {
         batch_read_pause(batch)
     }
 
-    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<BatchRecord>> {
-        Box::pin(find_batch(api, self.id))
+    fn base(&self) -> &UrlBase {
+        &self.base
+    }
+
+    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<Arc<Snapshot<BatchRecord>>>> {
+        let id = self.id;
+        Box::pin(api.followed.batches.read(id, move || async move { Ok(Snapshot::new(find_batch(api, id).await?)) }))
     }
 
     fn has_ended(batch: &BatchRecord) -> bool {

@@ -5,17 +5,18 @@ use std::collections::HashSet;
 /// The longest name of an entry without its extension, in bytes.
 const MAX_STEM: usize = 200;
 
-/// Names for PNGs that were made from uploads: the name of the upload as far as every file system allows it, and no name
+/// Names for pictures that were made from uploads: the name of the upload as far as every file system allows it, and no name
 /// twice, whether or not the file system distinguishes case.
 #[derive(Default)]
 pub struct EntryNames(HashSet<String>);
 
 impl EntryNames {
-    /// The next name, from that of the upload.
-    pub fn png(&mut self, original: Option<&str>) -> String {
+    /// The next name, from that of the upload and with the extension of the result.
+    pub fn next(&mut self, original: Option<&str>, extension: &str) -> String {
         let stem = safe(original.unwrap_or("picture"));
         (1_u32..)
-            .map(|number| if number == 1 { format!("{stem}.png") } else { format!("{stem} ({number}).png") })
+            .map(|number| if number == 1 { String::new() } else { format!(" ({number})") })
+            .map(|number| format!("{stem}{number}.{extension}"))
             .find(|name| self.0.insert(name.to_lowercase()))
             .unwrap_or_default()
     }
@@ -69,8 +70,8 @@ mod tests {
             (Some("no ending"), "no ending.png"),
             (Some("dots... .jpg"), "dots.png"),
         ] {
-            assert_eq!(names.png(original), name, "{original:?}");
+            assert_eq!(names.next(original, "png"), name, "{original:?}");
         }
-        assert_eq!(names.png(Some(&"ü".repeat(255))).len(), MAX_STEM + ".png".len());
+        assert_eq!(names.next(Some(&"ü".repeat(255)), "png").len(), MAX_STEM + ".png".len());
     }
 }

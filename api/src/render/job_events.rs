@@ -1,5 +1,6 @@
 //! The events of a job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::Event;
@@ -8,6 +9,7 @@ use remaster_shared::job::{JobId, JobRecord, JobView, UrlBase};
 use uuid::Uuid;
 
 use super::etag::version;
+use super::snapshot::Snapshot;
 use super::sse::{Followed, event};
 use crate::lookup::records::find_job;
 use crate::problem::ApiResult;
@@ -22,7 +24,7 @@ pub struct FollowedJob {
 }
 
 impl Followed for FollowedJob {
-    type State = JobRecord;
+    type Record = JobRecord;
 
     const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -30,8 +32,13 @@ impl Followed for FollowedJob {
         self.id.0
     }
 
-    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<JobRecord>> {
-        Box::pin(find_job(api, self.id))
+    fn base(&self) -> &UrlBase {
+        &self.base
+    }
+
+    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<Arc<Snapshot<JobRecord>>>> {
+        let id = self.id;
+        Box::pin(api.followed.jobs.read(id, move || async move { Ok(Snapshot::new(find_job(api, id).await?)) }))
     }
 
     fn has_ended(job: &JobRecord) -> bool {

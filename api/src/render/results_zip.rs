@@ -40,7 +40,7 @@ fn entries(batch: &BatchRecord) -> ApiResult<Vec<ZipEntry>> {
     let entries: Vec<_> = succeeded
         .filter_map(|job| Some((job, job.output_key()?)))
         .map(|(job, key)| ZipEntry {
-            name: names.png(job.input.filename.as_deref()),
+            name: names.next(job.input.filename.as_deref(), job.params.format.extension()),
             key,
             bytes: job.result.as_ref().map_or(0, |result| result.bytes),
             modified: job.finished_at.unwrap_or(batch.created_at),

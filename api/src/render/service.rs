@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::fleet::WorkerSeen;
+use remaster_shared::version::VERSION;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,12 +37,13 @@ pub struct Health {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     service: &'static str,
+    version: &'static str,
 }
 
 impl Health {
     /// The process is alive at this time.
     pub fn at(timestamp: Timestamp) -> Self {
-        Self { status: "ok", timestamp, service: "remaster" }
+        Self { status: "ok", timestamp, service: "remaster", version: VERSION.as_str() }
     }
 }
 

@@ -1,20 +1,23 @@
 //! Server-Sent Events of a job or a batch.
 //!
 //! A stream is driven by the store's notifications, so it does not matter which node took the job, which one works on it and
-//! which one is asked. Each change costs one read of the store.
+//! which one is asked. Each change costs about one read of the store, however many follow.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, future::BoxFuture, stream};
+use remaster_shared::job::UrlBase;
 use remaster_store::Watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::snapshot::Snapshot;
 use crate::lookup::long_poll::FALLBACK_INTERVAL;
 use crate::problem::ApiResult;
 use crate::state::{Api, Shared};
@@ -52,7 +55,7 @@ pub struct LastEventIdHeader {
 /// A job or a batch whose changes are sent as events.
 pub trait Followed: Send + 'static {
     /// What is read from the store.
-    type State: Send + 'static;
+    type Record: Send + Sync + 'static;
 
     /// The shortest time between two changes that are sent. The end is sent at once.
     const MIN_INTERVAL: Duration;
@@ -60,23 +63,26 @@ pub trait Followed: Send + 'static {
     /// The id that the store notifies of.
     fn id(&self) -> Uuid;
 
+    /// What links start with.
+    fn base(&self) -> &UrlBase;
+
     /// The pause between a notification and the next read.
-    fn read_pause(_state: &Self::State) -> Duration {
+    fn read_pause(_record: &Self::Record) -> Duration {
         Duration::ZERO
     }
 
-    /// Reads the state from the store.
-    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<Self::State>>;
+    /// Reads the record from the store, together with whoever else reads it now.
+    fn read<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, ApiResult<Arc<Snapshot<Self::Record>>>>;
 
-    /// Whether the state does not change any more.
-    fn has_ended(state: &Self::State) -> bool;
+    /// Whether the record does not change any more.
+    fn has_ended(record: &Self::Record) -> bool;
 
-    /// The version of a state, which is the id of the event that completes it.
-    fn version(&self, state: &Self::State) -> String;
+    /// The version of a record, which is the id of the event that completes it.
+    fn version(&self, record: &Self::Record) -> String;
 
-    /// The events that bring a client from the state `before`, if it was sent one, to `state`. The last event has `version` as
+    /// The events that bring a client from the record `before`, if it was sent one, to `record`. The last event has `version` as
     /// its id.
-    fn events(&self, before: Option<&Self::State>, state: &Self::State, version: &str) -> Vec<Event>;
+    fn events(&self, before: Option<&Self::Record>, record: &Self::Record, version: &str) -> Vec<Event>;
 }
 
 /// The answer to a client that follows `followed`: a stream of events, or 204 when the client has received the last one.
@@ -88,7 +94,8 @@ pub async fn follow<F: Followed>(api: Shared, followed: F, headers: &HeaderMap) 
     let watch = api.store.watch(followed.id());
     let state = followed.read(&api).await?;
     let sent_version = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    if F::has_ended(&state) && sent_version.as_ref() == Some(&followed.version(&state)) {
+    let version = state.version(followed.base(), |record| followed.version(record));
+    if F::has_ended(&state.record) && sent_version == Some(version) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let sent_at = Instant::now().checked_sub(F::MIN_INTERVAL).unwrap_or_else(Instant::now);
@@ -121,9 +128,9 @@ struct Follower<F: Followed> {
     /// When the last change was sent.
     sent_at: Instant,
     /// The last state that was sent on this connection.
-    sent_state: Option<F::State>,
+    sent_state: Option<Arc<Snapshot<F::Record>>>,
     /// A state that was read and not sent yet.
-    next_state: Option<F::State>,
+    next_state: Option<Arc<Snapshot<F::Record>>>,
     /// Events that are ready to be sent.
     ready: VecDeque<Event>,
 }
@@ -145,12 +152,15 @@ impl<F: Followed> Follower<F> {
             }
             let state = match self.next_state.take() {
                 Some(state) => state,
-                None if self.sent_state.as_ref().is_some_and(F::has_ended) => return None,
+                None if self.sent_state.as_ref().is_some_and(|state| F::has_ended(&state.record)) => return None,
                 None => self.read_next().await?,
             };
-            let version = self.followed.version(&state);
+            let (followed, base) = (&self.followed, self.followed.base());
+            let version = state.version(base, |record| followed.version(record));
             if self.sent_version.as_ref() != Some(&version) {
-                let events = self.followed.events(self.sent_state.as_ref(), &state, &version);
+                let sent = self.sent_state.as_ref().map(|sent| &sent.record);
+                let before = sent.and(self.sent_version.as_deref());
+                let events = state.events(base, before, |record| followed.events(sent, record, &version));
                 self.ready.extend(events.into_iter().map(|event| event.retry(RETRY)));
                 (self.sent_version, self.sent_at) = (Some(version), Instant::now());
             }
@@ -160,9 +170,9 @@ impl<F: Followed> Follower<F> {
 
     /// Reads the state after its next change, or after [`FALLBACK_INTERVAL`]. Changes within [`Followed::MIN_INTERVAL`] of the
     /// last one that was sent are combined, unless the last of them is the end.
-    async fn read_next(&mut self) -> Option<F::State> {
+    async fn read_next(&mut self) -> Option<Arc<Snapshot<F::Record>>> {
         let due = self.sent_at + F::MIN_INTERVAL;
-        let read_pause = self.sent_state.as_ref().map(F::read_pause).unwrap_or_default();
+        let read_pause = self.sent_state.as_ref().map(|state| F::read_pause(&state.record)).unwrap_or_default();
         let mut newest = None;
         loop {
             tokio::select! {
@@ -174,7 +184,7 @@ impl<F: Followed> Follower<F> {
             tokio::time::sleep(read_pause).await;
             // If the store does not answer, the next notification or the fallback interval leads to another attempt.
             let Ok(state) = self.followed.read(&self.api).await else { continue };
-            if F::has_ended(&state) || Instant::now() >= due {
+            if F::has_ended(&state.record) || Instant::now() >= due {
                 return Some(state);
             }
             newest = Some(state);

@@ -1,4 +1,4 @@
-//! `POST /enhance`: an image in and a PNG out, through the same queue as every other job.
+//! `POST /enhance`: an image in and a picture out, through the same queue as every other job.
 
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
@@ -7,14 +7,14 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{JobId, JobRecord, JobView, Status, UrlBase};
 
 use crate::lookup::long_poll::wait_for_end;
-use crate::openapi::{Binary, EnhanceRefused, EnhancedPicture, OptionParams, UploadForm};
+use crate::openapi::{Binary, EnhanceRefused, EnhancedPicture, ImageUrl, OptionParams, UploadForm};
 use crate::parse::base_url::BaseUrl;
 use crate::parse::client::Client;
 use crate::parse::idempotency::{IdempotencyHeader, is_given};
 use crate::parse::options::QueryPairs;
 use crate::parse::submit_request::SubmitReader;
 use crate::problem::{ApiResult, Problem};
-use crate::render::png;
+use crate::render::picture;
 use crate::render::quota_headers::with_quota;
 use crate::render::view::{accepted_job, mark_replayed};
 use crate::state::{Api, Shared};
@@ -22,14 +22,15 @@ use crate::submit::{CancelOnDrop, Submitted, submit_job};
 
 /// Enhance one image and wait for it
 ///
-/// This takes the same request as `POST /jobs` and answers with the PNG. When the caller closes the connection the job is
+/// This takes the same request as `POST /jobs` and answers with the picture. When the caller closes the connection the job is
 /// canceled, unless the request has an `Idempotency-Key` with which it can be sent again. When the job takes longer than the
 /// setting `SYNC_TIMEOUT` allows, the answer is 202 with the job, which goes on.
 #[utoipa::path(
     post, path = "/enhance", tag = "jobs", params(OptionParams, IdempotencyHeader),
     request_body(content(
-        (UploadForm = "multipart/form-data"),
+        (UploadForm = "multipart/form-data"), (ImageUrl = "application/json"),
         (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
+        (Binary = "image/gif"), (Binary = "image/bmp"),
     )),
     responses(
         EnhancedPicture,
@@ -74,7 +75,7 @@ async fn outcome(api: &Api, job: JobRecord, base: &UrlBase) -> ApiResult {
     match job.status {
         Status::Queued | Status::Processing => Ok(accepted_job(&job, base)),
         Status::Succeeded | Status::Expired => {
-            Ok(png::whole(api, &job).await.unwrap_or_else(|_| accepted_job(&job, base)))
+            Ok(picture::whole(api, &job).await.unwrap_or_else(|_| accepted_job(&job, base)))
         }
         Status::Canceled => Err(Problem::new(ErrorCode::Canceled, "The job was canceled before it was finished.")),
         Status::Failed => {

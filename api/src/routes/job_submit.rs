@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use remaster_shared::job::{JobId, JobRecord, JobView, UrlBase};
 
 use crate::lookup::long_poll::wait_for_end;
-use crate::openapi::{Accepted, Binary, JobRefused, OptionParams, UploadForm};
+use crate::openapi::{Accepted, Binary, ImageUrl, JobRefused, OptionParams, UploadForm};
 use crate::parse::base_url::BaseUrl;
 use crate::parse::client::Client;
 use crate::parse::idempotency::IdempotencyHeader;
@@ -34,8 +34,9 @@ use crate::submit::{Submitted, submit_job};
         ("Prefer" = Option<String>, Header, description = "`wait=N` holds the answer for up to N seconds (0 to 60)."),
     ),
     request_body(content(
-        (UploadForm = "multipart/form-data"),
+        (UploadForm = "multipart/form-data"), (ImageUrl = "application/json"),
         (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
+        (Binary = "image/gif"), (Binary = "image/bmp"),
     )),
     responses(
         (status = 200, description = "The job was finished within the time of `Prefer: wait`.", body = JobView),

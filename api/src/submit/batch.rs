@@ -45,22 +45,28 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
 /// Refuses each file whose picture or result has too many pixels, and deletes what was stored of it.
 async fn refuse_large_pictures(api: &Shared, upload: &mut BatchUpload, params: &EnhanceParams) {
     for file in upload.files.iter_mut().filter(|file| file.refused.is_none()) {
-        if let Err(error) = api.settings.pixels.check(file.info.width, file.info.height, params.scale) {
+        if let Err(error) = api.settings.pixels.check(file.info.width, file.info.height, params) {
             upload.inputs.delete(file.job).await;
             file.refused = Some(error);
         }
     }
 }
 
-/// A batch in which every file is refused is refused itself, with the code of its first file.
+/// So many files of a batch may be refused, or as many as are accepted. A refused file is remembered like a job, and costs nothing.
+const REFUSED: usize = 10;
+
+/// A batch in which every file is refused, or many more than are accepted, is refused itself, with the code of the first of them.
 fn refuse_batch_of_refused(files: &[BatchFile]) -> ApiResult<()> {
     let refused: Vec<_> = files.iter().filter_map(|file| Some((file, file.refused.as_ref()?))).collect();
-    match refused[..] {
-        [(file, error), ..] if refused.len() == files.len() => {
-            let name = file.info.filename.as_deref().unwrap_or("the first");
-            let detail = format!("None of the {} files can be used; {name:?}: {}", files.len(), error.message);
-            Err(Problem::new(error.code, detail))
-        }
-        _ => Ok(()),
-    }
+    let accepted = files.len() - refused.len();
+    let Some((file, error)) = refused.first().filter(|_| accepted == 0 || refused.len() > accepted.max(REFUSED)) else {
+        return Ok(());
+    };
+    let name = file.info.filename.as_deref().unwrap_or("the first");
+    let (all, how) = (files.len(), &error.message);
+    let detail = match accepted {
+        0 => format!("None of the {all} files can be used; {name:?}: {how}"),
+        _ => format!("Only {accepted} of the {all} files can be used, so the batch is refused; {name:?}: {how}"),
+    };
+    Err(Problem::new(error.code, detail))
 }

@@ -28,13 +28,14 @@ async fn each_mistake_has_its_code() {
         let whole = encoded(400, 300, ImageFormat::Jpeg);
         whole[..whole.len() * 2 / 3].to_vec()
     };
-    let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00;".to_vec();
+    let no_picture = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00;".to_vec();
+    let icon = b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0".to_vec();
     type Case<'a> = (&'a str, Option<Vec<u8>>, &'a [(&'a str, &'a str)], u16, &'a str, &'a str);
     let cases: Vec<Case> = vec![
         ("no file", None, &[("scale", "2")], 400, "missing_file", "file"),
         ("empty file", Some(vec![]), &[], 400, "missing_file", "empty"),
-        ("scale=3", photo(), &[("scale", "3")], 400, "invalid_parameter", "2 or 4"),
-        ("scale=two", photo(), &[("scale", "two")], 400, "invalid_parameter", "2 or 4"),
+        ("scale=5", photo(), &[("scale", "5")], 400, "invalid_parameter", "1, 2, 3 or 4"),
+        ("scale=two", photo(), &[("scale", "two")], 400, "invalid_parameter", "1, 2, 3 or 4"),
         ("unknown option", photo(), &[("scales", "2")], 400, "invalid_parameter", "scales"),
         ("twice", photo(), &[("scale", "2"), ("scale", "4")], 400, "invalid_parameter", "more than once"),
         ("faces", photo(), &[("faces", "yes")], 400, "invalid_parameter", "auto, off or require"),
@@ -52,9 +53,21 @@ async fn each_mistake_has_its_code() {
             &[],
             415,
             "unsupported_format",
-            "JPEG, PNG, WebP and TIFF",
+            "JPEG, PNG, WebP, TIFF, GIF and BMP",
         ),
-        ("gif", Some(gif), &[], 415, "unsupported_format", "JPEG"),
+        ("icon", Some(icon), &[], 415, "unsupported_format", "JPEG"),
+        ("no picture in it", Some(no_picture), &[], 422, "image_corrupt", "truncated"),
+        ("format", photo(), &[("format", "gif")], 400, "invalid_parameter", "png, webp or jpeg"),
+        ("quality", photo(), &[("quality", "0")], 400, "invalid_parameter", "1 to 100"),
+        ("max_side", photo(), &[("max_side", "-1")], 400, "invalid_parameter", "1 to 65535"),
+        (
+            "too wide for WebP",
+            Some(declaring(5000, 1)),
+            &[("scale", "4"), ("format", "webp")],
+            413,
+            "image_too_large",
+            "max_side",
+        ),
         ("60000x60000", Some(declaring(60_000, 60_000)), &[], 413, "image_too_large", "60000x60000"),
         (
             "too large at x4",
@@ -98,6 +111,17 @@ async fn a_file_over_the_limit_is_refused_while_it_is_received() {
     let body = problem(response).await;
     assert!(body["detail"].as_str().unwrap().contains("1000 bytes (MAX_UPLOAD_BYTES)"));
     assert_eq!(small.files(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_takes_no_uploads() {
+    let harness = Harness::builder().settings(|settings| settings.min_free_bytes = u64::MAX).start().await;
+    for path in ["/jobs", "/enhance", "/batches"] {
+        let response = harness.post(path, Some(png(20, 10)), &[]).await;
+        assert_eq!((response.status().as_u16(), response.headers().contains_key("retry-after")), (503, true), "{path}");
+        assert_eq!(problem(response).await["code"], "storage_unavailable");
+    }
+    assert_eq!((harness.used().await, harness.files()), (0, (0, 0)));
 }
 
 /// A part whose headers do not end must not fill the memory.

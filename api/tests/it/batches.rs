@@ -88,7 +88,7 @@ async fn a_refused_file_does_not_stop_the_others() {
         batch["jobs"][0]["input"],
         serde_json::json!({ "filename": "text.jpg", "format": null, "width": 0, "height": 0, "bytes": 18 })
     );
-    assert!(batch["jobs"][0]["error"]["message"].as_str().unwrap().contains("JPEG, PNG, WebP and TIFF"));
+    assert!(batch["jobs"][0]["error"]["message"].as_str().unwrap().contains("JPEG, PNG, WebP, TIFF, GIF and BMP"));
     // Only accepted files cost something and are stored.
     assert_eq!((harness.used().await, harness.files()), (2, (2, 0)));
 
@@ -107,13 +107,32 @@ async fn a_refused_file_does_not_stop_the_others() {
     assert!(refused["detail"].as_str().unwrap().contains("None of the 2 files can be used; \"a.txt\""), "{refused}");
 }
 
+/// Each refused file is remembered, and costs nothing.
+#[tokio::test]
+async fn a_batch_of_almost_nothing_but_refused_files_is_refused() {
+    let harness = Harness::builder().settings(|settings| settings.max_batch_files = 100).start().await;
+    let batch = |good, bad| {
+        let good = (0..good).map(|_| ("good.png", png(9, 9)));
+        form(&good.chain((0..bad).map(|_| ("bad.png", b"no picture".to_vec()))).collect::<Vec<_>>())
+    };
+    let refused = problem(harness.post_form("/batches", batch(1, 11)).await).await;
+    assert_eq!(refused["code"], "unsupported_format");
+    assert!(refused["detail"].as_str().unwrap().contains("Only 1 of the 12 files"), "{refused}");
+    harness.until_files(0).await;
+    assert_eq!(harness.used().await, 0);
+    for (good, bad) in [(1, 10), (20, 20)] {
+        assert_eq!(harness.post_form("/batches", batch(good, bad)).await.status(), 202);
+    }
+    assert_eq!(harness.used().await, 21);
+}
+
 #[tokio::test]
 async fn a_refused_batch_costs_nothing_and_leaves_no_files() {
     let harness = Harness::builder().settings(|settings| settings.daily_limit = 3).start().await;
     let many = |count| (0..count).map(|_| ("a.png", png(10, 10))).collect::<Vec<_>>();
     let cases = [
         (form(&many(4)), 429, "quota_exceeded"),
-        (form(&many(1)).text("scale", "3"), 400, "invalid_parameter"),
+        (form(&many(1)).text("scale", "5"), 400, "invalid_parameter"),
         (form(&many(1)).text("size", "3"), 400, "invalid_parameter"),
         (form(&many(1)).text("model", "absent"), 503, "model_unavailable"),
         (Form::new().text("scale", "2"), 400, "missing_file"),

@@ -24,6 +24,7 @@ pub struct CountingStore {
     subscriptions: AtomicUsize,
     worker_reads: AtomicUsize,
     stats_reads: AtomicUsize,
+    batch_reads: AtomicUsize,
     loses_answers: AtomicBool,
     hides_workers: AtomicBool,
 }
@@ -35,6 +36,7 @@ impl CountingStore {
             subscriptions: AtomicUsize::new(0),
             worker_reads: AtomicUsize::new(0),
             stats_reads: AtomicUsize::new(0),
+            batch_reads: AtomicUsize::new(0),
             loses_answers: AtomicBool::new(false),
             hides_workers: AtomicBool::new(false),
         }
@@ -67,6 +69,11 @@ impl CountingStore {
         self.worker_reads.load(Ordering::SeqCst)
     }
 
+    /// How many times a batch has been read.
+    pub fn batch_reads(&self) -> usize {
+        self.batch_reads.load(Ordering::SeqCst)
+    }
+
     /// How many times the numbers of the store have been read.
     pub fn stats_reads(&self) -> usize {
         self.stats_reads.load(Ordering::SeqCst)
@@ -92,6 +99,7 @@ impl Jobs for CountingStore {
     }
 
     async fn batch(&self, batch: BatchId) -> Result<Option<BatchRecord>, StoreError> {
+        self.batch_reads.fetch_add(1, Ordering::SeqCst);
         self.inner.batch(batch).await
     }
 

@@ -25,6 +25,23 @@ async fn answers_with_the_picture() {
 }
 
 #[tokio::test]
+async fn answers_in_the_format_that_was_asked_for() {
+    let harness = Harness::new().await;
+    for (format, media_type, name) in [("webp", "image/webp", "_x4.webp"), ("jpeg", "image/jpeg", "_x4.jpg")] {
+        let path = format!("/enhance?scale=4&format={format}&quality=80&max_side=64");
+        let (answer, ()) = tokio::join!(harness.post(&path, Some(png(20, 10)), &[]), async {
+            let (job, lease) = harness.claim().await;
+            assert_eq!((job.params.quality.percent(), job.params.max_side.unwrap().pixels()), (80, 64));
+            harness.succeed(&lease, b"the picture").await;
+        });
+        assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (200, media_type));
+        let disposition = answer.headers()["content-disposition"].to_str().unwrap();
+        assert!(disposition.contains(name), "{disposition}");
+        assert_eq!(answer.bytes().await.unwrap(), "the picture");
+    }
+}
+
+#[tokio::test]
 async fn answers_with_the_error_of_the_job() {
     let harness = Harness::new().await;
     let (answer, ()) = tokio::join!(harness.post("/enhance", Some(png(20, 10)), &[]), async {

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, Webhooks, admin_router, router, serve,
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Webhooks, admin_router,
+    router, serve,
 };
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
-use remaster_shared::blob_key::BlobKey;
+use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::catalogue::ModelInfo;
 use remaster_shared::clock::{SharedClock, SystemClock};
 use remaster_shared::job::{FaceReport, FaceStatus, JobRecord, JobResult};
 use remaster_store::contract::request;
 use remaster_store::{Claim, Lease, Outcome, Policy, SharedStore};
 use remaster_store_sqlite::SqliteStore;
+use remaster_webhooks::egress::{Egress, SystemLookup};
 use remaster_webhooks::sign::Signer;
 use reqwest::multipart::Form;
 use reqwest::{Client, Response};
@@ -77,6 +79,7 @@ impl Builder {
             pixels: PixelLimits { input: 40_000_000, output: 200_000_000 },
             sync_timeout: Duration::from_secs(20),
             spool,
+            min_free_bytes: 1,
             use_realesrgan: true,
             metrics: true,
             // Tests send more at once than one caller may.
@@ -86,6 +89,7 @@ impl Builder {
                 policy: "127.0.0.0/8".parse().unwrap(),
                 public_keys: Signer::from_seed([7; 32]).public_keys(),
             },
+            image_urls: "127.0.0.0/8".parse().unwrap(),
         };
         (self.settings)(&mut settings);
         let policy = Policy { daily_limit: settings.daily_limit, ..Policy::default() };
@@ -96,12 +100,14 @@ impl Builder {
         let api = Api {
             store: counts.clone(),
             blobs: blobs.clone(),
+            fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).unwrap(),
             fleet: FleetView::new(counts.clone(), counts.clone(), known),
             settings,
             stopping: CancellationToken::new(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
+            followed: FollowedReads::default(),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -211,7 +217,9 @@ impl Harness {
     pub async fn succeed(&self, lease: &Lease, content: &[u8]) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        self.blobs.put_file(BlobKey::Output(lease.job, lease.fence.into()), file.path()).await.unwrap();
+        let job = self.store.get(lease.job).await.unwrap().unwrap();
+        let output = OutputName::Fence(lease.fence, job.params.format);
+        self.blobs.put_file(BlobKey::Output(lease.job, output), file.path()).await.unwrap();
         let result = JobResult {
             width: 40,
             height: 20,

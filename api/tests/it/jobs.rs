@@ -102,9 +102,9 @@ async fn the_raw_body_takes_options_in_the_query() {
     let job: Value = request.body(png(20, 10)).send().await.unwrap().json().await.unwrap();
     assert_eq!((&job["params"]["scale"], &job["params"]["background"]), (&json!(4), &json!(false)));
     assert_eq!(job["input"]["filename"], Value::Null);
-    let request = harness.http.post(harness.url("/jobs?quality=4")).header("content-type", "image/png");
+    let request = harness.http.post(harness.url("/jobs?sharpness=4")).header("content-type", "image/png");
     let refused = request.body(png(20, 10)).send().await.unwrap();
-    assert!(problem(refused).await["detail"].as_str().unwrap().contains("quality"));
+    assert!(problem(refused).await["detail"].as_str().unwrap().contains("sharpness"));
 }
 
 #[tokio::test]

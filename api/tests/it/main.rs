@@ -12,6 +12,7 @@ mod events;
 mod expiry;
 mod fixtures;
 mod harness;
+mod image_url;
 mod jobs;
 mod openapi;
 mod quota;

@@ -68,6 +68,24 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     assert_eq!(answer.json::<Value>().await.unwrap()["used"], 0);
 }
 
+#[tokio::test]
+async fn links_are_https_where_a_trusted_proxy_says_so() {
+    let untrusting = Harness::new().await;
+    let trusting =
+        Harness::builder().settings(|settings| settings.trusted_proxies = "loopback".parse().unwrap()).start().await;
+    for (harness, said, scheme) in [
+        (&untrusting, "https", "http"),
+        (&trusting, "https", "https"),
+        (&trusting, "http", "http"),
+        (&trusting, "ftp", "http"),
+    ] {
+        let request = harness.http.post(harness.url("/jobs")).header("content-type", "image/png");
+        let answer = request.header("x-forwarded-proto", said).body(png(10, 10)).send().await.unwrap();
+        let job: Value = answer.json().await.unwrap();
+        assert!(job["urls"]["self"].as_str().unwrap().starts_with(&format!("{scheme}://")), "{said}: {job}");
+    }
+}
+
 /// A body that is not a picture shows by its error whether it was read.
 #[tokio::test]
 async fn without_quota_only_repeated_requests_are_read() {

@@ -12,6 +12,7 @@ async fn health_stats_models_and_quota() {
     let harness = Harness::new().await;
     let health = harness.json("/health").await;
     assert_eq!((&health["status"], &health["service"]), (&json!("ok"), &json!("remaster")));
+    assert!(health["version"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")));
     assert!(health["timestamp"].as_str().unwrap().ends_with('Z'));
     harness.submit().await;
     let mut stats = harness.json("/stats").await;

@@ -1,7 +1,7 @@
 //! One image: read, submit, wait, download.
 
 use remaster_shared::error::{ErrorCode, Fault, JobError};
-use remaster_shared::job::Status;
+use remaster_shared::job::{OutputFormat, Quality, Status};
 use sha2::{Digest, Sha256};
 
 use super::client::{Failure, Service};
@@ -87,6 +87,11 @@ fn options(args: &JobOptionArgs, webhook: Option<&str>) -> Vec<(&'static str, St
         ("background", args.background.to_string()),
         ("metadata", word(serde_json::json!(args.metadata))),
     ];
+    // Options that a service of an earlier release does not know are only named where they are used.
+    let format = args.format.filter(|format| *format != OutputFormat::default());
+    options.extend(format.map(|format| ("format", word(serde_json::json!(format)))));
+    options.extend((args.quality != Quality::default()).then(|| ("quality", args.quality.to_string())));
+    options.extend(args.max_side.map(|side| ("max_side", side.to_string())));
     options.extend(webhook.map(|url| ("webhook_url", url.to_owned())));
     options
 }

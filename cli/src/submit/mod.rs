@@ -23,6 +23,7 @@ use self::report::Report;
 use self::sources::Source;
 use crate::args::SubmitArgs;
 use crate::exit;
+use crate::files::output_format;
 
 /// The exit code after an interruption, as shells have it for SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -31,7 +32,9 @@ const INTERRUPTED: u8 = 130;
 ///
 /// # Errors
 /// The arguments do not fit together, or a source does not exist.
-pub async fn run(args: SubmitArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(mut args: SubmitArgs) -> anyhow::Result<ExitCode> {
+    let format = output_format(&args.output, args.options.format)?;
+    args.options.format = Some(format);
     remaster_shared::tls::install_default_provider();
     let service = Service::new(&args.server, args.patience)?;
     let report = Report::new(args.json);
@@ -40,10 +43,10 @@ pub async fn run(args: SubmitArgs) -> anyhow::Result<ExitCode> {
             if !folder.is_dir() {
                 bail!("{} is not a folder", folder.display());
             }
-            sources::appearing(folder, &args.output)?.boxed()
+            sources::appearing(folder, &args.output, format)?.boxed()
         }
         None => {
-            let sources = sources::named(&args.inputs, &args.output)?;
+            let sources = sources::named(&args.inputs, &args.output, format)?;
             report.expect(sources.len() as u64);
             futures::stream::iter(sources).boxed()
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::bail;
 use futures::Stream;
+use remaster_shared::job::OutputFormat;
 use url::Url;
 
 use crate::files::{expand, is_image, place, unique_path};
@@ -20,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Source {
     /// Where it is read from.
     pub from: From,
-    /// The PNG to write.
+    /// The file to write.
     pub output: PathBuf,
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for From {
 ///
 /// # Errors
 /// A file does not exist, there are no images, or `output` does not fit their number.
-pub fn named(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Source>> {
+pub fn named(inputs: &[String], output: &Path, format: OutputFormat) -> anyhow::Result<Vec<Source>> {
     let mut images = Vec::new();
     for input in inputs {
         if input == "-" {
@@ -63,7 +64,7 @@ pub fn named(inputs: &[String], output: &Path) -> anyhow::Result<Vec<Source>> {
     if images.is_empty() {
         bail!("there are no images in {}", inputs.join(", "));
     }
-    Ok(place(images, output)?.into_iter().map(|(from, output)| Source { from, output }).collect())
+    Ok(place(images, output, format)?.into_iter().map(|(from, output)| Source { from, output }).collect())
 }
 
 fn one(input: &str) -> anyhow::Result<Vec<(From, PathBuf)>> {
@@ -87,13 +88,17 @@ fn sanitized(name: &str) -> PathBuf {
 ///
 /// # Errors
 /// The results would lie in the folder that is watched, or a folder cannot be made.
-pub fn appearing(folder: &Path, output: &Path) -> anyhow::Result<impl Stream<Item = Source> + Send + use<>> {
+pub fn appearing(
+    folder: &Path,
+    output: &Path,
+    format: OutputFormat,
+) -> anyhow::Result<impl Stream<Item = Source> + Send + use<>> {
     std::fs::create_dir_all(output)?;
     let (folder, output) = (folder.canonicalize()?, output.canonicalize()?);
     if folder == output {
         bail!("the results cannot lie in the folder that is watched; name another one with --output");
     }
-    let folder = Watched { folder, output, ..Watched::default() };
+    let folder = Watched { folder, output, format, ..Watched::default() };
     Ok(futures::stream::unfold(folder, |mut folder| async move {
         loop {
             if let Some(source) = folder.ready.pop_front() {
@@ -112,6 +117,7 @@ pub fn appearing(folder: &Path, output: &Path) -> anyhow::Result<impl Stream<Ite
 struct Watched {
     folder: PathBuf,
     output: PathBuf,
+    format: OutputFormat,
     /// Size and time of each image at the last look.
     seen: HashMap<PathBuf, (u64, SystemTime)>,
     /// Images that were taken, and the paths of their results.
@@ -132,7 +138,7 @@ impl Watched {
             }
             let now = (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
             if self.seen.insert(path.clone(), now) == Some(now) {
-                let output = unique_path(&self.output.join(relative), &mut self.taken);
+                let output = unique_path(&self.output.join(relative), self.format, &mut self.taken);
                 self.given.insert(path.clone());
                 self.ready.push_back(Source { from: From::File(path), output });
             }
@@ -150,11 +156,11 @@ mod tests {
         let photo = folder.path().join("a.jpg");
         std::fs::write(&photo, b"x").unwrap();
         let inputs = [photo.to_string_lossy().into_owned(), "https://example.com/x/a.jpg?size=2".into()];
-        let sources = named(&inputs, &folder.path().join("out")).unwrap();
+        let sources = named(&inputs, &folder.path().join("out"), OutputFormat::Png).unwrap();
         let outputs: Vec<_> = sources.iter().map(|source| source.output.file_name().unwrap()).collect();
         assert_eq!(outputs, ["a.png", "a-2.png"]);
         assert!(matches!(&sources[1].from, From::Web(url) if url.query() == Some("size=2")));
-        assert!(named(&["none.jpg".into()], folder.path()).is_err());
+        assert!(named(&["none.jpg".into()], folder.path(), OutputFormat::Png).is_err());
     }
 
     #[test]

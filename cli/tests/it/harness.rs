@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageFormat};
@@ -91,7 +91,12 @@ pub struct Server {
     /// The prefix of its URLs.
     pub base: String,
     pub http: Client,
+    /// The lines of its log that say which job it has begun, each with when it was read.
+    pub begun: Log,
 }
+
+/// Lines of a log, each with when it was read.
+pub type Log = Arc<Mutex<Vec<(Instant, String)>>>;
 
 impl Server {
     /// Starts `remaster serve` with its data in `folder`.
@@ -128,7 +133,16 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         // The thread reads the pipe to its end, so that the server never blocks on a full pipe.
-        std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let begun = Log::default();
+        let kept = Arc::clone(&begun);
+        std::thread::spawn(move || {
+            log.lines().map_while(Result::ok).for_each(|line| {
+                if line.contains("job started") {
+                    kept.lock().unwrap().push((Instant::now(), line.clone()));
+                }
+                drop(sender.send(line));
+            });
+        });
         let deadline = Instant::now() + START_TIMEOUT;
         let mut seen = String::new();
         let base = loop {
@@ -141,7 +155,7 @@ impl Server {
             seen.push_str(&line);
             seen.push('\n');
         };
-        Self { child, base, http }
+        Self { child, base, http, begun }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -1,6 +1,28 @@
-//! Rules of the architecture that `deny.toml` cannot express.
+//! Rules of the architecture that `deny.toml` cannot express, and names that pages give.
 
 use std::path::Path;
+
+/// The sources of every crate, tests included.
+fn sources() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let entries = walkdir::WalkDir::new(root).into_iter().filter_entry(|entry| entry.file_name() != "target");
+    let sources = entries.map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|end| end == "rs"));
+    sources.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect()
+}
+
+#[test]
+fn every_test_that_the_page_on_reliability_names_exists() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_name =
+        |text: &&str| text.matches('_').count() > 2 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let (names, sources) = (quoted.filter(is_name).collect::<Vec<_>>(), sources());
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let function = format!("fn {name}(");
+        assert!(sources.iter().any(|source| source.contains(&function)), "{name}");
+    }
+}
 
 #[test]
 fn no_file_is_a_place_for_leftovers() {

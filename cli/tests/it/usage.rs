@@ -59,10 +59,10 @@ fn a_storage_that_is_not_supported_is_named() {
 #[test]
 fn a_wrong_option_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(remaster(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--scale", "3"]));
+    let output = run(remaster(folder.path()).args(["enhance", "a.jpg", "-o", "b.png", "--scale", "5"]));
     assert_eq!(
         (output.status.code(), stderr(&output).as_str()),
-        (Some(2), "error: --scale is \"3\"; it takes 2 or 4\n")
+        (Some(2), "error: --scale is \"5\"; it takes 1, 2, 3 or 4\n")
     );
     assert!(run(remaster(folder.path()).arg("--help")).status.success());
     assert_eq!(run(remaster(folder.path()).arg("--no-such-flag")).status.code(), Some(2));

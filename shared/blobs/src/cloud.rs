@@ -9,6 +9,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::prefix::PrefixStore;
 use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use remaster_shared::job::OutputFormat;
 use url::Url;
 
 use super::storage::{Opened, StorageError};
@@ -98,12 +99,14 @@ fn settings<K: FromStr>(vars: &Vars, prefix: &str) -> Vec<(K, String)> {
 
 fn client() -> ClientOptions {
     remaster_shared::tls::install_default_provider();
-    ClientOptions::new()
+    let options = ClientOptions::new()
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_timeout_disabled()
-        .with_read_timeout(READ_TIMEOUT)
-        // The content type that a browser receives when it follows a signed URL.
-        .with_content_type_for_suffix("png", "image/png")
+        .with_read_timeout(READ_TIMEOUT);
+    // The content type that a browser receives when it follows a signed URL.
+    OutputFormat::ALL
+        .into_iter()
+        .fold(options, |options, format| options.with_content_type_for_suffix(format.extension(), format.media_type()))
 }
 
 fn retries() -> RetryConfig {

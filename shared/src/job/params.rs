@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use strum::EnumString;
 use utoipa::ToSchema;
 
+use super::output::{MaxSide, OutputFormat, Quality};
+
 /// The value of an option is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is {got:?}; it takes {accepts}")]
@@ -16,6 +18,11 @@ pub struct ParamError {
     pub got: String,
     /// What the option accepts, in words.
     pub accepts: &'static str,
+}
+
+/// Whether an option that earlier releases did not have is what they did. What they show of a job then stays the same.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The options of a job, with every default filled in: all that a worker needs besides the picture.
@@ -33,33 +40,78 @@ pub struct EnhanceParams {
     pub background: bool,
     /// What happens to the picture's EXIF data.
     pub metadata: MetadataPolicy,
+    /// The file format of the result. It is left out where it is PNG.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub format: OutputFormat,
+    /// How much of the picture a JPEG or a WebP keeps, from 1 to 100. It is left out where it is 90.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schema(value_type = u8, minimum = 1, maximum = 100)]
+    pub quality: Quality,
+    /// The largest side of the result in pixels. A larger result is reduced to it; without one, no result is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 65535)]
+    pub max_side: Option<MaxSide>,
 }
 
 impl EnhanceParams {
+    /// The defaults, with this upscaler.
+    pub fn of(model: ModelId) -> Self {
+        Self {
+            scale: Scale::default(),
+            model,
+            faces: FaceMode::default(),
+            face_strength: 1.0,
+            background: true,
+            metadata: MetadataPolicy::default(),
+            format: OutputFormat::default(),
+            quality: Quality::default(),
+            max_side: None,
+        }
+    }
+
+    /// The width and the height of the result for a picture of `width` x `height` pixels.
+    pub fn result_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let [width, height] = [width, height].map(|side| u128::from(side) * u128::from(self.scale.factor()));
+        let longest = width.max(height);
+        let most = self.max_side.map_or(longest, |most| longest.min(most.pixels().into()));
+        let side = |length: u128| ((2 * length * most + longest) / (2 * longest).max(1)).max(1);
+        let side = |length| u32::try_from(side(length)).unwrap_or(u32::MAX);
+        (side(width), side(height))
+    }
+
     /// The upscaler without which the job cannot be done.
     pub fn required_model(&self) -> Option<&ModelId> {
         self.background.then_some(&self.model)
     }
 }
 
-/// How much larger the result is, per side. It is the number 2 or 4 in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// How much larger the result is, per side. It is a number in JSON. With 1 the picture is restored at its own size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
-pub enum Scale {
-    /// Twice as wide and twice as high.
-    #[default]
-    X2,
-    /// Four times as wide and four times as high.
-    X4,
-}
+pub struct Scale(u32);
 
 impl Scale {
-    /// The factor as a number: 2 or 4.
+    /// The size of the picture itself.
+    pub const X1: Self = Self(1);
+    /// Twice as wide and twice as high.
+    pub const X2: Self = Self(2);
+    /// Three times as wide and three times as high.
+    pub const X3: Self = Self(3);
+    /// Four times as wide and four times as high.
+    pub const X4: Self = Self(4);
+
+    const ALL: [Self; 4] = [Self::X1, Self::X2, Self::X3, Self::X4];
+    const ACCEPTS: &str = "1, 2, 3 or 4";
+
+    /// The factor as a number.
     pub fn factor(self) -> u32 {
-        match self {
-            Scale::X2 => 2,
-            Scale::X4 => 4,
-        }
+        self.0
+    }
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self::X2
     }
 }
 
@@ -73,11 +125,7 @@ impl TryFrom<u32> for Scale {
     type Error = ParamError;
 
     fn try_from(factor: u32) -> Result<Self, ParamError> {
-        match factor {
-            2 => Ok(Scale::X2),
-            4 => Ok(Scale::X4),
-            other => Err(ParamError { name: "scale", got: other.to_string(), accepts: "2 or 4" }),
-        }
+        factor.to_string().parse()
     }
 }
 
@@ -85,11 +133,8 @@ impl FromStr for Scale {
     type Err = ParamError;
 
     fn from_str(text: &str) -> Result<Self, ParamError> {
-        match text {
-            "2" => Ok(Scale::X2),
-            "4" => Ok(Scale::X4),
-            other => Err(ParamError { name: "scale", got: other.to_owned(), accepts: "2 or 4" }),
-        }
+        let refused = || ParamError { name: "scale", got: text.to_owned(), accepts: Self::ACCEPTS };
+        Self::ALL.into_iter().find(|scale| scale.0.to_string() == text).ok_or_else(refused)
     }
 }
 
@@ -97,8 +142,8 @@ impl utoipa::PartialSchema for Scale {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::Integer)
-            .enum_values(Some([2, 4]))
-            .default(Some(2.into()))
+            .enum_values(Some(Self::ALL.map(Self::factor)))
+            .default(Some(Self::default().factor().into()))
             .into()
     }
 }
@@ -224,8 +269,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_option_and_what_it_takes() {
-        let error = "3".parse::<Scale>().unwrap_err();
-        assert_eq!(error.to_string(), r#"scale is "3"; it takes 2 or 4"#);
+        let error = "5".parse::<Scale>().unwrap_err();
+        assert_eq!(error.to_string(), r#"scale is "5"; it takes 1, 2, 3 or 4"#);
         let error = "yes".parse::<FaceMode>().unwrap_err();
         assert_eq!(error.to_string(), r#"faces is "yes"; it takes auto, off or require"#);
         let error = "drop".parse::<MetadataPolicy>().unwrap_err();
@@ -245,6 +290,29 @@ mod tests {
     #[test]
     fn scale_is_a_number_in_json() {
         assert_eq!(serde_json::to_string(&Scale::X4).unwrap(), "4");
-        assert!(serde_json::from_str::<Scale>("3").is_err());
+        assert!(["0", "5"].iter().all(|factor| serde_json::from_str::<Scale>(factor).is_err()));
+    }
+
+    #[test]
+    fn options_that_earlier_releases_did_not_have_are_the_defaults() {
+        let text = r#"{"scale":2,"model":"a","faces":"auto","face_strength":1.0,"background":true,"metadata":"strip"}"#;
+        let defaults = EnhanceParams::of(ModelId::parse("a").unwrap());
+        assert_eq!(serde_json::from_str::<EnhanceParams>(text).unwrap(), defaults);
+        assert_eq!(serde_json::to_string(&defaults).unwrap(), text);
+    }
+
+    #[test]
+    fn a_result_is_as_large_as_the_scale_makes_it_or_as_its_largest_side_allows() {
+        let params = |scale: u32, max_side: Option<&str>| {
+            let (scale, max_side) = (scale.try_into().unwrap(), max_side.map(|side| side.parse().unwrap()));
+            EnhanceParams { scale, max_side, ..EnhanceParams::of(ModelId::parse("a").unwrap()) }
+        };
+        assert_eq!(params(3, None).result_size(40, 30), (120, 90));
+        assert_eq!(params(4, Some("160")).result_size(40, 30), (160, 120));
+        assert_eq!(params(4, Some("100")).result_size(40, 30), (100, 75));
+        assert_eq!(params(4, Some("100")).result_size(30, 40), (75, 100));
+        assert_eq!(params(4, Some("65535")).result_size(40, 30), (160, 120));
+        assert_eq!(params(2, Some("7")).result_size(1000, 1), (7, 1));
+        assert_eq!(params(4, None).result_size(u32::MAX, 1), (u32::MAX, 4));
     }
 }

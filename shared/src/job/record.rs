@@ -24,6 +24,10 @@ pub enum PictureFormat {
     Webp,
     /// TIFF.
     Tiff,
+    /// GIF.
+    Gif,
+    /// BMP.
+    Bmp,
 }
 
 /// The uploaded file, as its header describes it.
@@ -41,18 +45,21 @@ pub struct InputInfo {
     pub height: u32,
     /// The size of the file, in bytes.
     pub bytes: u64,
+    /// How many pictures the file has, where it has more than one: an animation, or the pages of a TIFF. The first is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
 }
 
-/// The PNG that a successful attempt made.
+/// The picture file that a successful attempt made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobResult {
     /// The width in pixels.
     pub width: u32,
     /// The height in pixels.
     pub height: u32,
-    /// The size of the PNG, in bytes.
+    /// The size of the file, in bytes.
     pub bytes: u64,
-    /// The SHA-256 of the PNG's bytes, in lower-case hexadecimal.
+    /// The SHA-256 of the file's bytes, in lower-case hexadecimal.
     pub sha256: String,
     /// What was done about faces.
     pub faces: FaceReport,

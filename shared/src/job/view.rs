@@ -67,15 +67,15 @@ pub struct QueueView {
 /// The result of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultView {
-    /// Where the PNG is.
+    /// Where the picture file is.
     pub url: String,
-    /// The width of the PNG, in pixels.
+    /// The width of the picture, in pixels.
     pub width: u32,
-    /// The height of the PNG, in pixels.
+    /// The height of the picture, in pixels.
     pub height: u32,
-    /// The size of the PNG, in bytes.
+    /// The size of the file, in bytes.
     pub bytes: u64,
-    /// The SHA-256 of the PNG, in lower-case hexadecimal.
+    /// The SHA-256 of the file, in lower-case hexadecimal.
     pub sha256: String,
     /// What was done about faces.
     pub faces: FaceReport,

@@ -1,5 +1,5 @@
 //! Empties the outbox of a store: attempts every delivery that is due, and records the outcome. The number of attempts in
-//! flight is limited, over all hosts and for each of them.
+//! flight is limited: over all hosts, for each of them, and for each network.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration, time::SystemTime};
 
@@ -15,7 +15,9 @@ use super::egress::{Egress, refusal};
 use super::event::{Event, EventType};
 use super::schedule::{Jitter, Outcome, next, retry_after};
 use super::sign::{Message, Signer, headers};
+use places::Places;
 
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -36,12 +38,13 @@ pub struct Deliverer {
     egress: Egress,
     signer: Arc<Signer>,
     metrics: Arc<Metrics>,
+    places: Places,
 }
 
 impl Deliverer {
     /// A deliverer for the outbox of `store`, which sends through `egress` and signs with `signer`.
     pub fn new(store: Arc<dyn Outbox>, egress: Egress, signer: Signer, metrics: Arc<Metrics>) -> Self {
-        Self { store, egress, signer: Arc::new(signer), metrics }
+        Self { store, egress, signer: Arc::new(signer), metrics, places: Places::default() }
     }
 
     /// Runs until `stop` is canceled, and then for at most the shutdown grace.
@@ -99,7 +102,15 @@ impl Deliverer {
 
     /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
     /// after a while, and the attempt is repeated.
+    ///
+    /// Nothing happens where too many attempts are in flight to the receiver's network: the store hands the delivery out again then, too.
     pub async fn attempt(&self, hook: DueHook) {
+        // The addresses are resolved again, and checked, when the connection is made.
+        let addresses = self.egress.addresses(&hook.target.url).await;
+        let Some(_place) = self.places.take(&addresses) else {
+            tracing::debug!(subject = ?hook.subject, "a webhook waits: too many are in flight to its network");
+            return;
+        };
         let attempted = match self.send_webhook(hook).await {
             Ok(attempted) => attempted,
             Err(error) => {

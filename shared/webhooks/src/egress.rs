@@ -1,10 +1,12 @@
-//! Where webhooks may be sent: to the public internet, and to the ranges that `WEBHOOK_ALLOW` opens.
+//! Where webhooks may be sent and images fetched from: the public internet, and the ranges that `WEBHOOK_ALLOW` and
+//! `IMAGE_URL_ALLOW` open.
 //!
 //! An address is checked in two places: as a literal in the URL ([`EgressPolicy::check_url`]), and as the result of
 //! resolving a name, at the moment of connecting ([`GuardedResolver`]). Neither check covers the other, so [`Egress`] does
 //! both on every attempt.
 
 mod client;
+mod fetch;
 mod policy;
 mod ranges;
 mod resolve;
@@ -12,6 +14,7 @@ mod resolve;
 mod tests;
 
 pub use client::Egress;
+pub use fetch::{Arriving, FetchError};
 pub use policy::{AllowError, EgressError, EgressPolicy};
 pub use ranges::AddressKind;
 pub use resolve::{GuardedResolver, Lookup, SystemLookup, refusal};

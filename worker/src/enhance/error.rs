@@ -6,7 +6,7 @@ use remaster_shared::error::{ErrorCode, JobError};
 use crate::blocking::BlockingError;
 use crate::faces::FacesError;
 use crate::gate::Part;
-use crate::picture::ResizeError;
+use crate::picture::{EncodeError, ResizeError};
 use crate::upscale::UpscaleError;
 
 /// Why a picture could not be made.
@@ -27,9 +27,9 @@ pub enum EnhanceError {
     /// Faces could not be found or restored.
     #[error(transparent)]
     Faces(#[from] FacesError),
-    /// The PNG could not be written.
-    #[error("writing the result: {0}")]
-    Write(#[from] std::io::Error),
+    /// The result could not be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// A step on a blocking thread panicked.
     #[error(transparent)]
     Blocking(#[from] BlockingError),
@@ -53,7 +53,7 @@ impl EnhanceError {
     pub fn blame(&self) -> Blame {
         match self {
             EnhanceError::NoFaceModel => Blame::Missing,
-            EnhanceError::Write(_) => Blame::Worker(Part::Spool),
+            EnhanceError::Encode(EncodeError::Write(_)) => Blame::Worker(Part::Spool),
             EnhanceError::Upscale(UpscaleError::Engine(error)) | EnhanceError::Faces(FacesError::Engine(error)) => {
                 match error {
                     EngineError::NotInstalled(_) => Blame::Missing,

@@ -18,7 +18,7 @@ use crate::upscale::{TileSettings, UpscaleError, Upscaler};
 pub(super) struct Steps<'a> {
     pub engine: &'a SharedEngine,
     pub tiles: TileSettings,
-    /// The folder for the finished PNG.
+    /// The folder for the finished file.
     pub spool: &'a Path,
     pub params: &'a EnhanceParams,
 }
@@ -122,9 +122,20 @@ impl Steps<'_> {
         Ok((finished, FaceReport { found: found.len() as u32, restored: restored as u32, status }))
     }
 
-    /// Writes the picture as PNG into the spool folder.
+    /// Reduces the picture to the largest side that was asked for.
+    pub(super) async fn fit(&self, finished: Picture, of: (usize, usize)) -> Result<Picture, EnhanceError> {
+        let (width, height) = self.params.result_size(of.0 as u32, of.1 as u32);
+        let (width, height) = (width as usize, height as usize);
+        if (width, height) == (finished.width, finished.height) {
+            return Ok(finished);
+        }
+        Ok(blocking(move || picture::resize(&finished, width, height)).await??)
+    }
+
+    /// Writes the picture as a file into the spool folder.
     pub(super) async fn encode(&self, finished: Picture) -> Result<Encoded, EnhanceError> {
+        let EnhanceParams { format, quality, .. } = *self.params;
         let spool = self.spool.to_owned();
-        Ok(blocking(move || picture::encode(&finished, &spool)).await??)
+        Ok(blocking(move || picture::encode(&finished, format, quality, &spool)).await??)
     }
 }

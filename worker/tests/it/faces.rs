@@ -101,7 +101,7 @@ async fn a_face_is_restored_over_a_network_s_background_and_reproducibly() {
         let first = made(&plain(), &picture, &params).await.unwrap();
         assert_eq!(first.faces, report(1, 1, FaceStatus::Restored));
         assert_eq!(first.image().width(), picture.width() * scale.factor());
-        assert!(first.png == made(&plain(), &picture, &params).await.unwrap().png, "the two files differ");
+        assert!(first.file == made(&plain(), &picture, &params).await.unwrap().file, "the two files differ");
     }
 }
 
@@ -114,7 +114,7 @@ async fn a_missing_model_is_reported_and_the_picture_is_made_without_it() {
         let without = made(&engine, &picture, &lanczos(FaceMode::Auto)).await.unwrap();
         assert_eq!(without.faces, missing);
         let off = made(&engine, &picture, &lanczos(FaceMode::Off)).await.unwrap();
-        assert!(without.png == off.png);
+        assert!(without.file == off.file);
         let error = made(&engine, &picture, &lanczos(FaceMode::Require)).await.err().unwrap();
         assert!(matches!(error, EnhanceError::NoFaceModel));
         assert_eq!(error.public().code, ErrorCode::ModelUnavailable);
@@ -230,7 +230,7 @@ async fn a_hundred_jobs_at_once_do_not_mix_their_faces() {
     for (job, together) in together.into_iter().enumerate() {
         let (alone, together) = (run(job as u32).await.unwrap(), together.unwrap());
         restored += together.faces.restored;
-        assert!(alone.png == together.png && alone.faces == together.faces, "job {job}");
+        assert!(alone.file == together.file && alone.faces == together.faces, "job {job}");
     }
     assert!(restored >= 95, "{restored}");
 }

@@ -7,7 +7,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use remaster_engine::SharedEngine;
 use remaster_pictures::header::inspect;
-use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, MetadataPolicy, ModelId, Scale};
+use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId, Scale};
 use remaster_worker::Progress;
 use remaster_worker::enhance::{EnhanceError, Enhancer};
 use remaster_worker::upscale::TileSettings;
@@ -46,14 +46,7 @@ pub fn face(width: f64, angle: f64) -> RgbImage {
 
 /// The background by the network, faces left alone, metadata stripped.
 pub fn params(model: &str, scale: Scale) -> EnhanceParams {
-    EnhanceParams {
-        scale,
-        model: ModelId::parse(model).unwrap(),
-        faces: FaceMode::Off,
-        face_strength: 1.0,
-        background: true,
-        metadata: MetadataPolicy::Strip,
-    }
+    EnhanceParams { scale, faces: FaceMode::Off, ..EnhanceParams::of(ModelId::parse(model).unwrap()) }
 }
 
 /// The bytes of the picture as a file.
@@ -65,14 +58,14 @@ pub fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 /// The pipeline's result.
 pub struct Made {
-    /// The bytes of the PNG.
-    pub png: Vec<u8>,
+    /// The bytes of the picture file.
+    pub file: Vec<u8>,
     pub faces: FaceReport,
 }
 
 impl Made {
     pub fn image(&self) -> DynamicImage {
-        image::load_from_memory(&self.png).unwrap()
+        image::load_from_memory(&self.file).unwrap()
     }
 }
 
@@ -88,11 +81,11 @@ pub async fn enhance(
     let info = inspect(Cursor::new(&input), input.len() as u64, None).map_err(EnhanceError::Picture)?;
     let enhancer = Enhancer { engine: engine.clone(), tiles, spool: std::env::temp_dir() };
     let made = enhancer.enhance(input.into(), &info, params, progress).await?;
-    let png = std::fs::read(made.png.file.path()).unwrap();
-    assert_eq!(png.len() as u64, made.png.bytes);
+    let file = std::fs::read(made.encoded.file.path()).unwrap();
+    assert_eq!(file.len() as u64, made.encoded.bytes);
     let heard = heard.into_inner().unwrap();
     assert!(heard.is_sorted() && heard.iter().all(|fraction| *fraction <= 1.0), "{heard:?}");
-    Ok(Made { png, faces: made.faces })
+    Ok(Made { file, faces: made.faces })
 }
 
 /// The largest difference of any sample of two pictures of one size, in 8 bits.

@@ -82,7 +82,7 @@ async fn orientation_is_applied_once_and_the_profile_stays() {
         params.metadata = policy;
         // Orientation 6 is rotated clockwise to be upright, so the left side becomes the top.
         let made = enhance(&fake(), TileSettings::default(), with_metadata(6, &icc), &params).await.unwrap();
-        let mut decoder = ImageReader::with_format(Cursor::new(&made.png), ImageFormat::Png).into_decoder().unwrap();
+        let mut decoder = ImageReader::with_format(Cursor::new(&made.file), ImageFormat::Png).into_decoder().unwrap();
         assert_eq!(decoder.icc_profile().unwrap(), Some(icc.clone()));
         let exif = decoder.exif_metadata().unwrap();
         assert_eq!(exif.is_some(), policy == MetadataPolicy::Keep);
@@ -144,5 +144,5 @@ async fn the_same_input_gives_the_same_bytes() {
     let params = params(SMALL_MODEL, Scale::X2);
     let first = enhance(&engine(), tiles, input.clone(), &params).await.unwrap();
     let second = enhance(&engine(), tiles, input, &params).await.unwrap();
-    assert!(first.png == second.png, "the two files differ");
+    assert!(first.file == second.file, "the two files differ");
 }

@@ -11,6 +11,7 @@ mod formats;
 mod half;
 mod ncnn;
 mod openvino;
+mod outputs;
 mod pytorch;
 mod queue;
 mod real;

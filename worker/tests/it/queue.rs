@@ -89,6 +89,7 @@ impl Bench {
             width: side,
             height: side,
             bytes: png.len() as u64,
+            frames: None,
         };
         let job = NewJob::new(id, params("fake", Scale::X4), input);
         self.store.submit(NewJobs::new(CLIENT, vec![job])).await.unwrap();

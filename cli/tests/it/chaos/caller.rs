@@ -148,7 +148,7 @@ impl Caller {
         let time = |name: &str| text(&job[name]).parse::<Timestamp>().unwrap();
         let took = time("finished_at").duration_since(time("created_at")).unsigned_abs();
         let hashes = (text(&job["result"]["sha256"]), given);
-        Some(End { status, attempt: job["attempt"].as_u64().unwrap(), took, hashes })
+        Some(End { status, took, hashes })
     }
 
     /// Reads the quota, once refused submits have been refunded.

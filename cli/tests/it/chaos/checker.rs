@@ -23,8 +23,6 @@ pub struct Log {
 pub struct End {
     /// Its status.
     pub status: String,
-    /// Attempts.
-    pub attempt: u64,
     /// From its submit to its end.
     pub took: Duration,
     /// The hash that the service tells, and that of the bytes that it gives.
@@ -36,19 +34,19 @@ pub struct End {
 pub struct Findings {
     /// The jobs whose webhooks arrived.
     pub told: HashSet<String>,
-    /// What webhooks said of jobs that did not succeed, in words.
+    /// What webhooks said of jobs that should have succeeded and did not, and attempts that were lost without a fault, in words.
     pub failed: HashSet<String>,
+    /// The jobs whose every attempt met a fault: they fail, and their units are given back.
+    pub poison: HashSet<String>,
     /// Pictures without a use that were not deleted.
     pub left: Vec<String>,
-    /// How many faults there were that can cost an attempt.
-    pub costly: u64,
     /// The longest that a job may take.
     pub longest: Duration,
 }
 
 /// Everything that does not hold, in words; nothing when all is well.
 pub fn violations(logs: &[Log], findings: &Findings) -> Vec<String> {
-    let Findings { told, failed, left, costly, longest } = findings;
+    let Findings { told, failed, poison, left, longest } = findings;
     let mut found: Vec<_> = left.iter().map(|picture| format!("{picture} is left behind")).collect();
     found.extend(failed.iter().cloned());
     let mut all = HashSet::new();
@@ -62,23 +60,21 @@ pub fn violations(logs: &[Log], findings: &Findings) -> Vec<String> {
                 found.push(format!("client {client}: {id} never ended"));
                 continue;
             };
-            if end.status != "succeeded" {
+            let expected = if poison.contains(id) { "failed" } else { "succeeded" };
+            if end.status != expected {
                 found.push(format!("client {client}: {id} ended as {}", end.status));
             }
             if end.hashes.0 != end.hashes.1 {
                 found.push(format!("client {client}: the bytes of {id} are not those of its sha256"));
             }
-            if end.attempt > 1 + costly {
-                found.push(format!("client {client}: {id} took {} attempts with {costly} faults", end.attempt));
-            }
             if end.took > *longest {
                 found.push(format!("client {client}: {id} took {:?}", end.took));
             }
-            if !told.contains(id) {
+            if !told.contains(id) && !poison.contains(id) {
                 found.push(format!("client {client}: nobody was told of {id}"));
             }
         }
-        let accepted = log.accepted.len() as u64;
+        let accepted = log.accepted.iter().filter(|id| !poison.contains(*id)).count() as u64;
         if !(accepted..=accepted + log.unanswered).contains(&log.used) {
             let unanswered = log.unanswered;
             found.push(format!("client {client}: {} units for {accepted} jobs ({unanswered} unanswered)", log.used));
@@ -94,18 +90,14 @@ mod tests {
     fn sound() -> (Vec<Log>, Findings) {
         let log = |client: u8| {
             let accepted: Vec<_> = (0..3).map(|number| format!("{client}-{number}")).collect();
-            let end = || End {
-                status: "succeeded".into(),
-                attempt: 1,
-                took: Duration::from_secs(1),
-                hashes: ("ab".into(), "ab".into()),
-            };
+            let end =
+                || End { status: "succeeded".into(), took: Duration::from_secs(1), hashes: ("ab".into(), "ab".into()) };
             let ends = accepted.iter().map(|id| (id.clone(), end())).collect();
             Log { client, accepted, unanswered: 0, ends, used: 3 }
         };
         let logs = vec![log(1), log(2)];
         let told = logs.iter().flat_map(|log| log.accepted.clone()).collect();
-        (logs, Findings { told, costly: 2, longest: Duration::from_secs(60), ..Findings::default() })
+        (logs, Findings { told, longest: Duration::from_secs(60), ..Findings::default() })
     }
 
     fn found(plant: impl Fn(&mut Vec<Log>, &mut Findings)) -> Vec<String> {
@@ -118,11 +110,18 @@ mod tests {
     fn each_violation_is_found() {
         assert_eq!(found(|_, _| ()), [""; 0]);
         let end = |logs: &mut Vec<Log>, change: fn(&mut End)| change(logs[0].ends.get_mut("1-1").unwrap());
-        let planted: [&dyn Fn() -> Vec<String>; 11] = [
+        let poison = |findings: &mut Findings| assert!(findings.poison.insert("1-1".into()));
+        let planted: [&dyn Fn() -> Vec<String>; 12] = [
             &|| found(|logs, _| drop(logs[0].ends.remove("1-1"))),
             &|| found(|logs, _| end(logs, |end| end.status = "failed".into())),
             &|| found(|logs, _| end(logs, |end| end.hashes.1 = "cd".into())),
-            &|| found(|logs, _| end(logs, |end| end.attempt = 4)),
+            &|| found(|_, findings| poison(findings)),
+            &|| {
+                found(|logs, findings| {
+                    poison(findings);
+                    end(logs, |end| end.status = "failed".into());
+                })
+            },
             &|| found(|logs, _| end(logs, |end| end.took = Duration::from_secs(61))),
             &|| found(|logs, _| logs[1].used = 4),
             &|| found(|logs, _| logs[1].used = 2),
@@ -134,6 +133,13 @@ mod tests {
         for (number, violation) in planted.iter().enumerate() {
             assert!(!violation().is_empty(), "violation {number} is not found");
         }
+        // A job whose every attempt met a fault fails, and costs nothing.
+        let failed = found(|logs, findings| {
+            poison(findings);
+            end(logs, |end| end.status = "failed".into());
+            logs[0].used = 2;
+        });
+        assert_eq!(failed, [""; 0]);
         // A submit without a key and without an answer may have been accepted.
         assert_eq!(found(|logs, _| (logs[1].unanswered, logs[1].used) = (1, 4)), [""; 0]);
     }

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use remaster_testkit::{RedisServer, S3Server};
+use tokio::task::block_in_place;
 
+use super::attempts::{Begun, Blow};
 use super::link::Traffic;
 use super::nodes::Node;
 
@@ -100,6 +102,11 @@ impl Fault {
                 | Fault::PartWorker(_)
         )
     }
+
+    /// Whether one worker suffers it, and not all.
+    fn is_of_a_worker(self) -> bool {
+        matches!(self, Fault::KillWorker | Fault::FreezeWorker(_) | Fault::PartWorker(_))
+    }
 }
 
 /// The service, and what it stands on.
@@ -109,6 +116,8 @@ pub struct Site {
     pub s3: S3Server,
     pub apis: Vec<Node>,
     pub workers: Vec<Node>,
+    /// The faults so far that may have cost attempts.
+    pub blows: Vec<Blow>,
 }
 
 impl Site {
@@ -119,7 +128,7 @@ impl Site {
         let node = |role, number: usize| Node::start(role, (&redis, &s3), folder, AHEAD[number % AHEAD.len()]);
         let apis = (0..2).map(|number| node("api", number)).collect();
         let workers = (0..WORKERS).map(|number| node("worker", number + 1)).collect();
-        Self { redis, replica, s3, apis, workers }
+        Self { redis, replica, s3, apis, workers, blows: Vec::new() }
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
@@ -129,15 +138,31 @@ impl Site {
     /// Lets it happen, and ends it if it is one that ends.
     pub async fn suffer(&mut self, fault: Fault, rng: &mut SmallRng) {
         let (worker, api) = (rng.random_range(0..self.workers.len()), rng.random_range(0..self.apis.len()));
+        let from = Instant::now();
+        self.befall(fault, (worker, api), rng).await;
+        if fault.costs_attempts() {
+            let worker = fault.is_of_a_worker().then_some(worker);
+            self.blows.push(Blow { worker, from, to: Instant::now() });
+        }
+    }
+
+    /// The attempts that workers have begun.
+    pub fn begun(&self) -> Vec<Begun> {
+        self.workers.iter().enumerate().flat_map(|(number, worker)| worker.begun(number)).collect()
+    }
+
+    /// Whatever waits for a process blocks its thread, and with it the task that this thread would have run next: that may be a link
+    /// to the very process. Hence `block_in_place`.
+    async fn befall(&mut self, fault: Fault, (worker, api): (usize, usize), rng: &mut SmallRng) {
         match fault {
-            Fault::KillWorker => self.workers[worker].restart(),
-            Fault::KillApi => self.apis[api].restart(),
+            Fault::KillWorker => block_in_place(|| self.workers[worker].restart()),
+            Fault::KillApi => block_in_place(|| self.apis[api].restart()),
             Fault::FreezeWorker(time) => {
                 self.workers[worker].server.signal("STOP");
                 tokio::time::sleep(time).await;
                 self.workers[worker].server.signal("CONT");
             }
-            Fault::RestartRedis => self.redis.restart(),
+            Fault::RestartRedis => block_in_place(|| self.redis.restart()),
             Fault::FreezeRedis(time) => {
                 self.redis.freeze();
                 tokio::time::sleep(time).await;
@@ -149,7 +174,9 @@ impl Site {
                 self.replica.thaw();
             }
             Fault::FailOver => self.fail_over().await,
-            Fault::CutSubscriptions => drop(self.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"])),
+            Fault::CutSubscriptions => {
+                block_in_place(|| self.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]));
+            }
             Fault::PartWorker(time) => part(&self.workers[worker], time).await,
             Fault::PartApi(time) => part(&self.apis[api], time).await,
             Fault::FailStorage => {
@@ -174,12 +201,14 @@ impl Site {
     /// The replica is cut off, the master goes on for a moment, and then the replica takes its place. What happened in that moment is
     /// lost, except for what a caller was told of: nothing is acknowledged without a replica.
     async fn fail_over(&mut self) {
-        self.replica.promote();
+        block_in_place(|| self.replica.promote());
         tokio::time::sleep(SHORT / 3).await;
         self.nodes().for_each(|node| node.redis.lead_to(self.replica.address()));
-        let new = RedisServer::start();
-        self.redis = std::mem::replace(&mut self.replica, new);
-        self.replica.follow(&self.redis);
+        block_in_place(|| {
+            let new = RedisServer::start();
+            self.redis = std::mem::replace(&mut self.replica, new);
+            self.replica.follow(&self.redis);
+        });
     }
 }
 

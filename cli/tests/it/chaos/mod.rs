@@ -4,6 +4,7 @@
 //!
 //! `CHAOS_SECONDS=3600 CHAOS_SEED=7 cargo nextest run -p remaster-cli chaos --no-capture` runs it for an hour.
 
+mod attempts;
 mod caller;
 mod checker;
 mod faults;
@@ -11,7 +12,7 @@ mod link;
 mod nodes;
 mod planted;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ use crate::harness::photo;
 const CLIENTS: u8 = 50;
 /// How long faults go on, unless it is said otherwise: long enough for each of them.
 const SECONDS: u64 = 45;
+/// How many attempts a job has, by default.
+const MAX_ATTEMPTS: u32 = 3;
 /// How long a job may take to end.
 const PROMPT: Duration = Duration::from_secs(60);
 /// How long it may take until the last webhook is delivered, and until what is left behind is deleted: longer than pictures belong
@@ -130,14 +133,21 @@ async fn run(plan: Plan<'_>) -> Outcome {
     let (jobs, faults, time) = (accepted.len(), suffered.len(), began.elapsed());
     let summary = format!("{jobs} jobs, {faults} faults in {time:?}: {suffered:?}");
     let told = told(&receiver, &accepted, plan.patience).await;
+    // What every fault of a job's own workers has ended is poison, as it has to be. Every other job succeeds.
+    let poisoned: Vec<_> =
+        told.failed.iter().filter(|(_, failure)| failure.is_poison).map(|(id, _)| id.clone()).collect();
+    let unexplained = attempts::unexplained(&site.begun(), &site.blows, &poisoned);
+    let poison: HashSet<_> = poisoned.into_iter().filter(|id| !unexplained.contains_key(id)).collect();
+    let summary = format!("{summary}; jobs whose every attempt met a fault of its worker or of Redis: {poison:?}");
+    let wrong = told.failed.into_iter().filter(|(id, _)| !poison.contains(id)).map(|(_, failure)| failure.words);
     let findings = Findings {
         told: told.succeeded,
-        failed: told.failed,
+        failed: wrong.chain(unexplained.into_values()).collect(),
+        poison,
         left: match plan.bug {
             None => left_behind(&site, &accepted, &mut callers[0]).await,
             Some(_) => Vec::new(),
         },
-        costly: suffered.iter().filter(|fault| fault.costs_attempts()).count() as u64,
         longest: PROMPT,
     };
     let mut found = violations(&logs, &findings);
@@ -156,14 +166,26 @@ async fn run(plan: Plan<'_>) -> Outcome {
 struct Told {
     /// The jobs that succeeded.
     succeeded: HashSet<String>,
-    /// What else was said, in words.
-    failed: HashSet<String>,
+    /// The others.
+    failed: HashMap<String, Failure>,
+}
+
+/// What a webhook said of a job that did not succeed.
+struct Failure {
+    words: String,
+    is_poison: bool,
+}
+
+impl Told {
+    fn knows(&self, id: &str) -> bool {
+        self.succeeded.contains(id) || self.failed.contains_key(id)
+    }
 }
 
 /// What webhooks said. Delivery is at least once, also of jobs whose submit was not answered.
 async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> Told {
     let (mut told, deadline) = (Told::default(), Instant::now() + at_most);
-    while !accepted.is_subset(&told.succeeded) && Instant::now() < deadline {
+    while !accepted.iter().all(|id| told.knows(id)) && Instant::now() < deadline {
         for request in receiver.received() {
             // A node that died while it sent one has sent only a part of it; it is sent again.
             let whole = request.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
@@ -174,10 +196,12 @@ async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration
                 told.succeeded.insert(id);
             } else {
                 let answered = if accepted.contains(&id) { "" } else { ", whose submit was not answered" };
-                told.failed.insert(format!(
+                let words = format!(
                     "a webhook says {} of {id}{answered}: {} after {} attempts",
                     event["type"], job["error"], job["attempt"]
-                ));
+                );
+                let is_poison = job["error"]["code"] == "poison" && job["attempt"] == MAX_ATTEMPTS;
+                told.failed.insert(id, Failure { words, is_poison });
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -199,6 +223,8 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
             }
             match caller.status(&job).await.as_deref() {
                 Some("succeeded") if kind == "outputs" => {}
+                // An operator may queue a failed job again for as long as results are kept.
+                Some("failed") if kind == "inputs" => {}
                 status => left.push(format!("{kind}/{job} ({status:?})")),
             }
         }

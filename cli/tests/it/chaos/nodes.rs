@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use remaster_testkit::{RedisServer, S3Server};
 
+use super::attempts::Begun;
 use super::faults::LEASE;
 use super::link::Link;
-use crate::harness::{Server, with_models};
+use crate::harness::{Log, Server, with_models};
 
 /// One node.
 pub struct Node {
@@ -17,6 +19,8 @@ pub struct Node {
     pub storage: Link,
     folder: PathBuf,
     settings: Vec<(String, String)>,
+    /// The logs of the processes before the present one.
+    earlier: Vec<Log>,
 }
 
 impl Node {
@@ -36,7 +40,7 @@ impl Node {
         settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
         settings.extend(clock(ahead));
         let server = spawn(role, folder, &settings, "127.0.0.1:0");
-        Self { role, server, redis, storage, folder: folder.to_owned(), settings }
+        Self { role, server, redis, storage, folder: folder.to_owned(), settings, earlier: Vec::new() }
     }
 
     /// Kills the process without warning, and starts it again at its address.
@@ -44,7 +48,18 @@ impl Node {
         let address = self.server.base.trim_start_matches("http://").to_owned();
         self.server.signal("KILL");
         self.server.child.wait().unwrap();
+        self.earlier.push(Arc::clone(&self.server.begun));
         self.server = spawn(self.role, &self.folder, &self.settings, &address);
+    }
+
+    /// The attempts that the worker of this number has begun.
+    pub fn begun(&self, number: usize) -> Vec<Begun> {
+        let logs = self.earlier.iter().chain([&self.server.begun]);
+        let of_log = |log: &Log| {
+            let log = log.lock().unwrap();
+            log.iter().filter_map(|(at, line)| Begun::of_line(*at, number, line)).collect::<Vec<_>>()
+        };
+        logs.flat_map(of_log).collect()
     }
 
     /// Whether the node can write files. A limit on the size of files stands for a full disk.

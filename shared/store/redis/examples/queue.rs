@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
-use remaster_shared::job::{EnhanceParams, FaceMode, InputInfo, JobId, MetadataPolicy, ModelId, PictureFormat, Scale};
+use remaster_shared::job::{EnhanceParams, InputInfo, JobId, ModelId, PictureFormat};
 use remaster_store::contract::request;
 use remaster_store::{Claim, NewJob, NewJobs, Outcome, Policy, SharedStore};
 use remaster_store_redis::RedisStore;
@@ -18,15 +18,15 @@ const ROUNDS: usize = 500;
 const CLAIMS: usize = 200;
 
 fn jobs(client: ClientKey, count: usize) -> Vec<NewJob> {
-    let params = EnhanceParams {
-        scale: Scale::X2,
-        model: ModelId::parse("realesrgan-x4plus").unwrap(),
-        faces: FaceMode::Auto,
-        face_strength: 1.0,
-        background: true,
-        metadata: MetadataPolicy::Strip,
+    let params = EnhanceParams::of(ModelId::parse("realesrgan-x4plus").unwrap());
+    let input = InputInfo {
+        filename: None,
+        format: Some(PictureFormat::Jpeg),
+        width: 800,
+        height: 600,
+        bytes: 1,
+        frames: None,
     };
-    let input = InputInfo { filename: None, format: Some(PictureFormat::Jpeg), width: 800, height: 600, bytes: 1 };
     let job = |_| NewJob::new(JobId::of(client), params.clone(), input.clone());
     (0..count).map(job).collect()
 }

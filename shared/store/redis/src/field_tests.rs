@@ -6,7 +6,8 @@ use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::Status;
 use remaster_store::contract::{client as number, new_job, request, result, submit};
 use remaster_store::{
-    Beat, Claim, ClaimRequest, Housekeeping, Idempotency, Jobs, LeaseError, NewJobs, Outcome, Submissions, WorkQueue,
+    Beat, Claim, ClaimRequest, Housekeeping, Idempotency, Jobs, LeaseError, NewJobs, Outcome, Submissions, SubmitError,
+    WorkQueue,
 };
 use remaster_testkit::RedisServer;
 
@@ -34,7 +35,7 @@ async fn a_full_server_works_jobs_off_and_takes_none() {
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let id = submit(&store, 1, 2).await[0];
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert!(matches!(store.submit(one_job()).await, Err(remaster_store::SubmitError::Store(_))));
+    assert!(matches!(store.submit(one_job()).await, Err(SubmitError::Store(_))));
     assert_eq!(store.quota(number(1)).await.unwrap().used, 2, "nothing is charged");
     assert_eq!(store.get(id).await.unwrap().unwrap().position, Some(1));
     assert_eq!(store.stats().await.unwrap().queued, 2);
@@ -213,4 +214,33 @@ async fn a_claim_of_library_5_is_understood() {
     assert_eq!(wire::record(&job).unwrap().id, id);
     let lease = remaster_store::Lease { job: id, attempt: 1, fence, worker };
     assert_eq!(store.heartbeat(&lease).await.unwrap(), Beat::GoOn);
+}
+
+/// A server that stood still reads its connections in any order.
+#[tokio::test]
+async fn a_submit_that_arrives_after_its_withdrawal_is_refused() {
+    let server = RedisServer::start();
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let (late, other) = (new_job(), new_job());
+    store.withdraw(late.id).await.unwrap();
+    let refused = store.submit(NewJobs::new(number(1), vec![late.clone()])).await;
+    assert!(matches!(refused, Err(SubmitError::Store(_))));
+    assert!(store.get(late.id).await.unwrap().is_none());
+    store.submit(NewJobs::new(number(1), vec![other])).await.unwrap();
+    assert_eq!(store.quota(number(1)).await.unwrap().used, 1);
+}
+
+#[tokio::test]
+async fn a_withdrawal_waits_for_replicas_where_that_is_set() {
+    let (master, replica) = (RedisServer::start(), RedisServer::start());
+    replica.follow(&master);
+    let store = RedisStore::open(&master.url(), Policy::default()).await.unwrap().confirmed_by(1).await.unwrap();
+    let job = new_job();
+    let id = job.id;
+    store.submit(NewJobs::new(number(1), vec![job])).await.unwrap();
+    replica.freeze();
+    assert!(store.withdraw(id).await.is_err());
+    replica.thaw();
+    soon(async || store.withdraw(id).await).await;
+    assert_eq!(store.quota(number(1)).await.unwrap().used, 0);
 }

@@ -9,6 +9,7 @@
 mod bell;
 mod choosing;
 mod connect;
+mod event_lag;
 #[cfg(test)]
 mod field_tests;
 mod housekeeping;
@@ -44,6 +45,7 @@ use remaster_store::{Policy, StoreError, notifier::Notifier};
 use serde::de::DeserializeOwned;
 
 use bell::Bell;
+use event_lag::EventLag;
 use servers::Servers;
 use shards::{COMMON, MOST, Shards};
 use subscriptions::Subscriptions;
@@ -115,6 +117,7 @@ pub struct RedisStore {
     /// they have.
     confirming: Option<(u32, Arc<Servers>)>,
     metrics: Arc<Metrics>,
+    _event_lag: Option<EventLag>,
     /// The clock of a test; without it the library uses the server's clock.
     clock: Option<SharedClock>,
 }
@@ -189,13 +192,20 @@ impl RedisStore {
             url: url.to_owned(),
             confirming: None,
             metrics: Arc::default(),
+            _event_lag: None,
             clock,
         })
     }
 
-    /// The same, where the time of each call is counted in `metrics`.
+    /// The same, where the time of each call, and how late changes are heard, is counted in `metrics`.
     pub fn measured_by(self, metrics: Arc<Metrics>) -> Self {
-        Self { metrics, ..self }
+        let lag = EventLag::measured(
+            Arc::clone(&self.servers),
+            Arc::clone(&self.shards),
+            Arc::clone(&self.notifier),
+            Arc::clone(&metrics),
+        );
+        Self { metrics, _event_lag: Some(lag), ..self }
     }
 
     /// The time as the functions' first argument: empty for the server's own.
@@ -278,7 +288,7 @@ impl RedisStore {
         function: &'static str,
         args: Vec<String>,
     ) -> Result<(T, Client), StoreError> {
-        let timer = self.metrics.store_call(function.trim_start_matches("rm_"));
+        let timer = self.metrics.store_call(verb(function));
         let mut client = servers.of(tag);
         let mut answer: Result<String, _> = client.fcall(function, tag, args.clone()).await;
         if let Err(error) = &answer
@@ -291,11 +301,27 @@ impl RedisStore {
             library::ensure(&client, tag).await.map_err(StoreError::caused_by)?;
             answer = client.fcall(function, tag, args).await;
         }
-        let text = answer.map_err(StoreError::caused_by)?;
+        let text = match answer {
+            Ok(text) => text,
+            Err(error) => {
+                timer.failed();
+                return Err(StoreError::caused_by(error));
+            }
+        };
         timer.answered();
         let reply = serde_json::from_str(&text);
         let reply = reply.map_err(|error| StoreError::new(format!("the answer of {function}: {error}")))?;
         Ok((reply, client))
+    }
+}
+
+/// The verb of the store that a function carries out: its name without the version, and one name for the ways to finish.
+fn verb(function: &'static str) -> &'static str {
+    let name = function.trim_start_matches("rm_");
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+    match name {
+        "succeed" | "failed" | "deferred" => "finish",
+        name => name,
     }
 }
 

@@ -60,7 +60,7 @@ pub async fn confirmed_by(client: &Client, tag: &str, replicas: u32) -> Result<(
     if confirmed >= replicas {
         return Ok(());
     }
-    Err(StoreError::new(format!("{confirmed} of {replicas} replicas of Redis confirmed a submit")))
+    Err(StoreError::new(format!("{confirmed} of {replicas} replicas of Redis confirmed a write")))
 }
 
 #[cfg(test)]

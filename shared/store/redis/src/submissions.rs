@@ -65,6 +65,10 @@ impl Submissions for RedisStore {
             }
             (Some(wire::Refused::Reused), _) => Err(SubmitError::KeyReused),
             (Some(wire::Refused::Quota), _) => Err(SubmitError::QuotaExceeded(quota)),
+            // Its caller has been told long since that it had failed.
+            (Some(wire::Refused::Withdrawn), _) => {
+                Err(StoreError::new("the submit was withdrawn before it arrived").into())
+            }
             (Some(wire::Refused::Full), _) => {
                 let here = reply.waiting.ok_or_else(|| StoreError::new("a full queue without its length"))?;
                 let waiting = here + elsewhere;
@@ -102,9 +106,15 @@ impl Submissions for RedisStore {
     }
 
     async fn withdraw(&self, job: JobId) -> Result<(), StoreError> {
-        let _: Done =
-            self.call(self.shards.of_id(job.0).tag(), "rm_withdraw", vec![self.time(), job.to_string()]).await?;
-        Ok(())
+        let tag = self.shards.of_id(job.0).tag();
+        let servers = self.confirming.as_ref().map_or(&self.servers, |(_, servers)| servers);
+        let (_, client): (Done, _) =
+            self.call_on(servers, tag, "rm_withdraw", vec![self.time(), job.to_string()]).await?;
+        // Otherwise a failover might bring back what was withdrawn.
+        match &self.confirming {
+            Some((replicas, _)) => server::confirmed_by(&client, tag, *replicas).await,
+            None => Ok(()),
+        }
     }
 }
 

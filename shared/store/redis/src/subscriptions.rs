@@ -157,7 +157,12 @@ fn channels(shards: &Shards, ids: &[Uuid]) -> impl Iterator<Item = Vec<String>> 
     let mut by_shard: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for id in ids {
         let tag = shards.of_id(*id).tag();
-        by_shard.entry(tag).or_default().push(format!("{tag}{EVENTS}{id}"));
+        by_shard.entry(tag).or_default().push(channel(tag, *id));
     }
     by_shard.into_values()
+}
+
+/// The channel of the job or batch `id`, which is in the shard with this tag.
+pub fn channel(tag: &str, id: Uuid) -> String {
+    format!("{tag}{EVENTS}{id}")
 }

@@ -100,6 +100,20 @@ async fn what_cannot_be_used_is_said_in_a_line() {
     assert!(refused.contains("newer remaster"), "{refused}");
 }
 
+#[tokio::test]
+async fn it_measures_how_late_changes_are_heard() {
+    let server = RedisServer::start();
+    let metrics = Arc::new(Metrics::default());
+    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap().measured_by(Arc::clone(&metrics));
+    let heard = async {
+        while !metrics.text(None).contains("remaster_event_lag_seconds_count 1") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(8), heard).await.unwrap();
+    drop(store);
+}
+
 /// The core of the contract where Redis is more than one plain server.
 mod cluster {
     use super::*;

@@ -38,6 +38,7 @@ pub enum Refused {
     Reused,
     Quota,
     Full,
+    Withdrawn,
 }
 
 /// `rm_knows`.

@@ -76,7 +76,7 @@ fn update(
     let now = write.now;
     let record = &mut row.record;
     if change.output == Output::Kept || (change.output == Output::Garbage && record.output.is_none()) {
-        record.output = row.fence.map(OutputName::Fence);
+        record.output = row.fence.map(|fence| OutputName::Fence(fence, record.params.format));
     }
     record.status = change.status;
     record.attempt = change.attempt;

@@ -125,7 +125,7 @@ impl SqliteStore {
         let timer = self.metrics.store_call(verb);
         let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| gone())?;
         let readers = Arc::clone(&self.readers);
-        tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let pool = || readers.lock().unwrap_or_else(PoisonError::into_inner);
             let reader = pool().pop().ok_or_else(gone)?;
@@ -135,8 +135,14 @@ impl SqliteStore {
             result.map_err(StoreError::caused_by)
         })
         .await
-        .map_err(|_| gone())?
-        .inspect(|_| timer.answered())
+        .map_err(|_| gone())
+        .flatten();
+        if done.is_ok() {
+            timer.answered()
+        } else {
+            timer.failed()
+        }
+        done
     }
 
     async fn write<T, E>(

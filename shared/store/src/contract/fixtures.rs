@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::{
-    EnhanceParams, FaceMode, FaceReport, FaceStatus, Fence, InputInfo, JobId, JobRecord, JobResult, MetadataPolicy,
-    ModelId, PictureFormat, Scale, Status,
+    EnhanceParams, FaceReport, FaceStatus, Fence, InputInfo, JobId, JobRecord, JobResult, ModelId, PictureFormat,
+    Status,
 };
 use std::time::Duration;
 
@@ -28,20 +28,14 @@ pub fn new_job() -> NewJob {
 
 /// The same of another client.
 pub fn new_job_of(client: ClientKey) -> NewJob {
-    let params = EnhanceParams {
-        scale: Scale::X2,
-        model: ModelId::parse("realesrgan-x4plus").unwrap(),
-        faces: FaceMode::Auto,
-        face_strength: 1.0,
-        background: true,
-        metadata: MetadataPolicy::Strip,
-    };
+    let params = EnhanceParams::of(ModelId::parse("realesrgan-x4plus").unwrap());
     let input = InputInfo {
         filename: Some("a.jpg".into()),
         format: Some(PictureFormat::Jpeg),
         width: 1000,
         height: 500,
         bytes: 12_345,
+        frames: None,
     };
     NewJob::new(JobId::of(client), params, input)
 }

@@ -29,6 +29,25 @@ pub(super) async fn blobs_without_use_are_named_until_gone(store: Arc<dyn Store>
     assert!(store.get(id).await.unwrap().is_none());
 }
 
+pub(super) async fn an_output_has_the_name_of_its_format(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    for format in OutputFormat::ALL {
+        let mut job = new_job();
+        job.params.format = format;
+        let id = job.id;
+        store.submit(NewJobs::new(client(1), vec![job])).await.unwrap();
+        let (_, lease) = claim(&*store).await;
+        let output = BlobKey::Output(id, OutputName::Fence(lease.fence, format));
+        store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+        assert_eq!(store.get(id).await.unwrap().unwrap().output_key(), Some(output));
+        assert_eq!(store.unused(vec![output]).await.unwrap(), []);
+        store.collected(vec![BlobKey::Input(id)]).await.unwrap();
+        clock.advance(Policy::default().result_ttl);
+        store.reap().await.unwrap();
+        assert_eq!(store.garbage(10).await.unwrap(), [output]);
+        store.collected(vec![output]).await.unwrap();
+    }
+}
+
 pub(super) async fn a_canceled_picture_is_garbage(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
     let id = submit(&*store, 1, 1).await[0];
     let (_, lease) = claim(&*store).await;

@@ -20,13 +20,13 @@ mod working;
 
 use std::{sync::Arc, time::Duration};
 
-use remaster_shared::blob_key::BlobKey;
+use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
-use remaster_shared::job::{BatchId, Fence, InputInfo, JobId, ModelId, Status};
+use remaster_shared::job::{BatchId, Fence, InputInfo, JobId, ModelId, OutputFormat, Status};
 
 pub use fixtures::{client, new_job, new_job_of, request, result, start, submit};
 pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
@@ -100,6 +100,7 @@ contract!($:
     a_running_job_is_asked_to_stop
     a_withdrawn_job_that_has_ended_is_refunded_too
     blobs_without_use_are_named_until_gone
+    an_output_has_the_name_of_its_format
     a_canceled_picture_is_garbage
     garbage_that_cannot_be_deleted_hides_none
     an_orphan_is_what_no_job_uses_or_deletes

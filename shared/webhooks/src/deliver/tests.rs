@@ -1,12 +1,13 @@
 //! The deliverer against receivers of every behaviour, with a manual clock.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use remaster_testkit::{Behaviour, Receiver, body, header};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::egress::SystemLookup;
+use crate::egress::{Lookup, SystemLookup};
 use crate::schedule::RETRY_DELAYS;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::{JobId, UrlBase};
@@ -24,9 +25,22 @@ struct Delivering {
     folder: tempfile::TempDir,
 }
 
+/// Every name below `example` is one of this machine.
+struct OneMachine;
+
+#[async_trait::async_trait]
+impl Lookup for OneMachine {
+    async fn lookup(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
+        match name.ends_with(".example") {
+            true => Ok(vec![IpAddr::from([127, 0, 0, 1])]),
+            false => SystemLookup.lookup(name).await,
+        }
+    }
+}
+
 fn open(folder: &Path, clock: &Arc<ManualClock>) -> (SharedStore, Deliverer) {
     let store: SharedStore = Arc::new(SqliteStore::open(folder, Policy::default(), clock.clone()).unwrap());
-    let egress = Egress::new("127.0.0.0/8".parse().unwrap(), Arc::new(SystemLookup)).unwrap();
+    let egress = Egress::new("127.0.0.0/8".parse().unwrap(), Arc::new(OneMachine)).unwrap();
     let deliverer = Deliverer::new(store.clone(), egress, Signer::from_seed([7; 32]), Arc::default());
     (store, deliverer)
 }
@@ -219,6 +233,30 @@ async fn a_receiver_that_comes_back_is_told_once() {
     assert_eq!(delivering.delivery_state().await.status, DeliveryStatus::Delivered);
     delivering.clock.advance(Duration::from_secs(3600));
     assert_eq!(delivering.attempt_due().await, 0);
+}
+
+#[tokio::test]
+async fn many_names_of_one_machine_are_one_receiver() {
+    let receiver = Receiver::start(Behaviour::Hang).await;
+    let delivering = Delivering::to(&receiver).await;
+    for name in 0..80 {
+        let url = format!("http://name-{name}.example:{}/", receiver.port).parse().unwrap();
+        let target = Target { url, secret: None, base: UrlBase::new("") };
+        let jobs = (0..4).map(|_| new_job()).collect::<Vec<_>>();
+        for job in jobs {
+            let id = job.id;
+            let new = NewJobs { webhook: Some(target.clone()), ..NewJobs::new(client(1), vec![job]) };
+            delivering.store.submit(new).await.unwrap();
+            delivering.store.cancel(id).await.unwrap();
+        }
+    }
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(delivering.deliverer.clone().run(stop.clone()));
+    receiver.wait_until_received(16, Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(receiver.received().len(), 16);
+    stop.cancel();
+    running.abort();
 }
 
 #[tokio::test]

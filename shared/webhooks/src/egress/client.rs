@@ -1,6 +1,8 @@
-//! The HTTP client that sends webhooks.
+//! The HTTP client that sends webhooks and fetches images.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use url::{Host, Url};
 
 use super::policy::{EgressError, EgressPolicy};
 use super::resolve::{GuardedResolver, Lookup};
@@ -10,12 +12,13 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The only way in which webhooks leave the process. It checks the URL first, and then posts with a client that checks the
+/// The only way in which anything is sent to an address that a caller names. It checks the URL first, and then posts with a client that checks the
 /// addresses that names resolve to.
 #[derive(Clone)]
 pub struct Egress {
     policy: EgressPolicy,
     client: reqwest::Client,
+    lookup: Arc<dyn Lookup>,
 }
 
 impl Egress {
@@ -24,13 +27,28 @@ impl Egress {
     /// # Errors
     /// The TLS implementation cannot be initialised.
     pub fn new(policy: EgressPolicy, lookup: Arc<dyn Lookup>) -> Result<Self, reqwest::Error> {
-        let client = client(policy.clone(), lookup)?;
-        Ok(Self { policy, client })
+        let client = client(policy.clone(), Arc::clone(&lookup))?;
+        Ok(Self { policy, client, lookup })
     }
 
     /// The policy that this client follows.
     pub fn policy(&self) -> &EgressPolicy {
         &self.policy
+    }
+
+    /// The addresses of the host of `url`, unchecked; none where it has none.
+    pub async fn addresses(&self, url: &Url) -> Vec<IpAddr> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            Some(Host::Domain(name)) => self.lookup.lookup(name).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The client itself, for addresses that the policy has been asked about.
+    pub(super) fn client(&self) -> &reqwest::Client {
+        &self.client
     }
 
     /// Begins a POST request to `url`. Each attempt has to call this, so that each attempt checks the URL.
@@ -60,7 +78,7 @@ fn client(policy: EgressPolicy, lookup: Arc<dyn Lookup>) -> Result<reqwest::Clie
     };
     guarded().build().or_else(|error| {
         // Without certificates http still works, so this is no reason not to start.
-        tracing::warn!(%error, "no certificates of certificate authorities are installed, so webhooks cannot be sent to https URLs; install ca-certificates");
+        tracing::warn!(%error, "no certificates of certificate authorities are installed, so https URLs of callers cannot be reached; install ca-certificates");
         guarded().tls_certs_only([]).build()
     })
 }

@@ -9,7 +9,7 @@ use http_range_header::{ParsedRanges, parse_range_header};
 use remaster_blobs::BlobError;
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{JobRecord, JobResult, Status};
+use remaster_shared::job::{EnhanceParams, JobRecord, JobResult, Status};
 
 use super::etag::{entity_tag, is_known};
 use crate::problem::{ApiResult, Problem};
@@ -97,7 +97,7 @@ fn finished(job: &JobRecord) -> ApiResult<(&JobResult, BlobKey)> {
 
 fn picture_headers(job: &JobRecord, result: &JobResult) -> [(HeaderName, String); 5] {
     [
-        (header::CONTENT_TYPE, "image/png".into()),
+        (header::CONTENT_TYPE, job.params.format.media_type().into()),
         (header::ETAG, entity_tag(&result.sha256)),
         (header::ACCEPT_RANGES, "bytes".into()),
         (header::CACHE_CONTROL, "private, max-age=3600".into()),
@@ -111,7 +111,8 @@ fn download_name(job: &JobRecord) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let safe: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
-    format!("{safe}_x{}.png", job.params.scale.factor())
+    let EnhanceParams { scale, format, .. } = &job.params;
+    format!("{safe}_x{}.{}", scale.factor(), format.extension())
 }
 
 /// If the object is missing although the job has a result, it was deleted after the job was read.
