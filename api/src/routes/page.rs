@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use remaster_shared::blob_key::BlobKey;
+use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::fence::Fence;
-use remaster_shared::job::JobId;
+use remaster_shared::job::{JobId, OutputFormat};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
@@ -108,7 +108,7 @@ fn policy(storage: Option<&str>) -> String {
 
 /// The origin of the URLs that this service signs for results; `None` where it hands results out itself.
 async fn storage_origin(api: &Api) -> Option<String> {
-    let anything = BlobKey::Output(JobId::random(), Fence::random().into());
+    let anything = BlobKey::Output(JobId::random(), OutputName::Fence(Fence::random(), OutputFormat::default()));
     let signed = api.blobs.signed(anything, "picture.png", Duration::from_secs(60)).await;
     let signed = signed.inspect_err(|error| tracing::warn!(%error, "the page cannot show results from the storage"));
     let url: Uri = signed.ok()??.parse().ok()?;
