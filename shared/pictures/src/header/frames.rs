@@ -4,7 +4,7 @@ use std::io::{BufRead, Result, Seek, SeekFrom};
 
 use remaster_shared::job::PictureFormat;
 
-use super::gif;
+use super::gif::{bytes, pictures};
 
 /// The most chunks or directories that are looked at. A crafted file could keep the search busy.
 const MOST: usize = 10_000;
@@ -15,7 +15,7 @@ pub(super) fn frames(file: &mut (impl BufRead + Seek), format: PictureFormat) ->
         PictureFormat::Jpeg | PictureFormat::Bmp => return None,
         PictureFormat::Png => png(file),
         PictureFormat::Webp => webp(file),
-        PictureFormat::Gif => gif::frames(file),
+        PictureFormat::Gif => pictures(file).map(|pictures| pictures.count() as u32),
         PictureFormat::Tiff => tiff(file),
     };
     count.ok().filter(|count| *count > 1)
@@ -91,10 +91,4 @@ impl<F: BufRead + Seek> Numbers<'_, F> {
         }
         Ok(number)
     }
-}
-
-fn bytes<const N: usize>(file: &mut impl BufRead) -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
 }

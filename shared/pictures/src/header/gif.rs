@@ -5,19 +5,17 @@ use std::io::{BufRead, Result, Seek, SeekFrom};
 /// The most blocks that are looked at. A crafted file could keep the search busy.
 const MAX_BLOCKS: usize = 1_000_000;
 
-/// How many whole pictures `file` has. What cannot be read ends the search.
+/// The whole pictures of `file`, each looked for when it is asked for. What cannot be read ends the search.
 ///
 /// # Errors
 /// The file ends within its header.
-pub(super) fn frames(file: &mut (impl BufRead + Seek)) -> Result<u32> {
+pub(super) fn pictures(file: &mut (impl BufRead + Seek)) -> Result<impl Iterator<Item = ()>> {
     file.seek(SeekFrom::Start(10))?;
     let [flags, _, _] = bytes(file)?;
     file.seek_relative(palette(flags))?;
-    let (mut count, mut left) = (0, MAX_BLOCKS);
-    while let Ok(Some(is_picture)) = block(file, &mut left) {
-        count += u32::from(is_picture);
-    }
-    Ok(count)
+    let mut left = MAX_BLOCKS;
+    let blocks = std::iter::from_fn(move || block(file, &mut left).ok().flatten());
+    Ok(blocks.filter(|is_picture| *is_picture).map(drop))
 }
 
 /// Passes a block, and says whether it is a picture; `None` behind the last one.
@@ -56,7 +54,11 @@ fn pass(file: &mut (impl BufRead + Seek), length: i64) -> Result<()> {
     bytes::<1>(file).map(drop)
 }
 
-fn bytes<const N: usize>(file: &mut impl BufRead) -> Result<[u8; N]> {
+/// The next `N` bytes.
+///
+/// # Errors
+/// The file ends before.
+pub(super) fn bytes<const N: usize>(file: &mut impl BufRead) -> Result<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact(&mut bytes)?;
     Ok(bytes)

@@ -22,7 +22,7 @@ pub(super) fn is_whole(file: &mut (impl BufRead + Seek), format: PictureFormat, 
         PictureFormat::Png => png_is_whole(file),
         PictureFormat::Webp => webp_is_whole(file, bytes),
         // The first picture is the one that is used.
-        PictureFormat::Gif => Ok(gif::frames(file)? > 0),
+        PictureFormat::Gif => Ok(gif::pictures(file)?.next().is_some()),
         // The strips of a TIFF may lie anywhere in the file, and the rows of a BMP have no end mark; their decoders fail when some are missing.
         PictureFormat::Tiff | PictureFormat::Bmp => Ok(true),
     }
