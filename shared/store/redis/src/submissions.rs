@@ -1,9 +1,10 @@
 //! Submitting jobs and calling them off.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use fred::clients::Client;
 use futures::future::join_all;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
@@ -13,6 +14,7 @@ use remaster_shared::quota::{Quota, UtcDay};
 use remaster_store::rules::price::price;
 use remaster_store::{CancelError, Jobs, NewJobs, StoreError, Submissions, SubmitError, Submitted};
 
+use super::servers::Servers;
 use super::wire::{self, Done, json};
 use super::{RedisStore, server};
 
@@ -46,13 +48,12 @@ impl Submissions for RedisStore {
             args.extend([job.id.to_string(), json(&job.params)?, json(&job.input)?, price(job).to_string()]);
             args.push(job.refused.as_ref().map(json).transpose()?.unwrap_or_default());
         }
-        // A confirmation is of what its own connection has written.
-        let servers = self.confirming.as_ref().map_or(&self.servers, |(_, servers)| servers);
-        let (reply, client): (wire::SubmitReply, _) = self.call_on(servers, tag, "rm_submit_3", args).await?;
+        let (reply, client): (wire::SubmitReply, _) =
+            self.call_on(self.confirming_servers(), tag, "rm_submit_3", args).await?;
         let now = from_millis(reply.now as i64);
         let quota = Quota::new(reply.used, self.policy.daily_limit, now);
-        if let (None, Some((replicas, _))) = (&reply.refused, &self.confirming) {
-            server::confirmed_by(&client, tag, *replicas).await?;
+        if reply.refused.is_none() {
+            self.confirmed(&client, tag).await?;
         }
         match (reply.refused, reply.jobs) {
             (None, Some(jobs)) => {
@@ -111,10 +112,7 @@ impl Submissions for RedisStore {
         let (_, client): (Done, _) =
             self.call_on(servers, tag, "rm_withdraw", vec![self.time(), job.to_string()]).await?;
         // Otherwise a failover might bring back what was withdrawn.
-        match &self.confirming {
-            Some((replicas, _)) => server::confirmed_by(&client, tag, *replicas).await,
-            None => Ok(()),
-        }
+        self.confirmed(&client, tag).await
     }
 }
 
@@ -127,6 +125,19 @@ const LENGTHS_LAST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(500);
 
 impl RedisStore {
+    /// The connections for what replicas may have to confirm. A confirmation is of what its own connection has written.
+    fn confirming_servers(&self) -> &Arc<Servers> {
+        self.confirming.as_ref().map_or(&self.servers, |(_, servers)| servers)
+    }
+
+    /// Waits until replicas have confirmed what `client` wrote to the server that holds `tag`, where that is set.
+    async fn confirmed(&self, client: &Client, tag: &str) -> Result<(), StoreError> {
+        match &self.confirming {
+            Some((replicas, _)) => server::confirmed_by(client, tag, *replicas).await,
+            None => Ok(()),
+        }
+    }
+
     /// How many jobs wait in all shards but this one, as of a moment ago. A shard that does not answer counts as empty.
     async fn queued_elsewhere(&self, tag: &str) -> u64 {
         if self.shards.all().len() == 1 {
