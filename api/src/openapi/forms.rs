@@ -5,7 +5,7 @@ use utoipa::openapi::schema::{ArrayBuilder, Object, OneOfBuilder, Schema, Schema
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Required, SchemaFormat, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::parse::option_spec::{OPTIONS, OptionSpec, Takes};
+use crate::parse::option_spec::{OPTIONS, OptionSpec, Takes, address};
 
 /// The media type of a file. It is not looked at, because the bytes decide.
 const FILE_CONTENT: &str = "application/octet-stream";
@@ -70,11 +70,6 @@ impl PartialSchema for ImageUrls {
 }
 
 impl ToSchema for ImageUrls {}
-
-fn address() -> ObjectBuilder {
-    let format = SchemaFormat::Custom("uri".to_owned());
-    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).max_length(Some(2048))
-}
 
 fn query_parameter(spec: &OptionSpec) -> Parameter {
     let schema = match spec.takes {

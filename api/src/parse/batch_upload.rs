@@ -58,8 +58,8 @@ impl Fingerprinted for BatchUpload {
     }
 }
 
-/// Receives the files in the body of `request`, or fetches those whose addresses it names. Options that are fields of the form are added to `options`. With a `quota`,
-/// reading stops at the first file that it has no unit for.
+/// Receives the files in the body of `request`, or fetches those whose addresses it names. Options that are fields of the form are
+/// added to `options`. With a `quota`, reading stops at the first file that it has no unit for.
 ///
 /// # Errors
 /// 400 for a form without a file or one that cannot be read, 408 for a slow upload, 413 for too many or too large files, 429
@@ -113,10 +113,7 @@ async fn receive_form(
         if batch.files.len() == max_files {
             return Err(too_many(max_files));
         }
-        receive_file(api, client, part, &mut batch).await?;
-        if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
-            return Err(Problem::quota_exceeded(quota));
-        }
+        receive_file(api, (client, quota), part, &mut batch).await?;
     }
     if batch.files.is_empty() {
         return Err(Problem::new(ErrorCode::MissingFile, "There is no image: no part is named file."));
@@ -145,10 +142,7 @@ async fn fetch_files(
             Ok(spooled) => (spooled.bytes, spooled.inspect(filename.clone()).await?.map(|info| (info, spooled))),
             Err(error) => (0, Err(error.clone())),
         };
-        batch.keep(client, Sent::Url(url), (filename, bytes), inspected).await?;
-        if let Some(quota) = quota.filter(|quota| batch.inputs.count() as u64 > quota.remaining) {
-            return Err(Problem::quota_exceeded(quota));
-        }
+        batch.keep((client, quota), Sent::Url(url), (filename, bytes), inspected).await?;
     }
     Ok(batch)
 }
@@ -159,7 +153,12 @@ fn too_many(max_files: usize) -> Problem {
 }
 
 /// Receives one file and stores it if the service takes such a picture. If not, the other files of the batch go on.
-async fn receive_file(api: &Shared, client: Client, mut part: Part<'_>, batch: &mut BatchUpload) -> ApiResult<()> {
+async fn receive_file(
+    api: &Shared,
+    payer: (Client, Option<Quota>),
+    mut part: Part<'_>,
+    batch: &mut BatchUpload,
+) -> ApiResult<()> {
     let filename = part.filename();
     let mut spool = Spool::new(api).await?;
     let mut fits = true;
@@ -169,21 +168,21 @@ async fn receive_file(api: &Shared, client: Client, mut part: Part<'_>, batch: &
     let spooled = spool.finish().await?;
     let inspected = match spooled.bytes {
         0 => Err(JobError::new(ErrorCode::ImageCorrupt, "The file is empty.")),
-        _ if !fits => {
-            let Problem { code, detail, .. } = too_large(api.settings.max_upload_bytes);
-            Err(JobError::new(code, detail))
-        }
+        _ if !fits => Err(too_large(api.settings.max_upload_bytes)),
         _ => spooled.inspect(filename.clone()).await?,
     };
     let inspected = inspected.map(|info| (info, &spooled));
-    batch.keep(client, Sent::File(spooled.hash), (filename, spooled.bytes), inspected).await
+    batch.keep(payer, Sent::File(spooled.hash), (filename, spooled.bytes), inspected).await
 }
 
 impl BatchUpload {
     /// Adds a file of this name and size, and stores it if it was `inspected` and found good.
+    ///
+    /// # Errors
+    /// The quota has no unit for it, or the object storage does not answer.
     async fn keep(
         &mut self,
-        client: Client,
+        (client, quota): (Client, Option<Quota>),
         sent: Sent,
         (filename, bytes): (Option<String>, u64),
         inspected: Result<(InputInfo, &Spooled), JobError>,
@@ -200,6 +199,9 @@ impl BatchUpload {
             }
         };
         self.files.push(file);
-        Ok(())
+        match quota.filter(|quota| self.inputs.count() as u64 > quota.remaining) {
+            Some(quota) => Err(Problem::quota_exceeded(quota)),
+            None => Ok(()),
+        }
     }
 }

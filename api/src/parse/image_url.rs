@@ -84,12 +84,10 @@ async fn read(request: Request, images: &str, options: &mut SubmitOptions) -> Ap
 /// 503 `storage_unavailable` when the spool folder cannot be written to.
 pub async fn fetch(api: &Api, url: &str) -> ApiResult<Result<Spooled, JobError>> {
     let limit = api.settings.max_upload_bytes;
-    let larger = || {
-        let Problem { code, detail, .. } = too_large(limit);
-        Ok(Err(JobError::new(code, detail)))
-    };
     let mut arriving = match api.fetcher.fetch(url).await {
-        Ok(arriving) if arriving.declared_length().is_some_and(|length| length > limit) => return larger(),
+        Ok(arriving) if arriving.declared_length().is_some_and(|length| length > limit) => {
+            return Ok(Err(too_large(limit)));
+        }
         Ok(arriving) => arriving,
         Err(error) => return Ok(Err(public(url, &error))),
     };
@@ -97,7 +95,7 @@ pub async fn fetch(api: &Api, url: &str) -> ApiResult<Result<Spooled, JobError>>
     loop {
         match arriving.chunk().await {
             Ok(Some(chunk)) if spool.add(&chunk).await? => {}
-            Ok(Some(_)) => return larger(),
+            Ok(Some(_)) => return Ok(Err(too_large(limit))),
             Ok(None) => return spool.finish().await.map(Ok),
             Err(error) => return Ok(Err(public(url, &error))),
         }

@@ -133,11 +133,14 @@ pub const WEBHOOK_URL: OptionSpec = OptionSpec {
     description: "Where the service sends a signed POST when the job or the batch has ended (see Webhooks). Only public http \
         and https addresses are allowed.",
     default: None,
-    takes: Takes::Value(|| {
-        let format = SchemaFormat::Custom("uri".to_owned());
-        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).max_length(Some(2048)).build()
-    }),
+    takes: Takes::Value(|| address().build()),
 };
+
+/// The schema of an address on the web.
+pub fn address() -> ObjectBuilder {
+    let format = SchemaFormat::Custom("uri".to_owned());
+    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).max_length(Some(2048))
+}
 
 /// The secret for HMAC signatures.
 pub const WEBHOOK_SECRET: OptionSpec = OptionSpec {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
-use crate::problem::{ApiResult, Problem};
+use crate::problem::ApiResult;
 use crate::state::Api;
 
 /// A file on its way into the spool folder.
@@ -80,6 +80,6 @@ impl Spooled {
 }
 
 /// The file is larger than `limit` bytes.
-pub fn too_large(limit: u64) -> Problem {
-    Problem::new(ErrorCode::FileTooLarge, format!("The file is larger than {limit} bytes (MAX_UPLOAD_BYTES)."))
+pub fn too_large(limit: u64) -> JobError {
+    JobError::new(ErrorCode::FileTooLarge, format!("The file is larger than {limit} bytes (MAX_UPLOAD_BYTES)."))
 }

@@ -58,11 +58,13 @@ impl Fingerprinted for Upload {
     }
 }
 
-/// Receives the image in the body of `request`, or fetches the one whose address it names. Options that are fields of the form are added to `options`.
+/// Receives the image in the body of `request`, or fetches the one whose address it names. Options that are fields of the form are
+/// added to `options`.
 ///
 /// # Errors
 /// 400 for a body without an image, one that cannot be read, or an address that nothing is fetched from, 408 for a slow upload, 413,
-/// 415 and 422 for an image that the service does not take or that cannot be fetched, 500 when the upload cannot be kept, and 503 when there are too many uploads.
+/// 415 and 422 for an image that the service does not take or that cannot be fetched, 500 when the upload cannot be kept, and 503
+/// when there are too many uploads.
 pub async fn receive_upload(
     api: &Api,
     client: Client,
@@ -76,7 +78,7 @@ pub async fn receive_upload(
 async fn receive(api: &Api, request: Request, options: &mut SubmitOptions) -> ApiResult<Upload> {
     let limit = api.settings.max_upload_bytes;
     if declared_length(&request).is_some_and(|length| length > limit + ENVELOPE) {
-        return Err(too_large(limit));
+        return Err(too_large(limit).into());
     }
     let received = match media_type(&request).as_str() {
         "multipart/form-data" => receive_form(api, request, options).await?,
@@ -138,7 +140,7 @@ async fn receive_raw(api: &Api, request: Request) -> ApiResult<Spooled> {
     let mut spool = Spool::new(api).await?;
     while let Some(chunk) = without_pause(chunks.next()).await? {
         if !spool.add(&chunk.map_err(incomplete)?).await? {
-            return Err(too_large(api.settings.max_upload_bytes));
+            return Err(too_large(api.settings.max_upload_bytes).into());
         }
     }
     spool.finish().await
@@ -148,7 +150,7 @@ async fn spool_part(api: &Api, part: &mut Part<'_>) -> ApiResult<Spooled> {
     let mut spool = Spool::new(api).await?;
     while let Some(chunk) = part.chunk().await? {
         if !spool.add(&chunk).await? {
-            return Err(too_large(api.settings.max_upload_bytes));
+            return Err(too_large(api.settings.max_upload_bytes).into());
         }
     }
     spool.finish().await

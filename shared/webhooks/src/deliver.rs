@@ -11,7 +11,7 @@ use remaster_store::{HookRoom, Outbox, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::egress::{Egress, refusal};
+use super::egress::{Egress, UNRESOLVED, refusal};
 use super::event::{Event, EventType};
 use super::schedule::{Jitter, Outcome, next, retry_after};
 use super::sign::{Message, Signer, headers};
@@ -235,11 +235,10 @@ fn kind(status: Status) -> EventType {
     }
 }
 
-/// Why there was no response, in words for the submitter. A name that does not resolve and a name that resolves to a
-/// forbidden address give the same text, so that nobody can find out which names the internal network has.
+/// Why there was no response, in words for the submitter.
 fn reason(error: &reqwest::Error) -> &'static str {
     if refusal(error).is_some() {
-        "the host's name does not resolve, or not to public addresses only"
+        UNRESOLVED
     } else if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {

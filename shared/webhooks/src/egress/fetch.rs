@@ -8,7 +8,7 @@ use reqwest::{Response, StatusCode};
 
 use super::client::Egress;
 use super::policy::EgressError;
-use super::resolve::refusal;
+use super::resolve::{UNRESOLVED, refusal};
 
 /// How long a file may take as a whole.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,9 +21,8 @@ pub enum FetchError {
     /// Nothing is fetched from there.
     #[error(transparent)]
     Refused(#[from] EgressError),
-    /// The host's name does not resolve, or to an address that nothing is fetched from. The two are not told apart, so that nobody can
-    /// find out which names the internal network has.
-    #[error("the host's name does not resolve, or not to public addresses only")]
+    /// The host's name does not resolve, or to an address that nothing is fetched from.
+    #[error("{UNRESOLVED}")]
     Name,
     /// The server has no such file, or does not give it.
     #[error("the server answered {0}")]

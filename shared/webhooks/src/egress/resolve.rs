@@ -65,6 +65,10 @@ impl Resolve for GuardedResolver {
     }
 }
 
+/// What is said of a name that does not resolve, and of one that resolves to an address that the policy refuses. The two are not told
+/// apart, so that nobody can find out which names the internal network has.
+pub const UNRESOLVED: &str = "the host's name does not resolve, or not to public addresses only";
+
 /// The refusal of the policy, if that is the reason why a request failed.
 pub fn refusal(error: &reqwest::Error) -> Option<&EgressError> {
     let mut cause = std::error::Error::source(error);
