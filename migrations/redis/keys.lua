@@ -47,11 +47,13 @@
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 8
+local VERSION = 9
 -- The prefix of all keys, set by each call.
 local P = nil
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
 local STEP = 200
+-- How long an input is kept after its job's end, which a failover may take back (shared/store/src/rules/job.rs).
+local INPUT_KEPT = 60000
 
 local function time(given)
   if given ~= '' then return tonumber(given) end

@@ -5,13 +5,14 @@ local function unlease(job)
   clear(job, 'worker')
 end
 
--- Ends the job: removes its lease, marks its input for deletion (from `input_due` on, if it is given), and makes its webhook due.
+-- Ends the job: removes its lease, marks its input for deletion (from `input_due` on, if it is given, and else in a while), and makes its
+-- webhook due.
 local function finish(job, to, now, input_due)
   move(job, to)
   unlease(job)
   set(job, 'finished', now)
   redis.call('ZADD', P .. 'done', now, job.id)
-  redis.call('ZADD', P .. 'trash', input_due or now, 'i:' .. job.id)
+  redis.call('ZADD', P .. 'trash', input_due or now + INPUT_KEPT, 'i:' .. job.id)
   arm(job.id, now)
   if job.batch and redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', -1) == 0 then arm(job.batch, now) end
   changed(job)

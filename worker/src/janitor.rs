@@ -38,9 +38,10 @@ pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, st
         }
     };
     let swept = async {
+        let mut is_begun = false;
         loop {
             sweeping.tick().await;
-            log(sweep(&*store, &blobs, ORPHAN_AGE).await);
+            log(sweep(&*store, &blobs, ORPHAN_AGE, &mut is_begun).await);
         }
     };
     tokio::select! {
@@ -105,24 +106,27 @@ async fn delete(blobs: &Blobs, keys: Vec<BlobKey>) -> Vec<BlobKey> {
     gone
 }
 
-/// Deletes blobs of at least this age that no job will ever use, if it is this worker's turn to search for them.
-async fn sweep(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) -> Result<(), StoreError> {
-    if !store.takes_sweep(SWEEP_EVERY).await? {
-        return Ok(());
+/// Deletes blobs of at least this age that no job will ever use, if it is this worker's turn to search for them. `is_begun` says whether
+/// an earlier search of this worker's broke off: then it goes on, for nobody else has a turn until the next.
+async fn sweep(store: &dyn Housekeeping, blobs: &Blobs, age: Duration, is_begun: &mut bool) -> Result<(), StoreError> {
+    *is_begun = *is_begun || store.takes_sweep(SWEEP_EVERY).await?;
+    if *is_begun && delete_orphans(store, blobs, age).await? {
+        *is_begun = false;
     }
-    delete_orphans(store, blobs, age).await
+    Ok(())
 }
 
-async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) -> Result<(), StoreError> {
+/// Returns whether the search came to its end, or need not be tried again.
+async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) -> Result<bool, StoreError> {
     match blobs.belong_to(&store.hasher().store_name()).await {
         Ok(true) => {}
         Ok(false) => {
             tracing::warn!("the storage belongs to another job store (its object `owner`): orphans are left alone");
-            return Ok(());
+            return Ok(true);
         }
         Err(error) => {
             tracing::warn!(%error, "whose the storage is cannot be found out");
-            return Ok(());
+            return Ok(false);
         }
     }
     // By the storage's clock: a worker whose own is ahead would take uploads that are under way for old ones.
@@ -130,7 +134,7 @@ async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) 
         Ok(old) => old,
         Err(error) => {
             tracing::warn!(%error, "the storage does not answer, so orphans are left for later");
-            return Ok(());
+            return Ok(false);
         }
     };
     let mut old = old.try_ready_chunks(AT_ONCE);
@@ -139,7 +143,7 @@ async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) 
             Ok(keys) => keys,
             Err(error) => {
                 tracing::warn!(error = %error.1, "the storage cannot be listed");
-                return Ok(());
+                return Ok(false);
             }
         };
         let orphans = delete(blobs, store.unused(keys).await?).await;
@@ -147,18 +151,21 @@ async fn delete_orphans(store: &dyn Housekeeping, blobs: &Blobs, age: Duration) 
             tracing::info!(blobs = orphans.len(), "orphans deleted");
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
+    use remaster_blobs::Storage;
     use remaster_shared::client::ClientKey;
     use remaster_shared::clock::ManualClock;
     use remaster_shared::error::{ErrorCode, JobError};
     use remaster_shared::job::JobId;
     use remaster_store::contract::{new_job, request, result};
+    use remaster_store::rules::job::INPUT_KEPT;
     use remaster_store::{Claim, Lease, NewJob, NewJobs, Outcome, Policy, Submissions, WorkQueue};
     use remaster_store_sqlite::SqliteStore;
+    use remaster_testkit::S3Server;
 
     use super::*;
 
@@ -228,7 +235,11 @@ mod tests {
         let lease = house.claim().await;
         house.succeed(&lease).await;
         house.tidy().await;
-        assert_eq!(house.kept().await, [BlobKey::Output(id, lease.fence.into())]);
+        let output = BlobKey::Output(id, lease.fence.into());
+        assert_eq!(house.kept().await, [BlobKey::Input(id), output], "the store may yet lose the end");
+        house.clock.advance(INPUT_KEPT);
+        house.tidy().await;
+        assert_eq!(house.kept().await, [output]);
         house.clock.advance(Policy::default().result_ttl);
         house.tidy().await;
         assert_eq!(house.kept().await, []);
@@ -250,6 +261,7 @@ mod tests {
         let queued = house.submit().await;
         let orphan = BlobKey::Input(JobId::random());
         house.put(orphan).await;
+        house.clock.advance(INPUT_KEPT);
         house.tidy().await;
         assert!(house.kept().await.contains(&orphan), "it may belong to a submit that is under way");
 
@@ -273,7 +285,7 @@ mod tests {
     async fn one_worker_in_an_hour_searches_for_orphans() {
         let house = House::new();
         let orphan = BlobKey::Input(JobId::random());
-        let search = async || sweep(&house.store, &house.blobs, Duration::ZERO).await.unwrap();
+        let search = async || sweep(&house.store, &house.blobs, Duration::ZERO, &mut false).await.unwrap();
         house.put(orphan).await;
         search().await;
         assert_eq!(house.kept().await, []);
@@ -282,6 +294,24 @@ mod tests {
         assert_eq!(house.kept().await, [orphan], "another worker's turn is an hour later");
         house.clock.advance(SWEEP_EVERY);
         search().await;
+        assert_eq!(house.kept().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_search_that_broke_off_is_taken_up_again() {
+        remaster_shared::tls::install_default_provider();
+        let server = S3Server::start();
+        let blobs = Blobs::open(&Storage::at(server.url()), server.vars()).unwrap();
+        let (house, mut is_begun) = (House { blobs, ..House::new() }, false);
+        house.put(BlobKey::Input(JobId::random())).await;
+        let mut search = async || {
+            sweep(&house.store, &house.blobs, Duration::ZERO, &mut is_begun).await.unwrap();
+            is_begun
+        };
+        server.set_failing(true);
+        assert!(search().await);
+        server.set_failing(false);
+        assert!(!search().await);
         assert_eq!(house.kept().await, []);
     }
 
@@ -309,6 +339,7 @@ mod tests {
         while let Claim::Job(_, lease) = house.store.claim(&request()).await.unwrap() {
             house.store.finish(&lease, Outcome::Canceled).await.unwrap();
         }
+        house.clock.advance(INPUT_KEPT);
         collect(&house.store, &house.blobs).await.unwrap();
         house.clock.advance(remaster_store::GARBAGE_LEASE);
         assert_eq!(house.store.garbage(AT_ONCE).await.unwrap(), []);

@@ -33,6 +33,13 @@ pub struct Blow {
     pub to: Instant,
 }
 
+impl Blow {
+    /// Whether it may have to do with what was heard at this time.
+    pub fn covers(&self, time: Instant) -> bool {
+        self.from <= time + LATE && time <= self.to + LATE
+    }
+}
+
 /// The attempts at each job that ended without a result, in words, where no fault explains it. An attempt at which a later one is counted,
 /// or after which the job failed, has to have met a fault of its worker or of Redis before that.
 pub fn unexplained(begun: &[Begun], blows: &[Blow], failed: &[String]) -> BTreeMap<String, String> {

@@ -11,6 +11,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::Told;
+use super::attempts::Blow;
 use super::checker::{End, Log};
 
 /// How often a caller asks again.
@@ -131,6 +133,7 @@ impl Caller {
     /// How the job ended, if it has. A failover may take back an end that was told, and then there is no result any more.
     async fn end(&mut self, id: &str) -> Option<End> {
         let job = self.json(&format!("/jobs/{id}?wait=10")).await;
+        let heard = Instant::now();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let status = text(&job["status"]);
         let given = match status.as_str() {
@@ -148,7 +151,20 @@ impl Caller {
         let time = |name: &str| text(&job[name]).parse::<Timestamp>().unwrap();
         let took = time("finished_at").duration_since(time("created_at")).unsigned_abs();
         let hashes = (text(&job["result"]["sha256"]), given);
-        Some(End { status, took, hashes })
+        Some(End { status, took, heard, hashes })
+    }
+
+    /// Hears again how jobs ended that ended otherwise, as a webhook said later: a failover has taken back the end that was heard first.
+    /// Returns how many there were.
+    pub async fn hear_again(&mut self, told: &Told, failovers: &[Blow]) -> usize {
+        let is_taken_back = |id: &str, end: &End| {
+            told.succeeded(id) != (end.status == "succeeded") && failovers.iter().any(|blow| blow.covers(end.heard))
+        };
+        let taken_back = self.log.ends.extract_if(|id, end| is_taken_back(id, end)).count();
+        if taken_back > 0 {
+            self.follow().await;
+        }
+        taken_back
     }
 
     /// Reads the quota, once refused submits have been refunded.

@@ -1,7 +1,7 @@
 //! What has to hold of every client's log, whatever went wrong meanwhile.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What one client knows when everything is over.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct End {
     pub status: String,
     /// From its submit to its end.
     pub took: Duration,
+    /// When the client heard of it.
+    pub heard: Instant,
     /// The hash that the service tells, and that of the bytes that it gives.
     pub hashes: (String, String),
 }
@@ -90,8 +92,8 @@ mod tests {
     fn sound() -> (Vec<Log>, Findings) {
         let log = |client: u8| {
             let accepted: Vec<_> = (0..3).map(|number| format!("{client}-{number}")).collect();
-            let end =
-                || End { status: "succeeded".into(), took: Duration::from_secs(1), hashes: ("ab".into(), "ab".into()) };
+            let (took, heard) = (Duration::from_secs(1), Instant::now());
+            let end = || End { status: "succeeded".into(), took, heard, hashes: ("ab".into(), "ab".into()) };
             let ends = accepted.iter().map(|id| (id.clone(), end())).collect();
             Log { client, accepted, unanswered: 0, ends, used: 3 }
         };

@@ -118,6 +118,8 @@ pub struct Site {
     pub workers: Vec<Node>,
     /// The faults so far that may have cost attempts.
     pub blows: Vec<Blow>,
+    /// When replicas took over so far.
+    pub failovers: Vec<Blow>,
 }
 
 impl Site {
@@ -128,7 +130,7 @@ impl Site {
         let node = |role, number: usize| Node::start(role, (&redis, &s3), folder, AHEAD[number % AHEAD.len()]);
         let apis = (0..2).map(|number| node("api", number)).collect();
         let workers = (0..WORKERS).map(|number| node("worker", number + 1)).collect();
-        Self { redis, replica, s3, apis, workers, blows: Vec::new() }
+        Self { redis, replica, s3, apis, workers, blows: Vec::new(), failovers: Vec::new() }
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
@@ -142,7 +144,11 @@ impl Site {
         self.befall(fault, (worker, api), rng).await;
         if fault.costs_attempts() {
             let worker = fault.is_of_a_worker().then_some(worker);
-            self.blows.push(Blow { worker, from, to: Instant::now() });
+            let blow = Blow { worker, from, to: Instant::now() };
+            self.blows.push(blow);
+            if fault == Fault::FailOver {
+                self.failovers.push(blow);
+            }
         }
     }
 
@@ -199,7 +205,7 @@ impl Site {
     }
 
     /// The replica is cut off, the master goes on for a moment, and then the replica takes its place. What happened in that moment is
-    /// lost, except for what a caller was told of: nothing is acknowledged without a replica.
+    /// lost, except for submits that were acknowledged: that waits for a replica. An end that is lost is taken back, and comes again.
     async fn fail_over(&mut self) {
         block_in_place(|| self.replica.promote());
         tokio::time::sleep(SHORT / 3).await;

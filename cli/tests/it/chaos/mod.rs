@@ -38,6 +38,10 @@ const PROMPT: Duration = Duration::from_secs(60);
 /// How long it may take until the last webhook is delivered, and until what is left behind is deleted: longer than pictures belong
 /// to a worker that was to delete them.
 const SETTLED: Duration = Duration::from_secs(180);
+/// Lets inputs be deleted that are kept for a while after their job's end.
+const AGE_TRASH: &str = "for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    redis.call('ZINCRBY', KEYS[1], -60000, entry)
+end";
 /// The pause between faults, of which there are about 30 a minute then.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -125,23 +129,25 @@ async fn run(plan: Plan<'_>) -> Outcome {
         suffered.push(fault);
     }
     let mut callers: Vec<Caller> = finished.await.unwrap().into_iter().map(Result::unwrap).collect();
+    let accepted: HashSet<_> = callers.iter().flat_map(|caller| caller.log.accepted.clone()).collect();
+    let (jobs, faults, time) = (accepted.len(), suffered.len(), began.elapsed());
+    let summary = format!("{jobs} jobs, {faults} faults in {time:?}: {suffered:?}");
+    let told = told(&site, &receiver, &accepted, plan.patience).await;
+    let mut taken_back = 0;
     for caller in &mut callers {
+        taken_back += caller.hear_again(&told, &site.failovers).await;
         caller.read_quota().await;
     }
     let logs: Vec<_> = callers.iter().map(|caller| caller.log.clone()).collect();
-    let accepted: HashSet<_> = logs.iter().flat_map(|log| log.accepted.clone()).collect();
-    let (jobs, faults, time) = (accepted.len(), suffered.len(), began.elapsed());
-    let summary = format!("{jobs} jobs, {faults} faults in {time:?}: {suffered:?}");
-    let told = told(&receiver, &accepted, plan.patience).await;
+    let summary = format!("{summary}; {taken_back} ends were taken back by failovers");
     // What every fault of a job's own workers has ended is poison, as it has to be. Every other job succeeds.
-    let poisoned: Vec<_> =
-        told.failed.iter().filter(|(_, failure)| failure.is_poison).map(|(id, _)| id.clone()).collect();
+    let poisoned: Vec<_> = told.failures().filter(|(_, failure)| failure.is_poison).map(|(id, _)| id.clone()).collect();
     let unexplained = attempts::unexplained(&site.begun(), &site.blows, &poisoned);
     let poison: HashSet<_> = poisoned.into_iter().filter(|id| !unexplained.contains_key(id)).collect();
     let summary = format!("{summary}; jobs whose every attempt met a fault of its worker or of Redis: {poison:?}");
-    let wrong = told.failed.into_iter().filter(|(id, _)| !poison.contains(id)).map(|(_, failure)| failure.words);
+    let wrong = told.failures().filter(|(id, _)| !poison.contains(*id)).map(|(_, failure)| failure.words.clone());
     let findings = Findings {
-        told: told.succeeded,
+        told: accepted.iter().filter(|id| told.succeeded(id)).cloned().collect(),
         failed: wrong.chain(unexplained.into_values()).collect(),
         poison,
         left: match plan.bug {
@@ -161,14 +167,9 @@ async fn run(plan: Plan<'_>) -> Outcome {
     Outcome { summary, faults, violations: found }
 }
 
-/// What webhooks said.
+/// What webhooks said last of each job: that it succeeded, or how it failed.
 #[derive(Default)]
-struct Told {
-    /// The jobs that succeeded.
-    succeeded: HashSet<String>,
-    /// The others.
-    failed: HashMap<String, Failure>,
-}
+struct Told(HashMap<String, Option<Failure>>);
 
 /// What a webhook said of a job that did not succeed.
 struct Failure {
@@ -178,14 +179,25 @@ struct Failure {
 
 impl Told {
     fn knows(&self, id: &str) -> bool {
-        self.succeeded.contains(id) || self.failed.contains_key(id)
+        self.0.contains_key(id)
+    }
+
+    fn succeeded(&self, id: &str) -> bool {
+        matches!(self.0.get(id), Some(None))
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (&String, &Failure)> {
+        self.0.iter().filter_map(|(id, failure)| Some((id, failure.as_ref()?)))
     }
 }
 
 /// What webhooks said. Delivery is at least once, also of jobs whose submit was not answered.
-async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> Told {
+async fn told(site: &Site, receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> Told {
     let (mut told, deadline) = (Told::default(), Instant::now() + at_most);
-    while !accepted.iter().all(|id| told.knows(id)) && Instant::now() < deadline {
+    // A job whose end was taken back ends once more, and somebody is told once more.
+    let is_over = || ["{rm}:leases", "{rm}:hooks"].iter().all(|key| site.redis.command(&["ZCARD", key]) == "0");
+    while Instant::now() < deadline {
+        let is_over = is_over();
         for request in receiver.received() {
             // A node that died while it sent one has sent only a part of it; it is sent again.
             let whole = request.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
@@ -193,7 +205,7 @@ async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration
             let job = &event["data"];
             let id = job["id"].as_str().unwrap().to_owned();
             if event["type"] == "job.succeeded" {
-                told.succeeded.insert(id);
+                told.0.insert(id, None);
             } else {
                 let answered = if accepted.contains(&id) { "" } else { ", whose submit was not answered" };
                 let words = format!(
@@ -201,8 +213,11 @@ async fn told(receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration
                     event["type"], job["error"], job["attempt"]
                 );
                 let is_poison = job["error"]["code"] == "poison" && job["attempt"] == MAX_ATTEMPTS;
-                told.failed.insert(id, Failure { words, is_poison });
+                told.0.insert(id, Some(Failure { words, is_poison }));
             }
+        }
+        if is_over && accepted.iter().all(|id| told.knows(id)) {
+            break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -214,6 +229,7 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
     // The sweep is due once more, and everything is as old as it has to be.
     site.s3.age(Duration::from_secs(3 * 3600));
     site.redis.command(&["DEL", "{rm}:sweep"]);
+    site.redis.command(&["EVAL", AGE_TRASH, "1", "{rm}:trash"]);
     let deadline = Instant::now() + SETTLED;
     loop {
         let mut left = Vec::new();

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use remaster_shared::client::ClientKey;
 use remaster_store::contract::{new_job_of, request, result};
+use remaster_store::rules::job::INPUT_KEPT;
 use remaster_store::{Claim, Housekeeping, Jobs, Lease, NewJobs, Outcome, Policy, Submissions, WorkQueue};
 use remaster_store_redis::RedisStore;
 
@@ -87,6 +88,7 @@ async fn main() {
         store.finish(lease, Outcome::Succeeded(result())).await.unwrap();
     }
     measured("finish", 1.0, before);
+    tokio::time::sleep(INPUT_KEPT).await;
     let before = spent(&url);
     while !store.garbage(1000).await.unwrap().is_empty() {}
     measured("garbage", 1.0, before);

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use remaster_shared::clock::ManualClock;
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::Status;
-use remaster_store::contract::{client as number, new_job, request, result, submit};
+use remaster_store::contract::{client as number, new_job, request, result, start, submit};
+use remaster_store::rules::job::INPUT_KEPT;
 use remaster_store::{
     Beat, Claim, ClaimRequest, Housekeeping, Idempotency, Jobs, LeaseError, NewJobs, Outcome, Submissions, SubmitError,
     WorkQueue,
@@ -31,8 +33,8 @@ async fn soon<T, E: std::fmt::Debug>(verb: impl AsyncFn() -> Result<T, E>) -> T 
 
 #[tokio::test]
 async fn a_full_server_works_jobs_off_and_takes_none() {
-    let server = RedisServer::start();
-    let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
+    let (server, clock) = (RedisServer::start(), ManualClock::at(start()));
+    let store = RedisStore::with_clock(&server.url(), Policy::default(), 1, Some(clock.clone())).await.unwrap();
     let id = submit(&store, 1, 2).await[0];
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert!(matches!(store.submit(one_job()).await, Err(SubmitError::Store(_))));
@@ -42,6 +44,7 @@ async fn a_full_server_works_jobs_off_and_takes_none() {
     let Claim::Job(job, lease) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!((job.id, store.heartbeat(&lease).await.unwrap()), (id, Beat::GoOn));
     store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    clock.advance(INPUT_KEPT);
     store.reap().await.unwrap();
     let garbage = store.garbage(10).await.unwrap();
     assert_eq!(garbage.len(), 1);

@@ -3,7 +3,7 @@
 use remaster_shared::blob_key::OutputName;
 use remaster_shared::job::Status;
 use remaster_store::ClaimRequest;
-use remaster_store::rules::job::{Change, Event, Hold, Input, Line, Output, Refused, decide};
+use remaster_store::rules::job::{Change, Event, Hold, INPUT_KEPT, Input, Line, Output, Refused, decide};
 use rusqlite::named_params;
 
 use super::rows::{JobRow, Json, millis};
@@ -114,7 +114,8 @@ fn update(
     row.delayed = not_before.is_some();
     let garbage_due = match (change.input, change.output) {
         (Input::GarbageLater, _) => now.checked_add(write.policy.result_ttl).ok(),
-        (Input::Garbage, _) | (_, Output::Garbage) => Some(now),
+        (Input::Garbage, _) => now.checked_add(INPUT_KEPT).ok(),
+        (_, Output::Garbage) => Some(now),
         _ => None,
     };
     write

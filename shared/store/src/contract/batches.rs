@@ -48,7 +48,7 @@ pub(super) async fn a_batch_is_kept_together(store: Arc<dyn Store>, clock: Arc<M
     assert_eq!(store.batch(BatchId::random()).await.unwrap(), None);
 }
 
-pub(super) async fn a_refused_file_has_failed_from_the_start(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+pub(super) async fn a_refused_file_has_failed_from_the_start(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let (id, new) = batch_of(1, vec![refused(1, "a.txt"), new_job(), refused(1, "b.txt")]);
     let good = new.jobs[1].id;
     let submitted = store.submit(new).await.unwrap();
@@ -62,6 +62,7 @@ pub(super) async fn a_refused_file_has_failed_from_the_start(store: Arc<dyn Stor
     assert_eq!((error.code, batch.jobs[0].finished_at), (ErrorCode::UnsupportedFormat, Some(start())));
     // There is nothing of it to delete, and nothing to give back.
     store.cancel(good).await.unwrap();
+    clock.advance(INPUT_KEPT);
     assert_eq!(store.garbage(10).await.unwrap(), [BlobKey::Input(good)]);
     store.withdraw(batch.jobs[0].id).await.unwrap();
     assert_eq!(used(&*store, 1).await, 0);
@@ -100,9 +101,10 @@ pub(super) async fn a_batch_is_remembered_as_long_as_its_jobs(store: Arc<dyn Sto
     clock.advance(Policy::default().result_ttl + Policy::default().record_ttl);
     assert_eq!(store.reap().await.unwrap().forgotten, 0, "the batch has not ended");
     store.cancel(job).await.unwrap();
+    clock.advance(INPUT_KEPT);
     let garbage = store.garbage(10).await.unwrap();
     store.collected(garbage).await.unwrap();
-    clock.advance(Policy::default().result_ttl + Policy::default().record_ttl - Duration::from_secs(60));
+    clock.advance(Policy::default().result_ttl + Policy::default().record_ttl - 2 * INPUT_KEPT);
     assert_eq!(store.reap().await.unwrap().forgotten, 1, "the file that was refused at the start");
     assert_eq!(store.batch(id).await.unwrap().unwrap().jobs.len(), 1);
     clock.advance(Duration::from_secs(3600));

@@ -194,6 +194,7 @@ pub(super) async fn who_is_still_to_be_told_keeps_the_record(store: Arc<dyn Stor
     let id = new.jobs[0].id;
     store.submit(new).await.unwrap();
     store.cancel(id).await.unwrap();
+    clock.advance(INPUT_KEPT);
     let garbage = store.garbage(10).await.unwrap();
     store.collected(garbage).await.unwrap();
     let kept = Policy::default().result_ttl + Policy::default().record_ttl;

@@ -19,7 +19,7 @@ use remaster_shared::quota::UtcDay;
 
 use super::fixtures::{client, new_job_of, request, result, start};
 use crate::rules::fairness::{self, Order};
-use crate::rules::job::{Change, Event, Hold, Input, JobState, Line, Output, Refused, decide};
+use crate::rules::job::{Change, Event, Hold, INPUT_KEPT, Input, JobState, Line, Output, Refused, decide};
 use crate::rules::{lease::was_out_of_reach, price::price, retry};
 use crate::{Beat, Claim, Lease, NewJob, NewJobs, Outcome, Policy, Store};
 
@@ -167,7 +167,7 @@ impl Expected {
         }
         match change.input {
             Input::Unchanged => {}
-            Input::Garbage => job.input_due = now,
+            Input::Garbage => job.input_due = now + INPUT_KEPT,
             Input::GarbageLater => job.input_due = now + policy.result_ttl,
         }
         Ok(change)

@@ -36,7 +36,7 @@ use self::{
     batches::*, canceling::*, hooks::*, housekeeping::*, interleaving::*, operations::*, submitting::*, turns::*,
     watching::*, working::*,
 };
-use crate::rules::job::POISON;
+use crate::rules::job::{INPUT_KEPT, POISON};
 use crate::*;
 
 /// Makes both [`run`] and the macro `contract_tests` from the one list of tests.

@@ -77,7 +77,7 @@ pub(super) async fn failed_running_and_waiting_jobs_are_listed(store: Arc<dyn St
     assert!(oldest.len() == 2 && oldest.contains(&waiting), "{oldest:?}");
 }
 
-pub(super) async fn a_failed_job_is_queued_again(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+pub(super) async fn a_failed_job_is_queued_again(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let id = submit(&*store, 1, 1).await[0];
     let later = submit(&*store, 1, 1).await[0];
     assert_eq!(fail(&*store, ErrorCode::ImageCorrupt).await, id);
@@ -94,6 +94,7 @@ pub(super) async fn a_failed_job_is_queued_again(store: Arc<dyn Store>, _clock: 
     assert_eq!((again.id, again.attempt), (id, 1));
     store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
     assert_eq!(used(&*store, 1).await, 2);
+    clock.advance(INPUT_KEPT);
     assert_eq!(store.garbage(10).await.unwrap(), [BlobKey::Input(id)]);
 }
 
@@ -212,10 +213,11 @@ pub(super) async fn gauges_tell_what_waits(store: Arc<dyn Store>, clock: Arc<Man
     }
     let gauges = store.gauges().await.unwrap();
     assert_eq!((gauges.oldest, gauges.queued_by_model.values().sum::<u64>()), (None, 0));
-    assert_eq!((gauges.garbage, gauges.webhooks), (2, 1));
-    pass(&*store, &clock, Policy::default().lease).await;
+    assert_eq!((gauges.garbage, gauges.webhooks), (0, 1));
+    pass(&*store, &clock, INPUT_KEPT.max(Policy::default().lease)).await;
     store.reap().await.unwrap();
     let gauges = store.gauges().await.unwrap();
+    assert_eq!(gauges.garbage, 2);
     assert_eq!((gauges.reclaimed, gauges.poisoned), (1, 0));
     assert_eq!(gauges.queued_by_model, [("realesrgan-x4plus".to_owned(), 1)].into());
 }

@@ -60,6 +60,10 @@ impl JobState {
 /// meets would keep it, and the workers that try it, busy for ever.
 pub const MAX_DEFERRALS: u32 = 50;
 
+/// How long the input of a job is kept after the job succeeded or was canceled. A store may lose its last moments: a replica that lags
+/// takes over, or the power fails. An end that is lost with them is taken back, and the job has to be worked on again.
+pub const INPUT_KEPT: Duration = Duration::from_secs(60);
+
 /// What happens to a job.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -128,7 +132,7 @@ pub enum Output {
 pub enum Input {
     /// Nothing.
     Unchanged,
-    /// It has no use any more: it is to be deleted.
+    /// It has no use any more: it is to be deleted once it was kept for [`INPUT_KEPT`].
     Garbage,
     /// It is to be deleted once it was kept as long as a result is, so that an operator can queue the job again until then.
     GarbageLater,
