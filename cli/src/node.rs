@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use remaster_api::{Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Webhooks};
+use remaster_api::{
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Webhooks,
+};
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
 use remaster_models::Manifest;
@@ -12,13 +14,14 @@ use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
 use remaster_store::SharedStore;
 use remaster_webhooks::deliver::Deliverer;
-use remaster_webhooks::egress::{Egress, SystemLookup};
+use remaster_webhooks::egress::{Egress, EgressPolicy, SystemLookup, own_addresses};
 use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use crate::args::{AdminArgs, ApiArgs, EngineArgs, LogArgs, ModelsArgs, PullArgs, StoreArgs, WebhookArgs, WorkerArgs};
@@ -163,7 +166,7 @@ impl Node {
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn deliver(&mut self, args: &WebhookArgs) -> anyhow::Result<()> {
-        let egress = Egress::new(args.webhook_allow.clone(), Arc::new(SystemLookup)).context("webhooks")?;
+        let egress = Egress::new(guarded(&args.webhook_allow), Arc::new(SystemLookup)).context("webhooks")?;
         let deliverer = Deliverer::new(self.store.clone(), egress, self.signer(args), self.metrics.clone());
         let stop = self.stop.clone();
         self.parts.spawn(async move {
@@ -221,6 +224,7 @@ impl Node {
     ) -> ApiSettings {
         ApiSettings {
             public_url: args.public_url.0.as_deref().map(UrlBase::new),
+            hosts: Hosts::of(args.bind.ip(), &args.allowed_hosts, host(args.public_url.0.as_deref()).as_deref()),
             daily_limit: args.free_daily_limit,
             trusted_proxies: args.trusted_proxies.clone(),
             max_upload_bytes: args.max_upload_bytes,
@@ -238,10 +242,10 @@ impl Node {
             },
             max_batch_files: args.max_batch_files as usize,
             webhooks: Webhooks {
-                policy: webhooks.webhook_allow.clone(),
+                policy: guarded(&webhooks.webhook_allow),
                 public_keys: self.signer(webhooks).public_keys(),
             },
-            image_urls: args.image_url_allow.clone(),
+            image_urls: guarded(&args.image_url_allow),
         }
     }
 
@@ -276,6 +280,16 @@ impl Node {
         tracing::info!("stopped");
         Ok(code)
     }
+}
+
+/// The host of the URL.
+fn host(url: Option<&str>) -> Option<String> {
+    Url::parse(url?).ok()?.host_str().map(str::to_owned)
+}
+
+/// The policy with this machine's own addresses refused.
+fn guarded(policy: &EgressPolicy) -> EgressPolicy {
+    policy.clone().refusing(own_addresses())
 }
 
 /// Binds the address that the setting `variable` names.

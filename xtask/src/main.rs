@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program writes to its terminal")]
 
+mod fuzz;
 mod tools;
 
 use std::{
@@ -22,8 +23,9 @@ fn main() -> ExitCode {
         Some("lint") => lint(&mut steps),
         Some("deny") => deny(&mut steps),
         Some("deploy") => deploy(&mut steps),
+        Some("fuzz") => fuzz::run(std::env::args().nth(2)),
         _ => {
-            eprintln!("usage: cargo xtask test | lint | deny | deploy");
+            eprintln!("usage: cargo xtask test | lint | deny | deploy | fuzz [seconds for each target]");
             return ExitCode::from(2);
         }
     };

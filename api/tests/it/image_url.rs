@@ -59,6 +59,7 @@ async fn what_cannot_be_fetched_is_refused_and_costs_nothing() {
     let harness = Harness::builder().settings(|settings| settings.max_upload_bytes = 1_000_000).start().await;
     let web = web().await;
     let at = |path: &str| json!({ "image_url": format!("{web}{path}") });
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let cases = [
         (json!({}), 400, "missing_file", "image_url"),
         (json!({ "image_url": 7 }), 400, "missing_file", "image_url"),
@@ -79,7 +80,8 @@ async fn what_cannot_be_fetched_is_refused_and_costs_nothing() {
         (at("/round"), 422, "image_unreachable", "redirects"),
         (at("/nothing"), 422, "image_unreachable", "404"),
         (at("/broken"), 422, "image_unreachable", "500"),
-        (json!({ "image_url": "http://127.0.0.1:9/a.png" }), 422, "image_unreachable", "cannot be reached"),
+        (json!({ "image_url": "http://127.0.0.1:22/a.png" }), 400, "invalid_image_url", "port 22"),
+        (json!({ "image_url": format!("http://{nobody}/a.png") }), 422, "image_unreachable", "cannot be reached"),
         (at("/text"), 415, "unsupported_format", "JPEG"),
         (at("/endless"), 413, "file_too_large", "1000000"),
     ];

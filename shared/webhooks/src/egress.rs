@@ -7,6 +7,7 @@
 
 mod client;
 mod fetch;
+mod own;
 mod policy;
 mod ranges;
 mod resolve;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use client::Egress;
 pub use fetch::{Arriving, FetchError};
+pub use own::own_addresses;
 pub use policy::{AllowError, EgressError, EgressPolicy};
 pub use ranges::AddressKind;
-pub use resolve::{GuardedResolver, Lookup, SystemLookup, refusal};
+pub use resolve::{GuardedResolver, Lookup, SystemLookup, UNRESOLVED, refusal};

@@ -14,6 +14,11 @@ const MAX_LENGTH: usize = 2048;
 /// RFC 6762 (`local`), RFC 8375 (`home.arpa`), and `internal`, which ICANN has reserved for private use.
 const LOCAL_NAMES: &[&str] = &["localhost", "local", "internal", "home.arpa"];
 
+/// Whether web servers listen there. The others below 1024 belong to services that could be made to do something by what they are sent.
+fn is_of_the_web(port: u16) -> bool {
+    matches!(port, 80 | 443 | 1024..)
+}
+
 /// Why a webhook may not be sent to a URL. The text may be shown to the submitter. It therefore never contains the address
 /// that a name resolved to, which would reveal addresses of the internal network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +38,9 @@ pub enum EgressError {
     /// The URL has no host.
     #[error("the URL names no host")]
     NoHost,
-    /// The port is 0.
-    #[error("port 0 cannot be connected to")]
-    Port,
+    /// The port belongs to a service that is not the web's, such as mail or a remote shell.
+    #[error("port {0} is not connected to; 80, 443 and ports from 1024 on are")]
+    Port(u16),
     /// The host is reserved for this machine or the local network.
     #[error("{0} is a local name")]
     LocalName(String),
@@ -71,6 +76,8 @@ pub struct AllowError(pub(super) String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
     allow: Vec<IpNet>,
+    /// This machine's own addresses, which may be public.
+    own: Vec<IpAddr>,
 }
 
 /// Parses `WEBHOOK_ALLOW`: ranges or addresses, separated by commas or white space.
@@ -79,17 +86,24 @@ impl std::str::FromStr for EgressPolicy {
 
     fn from_str(text: &str) -> Result<Self, AllowError> {
         let range = |word: &str| ip_ranges::parse(word).ok_or_else(|| AllowError(word.to_owned()));
-        Ok(Self { allow: ip_ranges::words(text).map(range).collect::<Result<_, _>>()? })
+        Ok(Self { allow: ip_ranges::words(text).map(range).collect::<Result<_, _>>()?, own: Vec::new() })
     }
 }
 
 impl EgressPolicy {
+    /// The policy with these addresses refused as well, unless a range is open that has them.
+    #[must_use]
+    pub fn refusing(self, own: Vec<IpAddr>) -> Self {
+        Self { own, ..self }
+    }
+
     /// Whether `address` may be connected to.
     ///
     /// # Errors
     /// It may not. The error says which kind of address it is.
     pub fn permits(&self, address: IpAddr) -> Result<(), AddressKind> {
-        match non_public(address) {
+        let own = self.own.contains(&address.to_canonical()).then_some(AddressKind::Own);
+        match non_public(address).or(own) {
             Some(kind) if !ip_ranges::any_contains(&self.allow, address) => Err(kind),
             _ => Ok(()),
         }
@@ -112,8 +126,10 @@ impl EgressPolicy {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EgressError::Credentials);
         }
-        if url.port() == Some(0) {
-            return Err(EgressError::Port);
+        if let Some(port) = url.port()
+            && !is_of_the_web(port)
+        {
+            return Err(EgressError::Port(port));
         }
         // Percent-encoding and Punycode may have made the canonical form longer.
         if url.as_str().len() > MAX_LENGTH {

@@ -20,6 +20,9 @@ pub enum AddressKind {
     Private,
     /// This machine.
     Loopback,
+    /// An address of this machine's that may well be public.
+    #[strum(to_string = "this machine")]
+    Own,
     /// The local link.
     LinkLocal,
     /// The shared address space of carrier-grade NAT (RFC 6598).

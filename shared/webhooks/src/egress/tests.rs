@@ -130,6 +130,8 @@ fn public_urls_pass_in_canonical_form() {
         ("http://1.1.1.1\\@127.0.0.1/", "http://1.1.1.1/@127.0.0.1/"),
         ("http://[2606:4700::1111]/", "http://[2606:4700::1111]/"),
         ("http://172.32.0.1/", "http://172.32.0.1/"),
+        ("http://example.org:1024/", "http://example.org:1024/"),
+        ("http://example.org:443/", "http://example.org:443/"),
         ("http://mylocal/", "http://mylocal/"),
     ] {
         assert_eq!(EgressPolicy::default().check_url(text).unwrap().as_str(), canonical);
@@ -137,6 +139,19 @@ fn public_urls_pass_in_canonical_form() {
     let long = format!("https://example.org/{}", "a".repeat(2048));
     assert!(EgressPolicy::default().check_url(&long[..2048]).is_ok());
     assert_eq!(EgressPolicy::default().check_url(&long), Err(EgressError::TooLong));
+}
+
+#[test]
+fn this_machine_s_own_addresses_are_refused_however_public() {
+    let own: IpAddr = "93.184.215.14".parse().unwrap();
+    let policy = EgressPolicy::default().refusing(vec![own]);
+    let refusal = policy.check_url("http://93.184.215.14/").unwrap_err().to_string();
+    assert_eq!(refusal, "93.184.215.14 is not a public address (this machine)");
+    assert_eq!(policy.permits("::ffff:93.184.215.14".parse().unwrap()), Err(AddressKind::Own));
+    assert_eq!(policy.permits("93.184.215.15".parse().unwrap()), Ok(()));
+    let open: EgressPolicy = "93.184.215.0/24".parse().unwrap();
+    assert_eq!(open.refusing(vec![own]).permits(own), Ok(()));
+    assert!(own_addresses().contains(&"127.0.0.1".parse().unwrap()));
 }
 
 #[test]
