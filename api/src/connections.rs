@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -42,13 +44,17 @@ pub struct ConnectionLimits {
     pub head: Duration,
     /// How long a caller may take nothing of an answer.
     pub write: Duration,
+    /// How long connections stay open after a request to stop, for requests that are on their way. Each answer in this time says that its
+    /// connection ends with it.
+    pub leave: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         // Longer than the usual minute for which proxies keep idle connections, so that none is closed under a request.
         let (head, write) = (Duration::from_secs(75), Duration::from_secs(60));
-        Self { all: 4096, per_address: 256, proxies: TrustedProxies::default(), head, write }
+        let leave = Duration::from_secs(1);
+        Self { all: 4096, per_address: 256, proxies: TrustedProxies::default(), head, write, leave }
     }
 }
 
@@ -61,6 +67,7 @@ pub async fn serve(
 ) {
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
     let (open, graceful) = (Open::new(&limits), GracefulShutdown::new());
+    let stopping = Arc::new(AtomicBool::new(false));
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -81,7 +88,7 @@ pub async fn serve(
             tracing::debug!("a connection was closed, because there are too many");
             continue;
         };
-        let connection = graceful.watch(speak(stream, peer, &limits, &mut services).await);
+        let connection = graceful.watch(speak(stream, peer, (&limits, &stopping), &mut services).await);
         tokio::spawn(async move {
             // Callers go away and take their time; neither is this service's fault.
             let _ = connection.await;
@@ -89,6 +96,10 @@ pub async fn serve(
         });
     }
     drop(listener);
+    // A proxy sends the next request over a connection that it has. Were the idle ones closed at once, it could be on its way already.
+    stopping.store(true, Ordering::Relaxed);
+    let all_closed = open.all.acquire_many(open.places);
+    let _ = tokio::time::timeout(limits.leave, all_closed).await;
     graceful.shutdown().await;
 }
 
@@ -96,16 +107,23 @@ pub async fn serve(
 async fn speak(
     stream: TcpStream,
     peer: SocketAddr,
-    limits: &ConnectionLimits,
+    (limits, stopping): (&ConnectionLimits, &Arc<AtomicBool>),
     services: &mut IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static + use<> {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
     let Ok(service) = Service::<SocketAddr>::call(services, peer).await;
+    let stopping = Arc::clone(stopping);
     let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut service = service.clone();
-        async move { Ok::<Response, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
+        let (mut service, stopping) = (service.clone(), Arc::clone(&stopping));
+        async move {
+            let mut response = service.call(request).await.unwrap_or_else(|never| match never {});
+            if stopping.load(Ordering::Relaxed) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<Response, Infallible>(response)
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
@@ -118,6 +136,7 @@ type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 /// The open connections.
 struct Open {
     all: Arc<Semaphore>,
+    places: u32,
     of: Counts,
     per_address: usize,
     proxies: TrustedProxies,
@@ -132,8 +151,9 @@ struct Place {
 
 impl Open {
     fn new(limits: &ConnectionLimits) -> Self {
-        let all = Arc::new(Semaphore::new(limits.all.min(Semaphore::MAX_PERMITS)));
-        Self { all, of: Arc::default(), per_address: limits.per_address, proxies: limits.proxies.clone() }
+        let places = u32::try_from(limits.all.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let all = Arc::new(Semaphore::new(places as usize));
+        Self { all, places, of: Arc::default(), per_address: limits.per_address, proxies: limits.proxies.clone() }
     }
 
     /// A place for one more connection; `None` when there are too many.

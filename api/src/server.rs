@@ -13,12 +13,14 @@ use remaster_shared::metrics::Metrics;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::hosts::{Hosts, refuse_others};
 use crate::problem::Problem;
 
-/// Wraps `routes` so that every answer has a request id and is counted, and every error is a problem.
-pub(crate) fn middleware(routes: Router, metrics: Arc<Metrics>) -> Router {
+/// Wraps `routes` so that every answer has a request id and is counted, every error is a problem, and only `hosts` are answered to.
+pub(crate) fn middleware(routes: Router, hosts: Hosts, metrics: Arc<Metrics>) -> Router {
     let unknown = || async { Problem::new(ErrorCode::NotFound, "No such path; GET /docs lists what there is.") };
-    routes.fallback(unknown).layer(from_fn_with_state(metrics, each_request))
+    let routes = routes.fallback(unknown).layer(from_fn_with_state(hosts, refuse_others));
+    routes.layer(from_fn_with_state(metrics, each_request))
 }
 
 /// Gives the request an id that its answer carries, and answers 500 if the handler panics.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connections::ConnectionLimits;
 use crate::dependencies::DependencyView;
 use crate::fleet::FleetView;
+use crate::hosts::Hosts;
 use crate::lookup::shared_reads::SharedReads;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
@@ -23,6 +24,8 @@ use crate::render::snapshot::Snapshot;
 pub struct ApiSettings {
     /// What links start with. When `None`, they start with the host that the request named.
     pub public_url: Option<UrlBase>,
+    /// The hosts that requests may name.
+    pub hosts: Hosts,
     /// Images that a client may submit per UTC day.
     pub daily_limit: u64,
     /// The proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.

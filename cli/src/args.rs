@@ -132,6 +132,10 @@ pub struct ApiArgs {
     /// Prefix of every link in responses and webhooks; by default the host that the request names
     #[arg(long, env = "PUBLIC_URL", default_value = "", value_parser = parse::optional_url, hide_default_value = true)]
     pub public_url: OptionalSetting<String>,
+    /// Names of the service that requests may name as their host, separated by commas, besides addresses, localhost and the host of
+    /// PUBLIC_URL; by default any name if BIND is reached over a network, and no further name if BIND is a loopback address
+    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
     /// Reverse proxies whose Forwarded or X-Forwarded-For header is trusted: networks, addresses, and the words loopback and
     /// private, separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "", hide_default_value = true)]

@@ -62,6 +62,7 @@ error_codes! {
     AlreadyFinished    = "already_finished",    409, Caller,  "The job is already finished";
     Canceled           = "canceled",            409, Caller,  "The job was canceled";
     ResultExpired      = "result_expired",      410, Caller,  "The result is no longer kept";
+    UnknownHost        = "unknown_host",        421, Caller,  "The service is not known by this name";
     FileTooLarge       = "file_too_large",      413, Caller,  "The file is too large";
     BatchTooLarge      = "batch_too_large",     413, Caller,  "The batch has too many files";
     ImageTooLarge      = "image_too_large",     413, Caller,  "The image has too many pixels";

@@ -15,6 +15,7 @@ use remaster_shared::error::ErrorCode;
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Operations, WorkerRegistry};
 
+use crate::hosts::Hosts;
 use crate::problem::Problem;
 use crate::render::metrics::{exposition, own_exposition};
 use crate::render::service::Health;
@@ -54,7 +55,8 @@ pub fn admin_router(admin: Admin) -> Router {
         .route("/webhooks/{id}/resend", post(actions::resend))
         .layer(from_fn(refuse_pages))
         .with_state(admin);
-    middleware(routes, layer_metrics)
+    // Pages are refused by what browsers say of them, whatever host they name.
+    middleware(routes, Hosts::Any, layer_metrics)
 }
 
 /// Refuses what a web page can make the browser of an operator send: whatever a page has sent, and a POST that is not JSON.

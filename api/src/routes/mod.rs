@@ -32,9 +32,9 @@ pub fn router(api: Shared) -> Router {
     let swagger = SwaggerUi::new("/docs")
         .url("/openapi.json", with_webhooks(document))
         .config(Config::default().validator_url("none"));
-    let metrics = api.metrics.clone();
+    let (metrics, hosts) = (api.metrics.clone(), api.settings.hosts.clone());
     let routes = routes.merge(page::routes()).with_state(api);
-    middleware(routes.merge(swagger), metrics)
+    middleware(routes.merge(swagger), hosts, metrics)
 }
 
 /// All routes with their documentation.

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use axum::routing::get;
 use remaster_api::proxies::TrustedProxies;
-use remaster_api::{ConnectionLimits, Router, serve};
+use remaster_api::{ConnectionLimits, Hosts, Router, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{Harness, problem};
 
 /// A server that answers `/` with as many bytes as a picture has.
 async fn server(limits: ConnectionLimits) -> SocketAddr {
@@ -105,4 +108,44 @@ async fn http_2_without_tls_is_not_spoken() {
     let address = server(ConnectionLimits::default()).await;
     let answer = told(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     assert!(!answer.contains("\u{4}\0\0") && !answer.contains("200"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_at_the_stop_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", get(|| async { "small" }));
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, router, ConnectionLimits::default(), stop.clone().cancelled_owned()));
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..length]).to_lowercase()
+    };
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    assert!(!ask(&mut stream).await.contains("connection: close"));
+    stop.cancel();
+    // The listener is closed, and the idle connection is not.
+    while TcpStream::connect(address).await.is_ok() {}
+    let answer = ask(&mut stream).await;
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "{answer}");
+    // Nobody is left to wait for.
+    tokio::time::timeout(Duration::from_millis(900), server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_the_service_s_is_refused() {
+    let own = || Hosts::of([127, 0, 0, 1].into(), &[], Some("photos.example"));
+    let harness = Harness::builder().settings(move |settings| settings.hosts = own()).start().await;
+    let asked = async |host: &str| {
+        let url = format!("{}/quota", harness.base);
+        harness.http.get(url).header("host", host).send().await.unwrap()
+    };
+    for own in ["photos.example", "localhost:8000", "127.0.0.1"] {
+        assert_eq!(asked(own).await.status(), 200, "{own}");
+    }
+    let refused = asked("page.example").await;
+    assert_eq!(refused.status(), 421);
+    assert_eq!(problem(refused).await["code"], "unknown_host");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Webhooks, admin_router,
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Webhooks, admin_router,
     router, serve,
 };
 use remaster_blobs::Blobs;
@@ -73,6 +73,7 @@ impl Builder {
         std::fs::create_dir(&spool).unwrap();
         let mut settings = ApiSettings {
             public_url: None,
+            hosts: Hosts::Any,
             daily_limit: 100,
             trusted_proxies: TrustedProxies::default(),
             max_upload_bytes: 50_000_000,
