@@ -3,7 +3,7 @@
     python3 bench/service.py [--seconds 10] [--rounds 3]
 
 Needs `wrk` and `redis-server`, from Debian's packages. The load comes from the same machine. The packages of the peer are installed
-into `target/bench` first. No worker runs: what is measured is what a caller waits for.
+into `target/bench` first. The workers are paused: what is measured is what a caller waits for. Use a release build (`--binary`).
 """
 
 import argparse
@@ -23,6 +23,8 @@ from run import PYTHON, ROOT, WORK, install, machine
 
 PHOTO_BYTES = 20_000
 CONNECTIONS = 16
+# What needs no model is accepted though nobody has one.
+SUBMIT = "/jobs?background=false&faces=off"
 
 
 def prepare():
@@ -82,7 +84,7 @@ def wrk(server, path, seconds, environment=None, script=None):
 def one_job(server, picture):
     """Submits one photo by curl, and returns the path of its job."""
     said = subprocess.run(
-        ["curl", "-sf", "-F", f"file=@{picture}", f"{server.base}/jobs"], capture_output=True, text=True, check=True
+        ["curl", "-sf", "-F", f"file=@{picture}", f"{server.base}{SUBMIT}"], capture_output=True, text=True, check=True
     ).stdout
     return f"/jobs/{json.loads(said)['id']}"
 
@@ -91,7 +93,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "debug" / "remaster")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "remaster")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     prepare()
@@ -110,23 +112,28 @@ def main():
             "MODELS_DIR": str(folder / "none"),
         }
         ours = lambda name, port, extra, role: Server(
-            name, [str(options.binary), role], {**common, "BIND": f"127.0.0.1:{port}", "DATA_DIR": str(folder / name), **extra}, port
+            name,
+            [str(options.binary), role],
+            {**common, "BIND": f"127.0.0.1:{port}", "ADMIN_BIND": f"127.0.0.1:{port + 100}", "DATA_DIR": str(folder / name), **extra},
+            port,
         )
         (folder / "peer").mkdir()
         uvicorn = [PYTHON, "-m", "uvicorn", "--app-dir", Path(__file__).parent, "fastapi_peer:app", "--port", "7393", "--log-level", "warning"]
         servers = [
-            # Without a model its worker claims nothing.
             ours("Remaster over SQLite", 7391, {}, "serve"),
             ours("Remaster over Redis", 7392, {"REDIS_URL": "redis://127.0.0.1:7390", "STORAGE_URL": f"file://{folder / 'blobs'}"}, "api"),
             Server("FastAPI that only keeps the photo", uvicorn, {"PEER_FOLDER": str(folder / "peer")}, 7393),
         ]
+        for server in servers[:2]:
+            admin = f"http://127.0.0.1:{int(server.base.rsplit(':', 1)[1]) + 100}"
+            subprocess.run([options.binary, "jobs", "pause", "--admin-url", admin], check=True, stdout=subprocess.DEVNULL)
         figures = {server.name: ([], []) for server in servers}
         try:
             for _ in range(options.rounds):
                 for server in servers:
                     submits, polls = figures[server.name]
                     script = Path(__file__).with_name("submit.lua")
-                    submits.append(wrk(server, "/jobs", options.seconds, {"PHOTO": str(picture)}, script))
+                    submits.append(wrk(server, SUBMIT, options.seconds, {"PHOTO": str(picture)}, script))
                     polls.append(wrk(server, one_job(server, picture), options.seconds))
         finally:
             for server in servers:

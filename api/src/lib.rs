@@ -36,6 +36,7 @@ pub use connections::{ConnectionLimits, serve};
 pub use dependencies::DependencyView;
 pub use fleet::{Fleet, FleetView};
 pub use hosts::Hosts;
+pub use parse::networks::Networks;
 pub use parse::option_spec;
 pub use routes::{document, router};
 pub use state::{Api, ApiSettings, FollowedReads, Webhooks};

@@ -15,6 +15,7 @@ use crate::dependencies::DependencyView;
 use crate::fleet::FleetView;
 use crate::hosts::Hosts;
 use crate::lookup::shared_reads::SharedReads;
+use crate::parse::networks::Networks;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
 use crate::render::snapshot::Snapshot;
@@ -92,6 +93,8 @@ pub struct Api {
     pub batches: Turns,
     /// The reads of what is followed.
     pub followed: FollowedReads,
+    /// What the larger networks of IPv6 callers have submitted.
+    pub networks: Networks,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
 }

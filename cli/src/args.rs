@@ -51,6 +51,8 @@ pub enum Command {
         #[command(flatten)]
         admin: AdminUrlArgs,
     },
+    /// Copy DATA_DIR, also while a service uses it
+    Backup(BackupArgs),
     /// Check the health of a running node; the exit code is 0 if it is healthy
     Healthcheck(HealthcheckArgs),
     /// Print every setting with its default and its description
@@ -203,6 +205,20 @@ pub struct AdminUrlArgs {
     pub admin_url: String,
 }
 
+/// The arguments of `remaster backup`.
+#[derive(Args)]
+pub struct BackupArgs {
+    /// The folder that the copy is made in; it has to be empty, or not to be there
+    pub to: PathBuf,
+    /// Folder of the embedded store and the pictures
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    #[arg(long, env = "REDIS_URL", hide = true, hide_env_values = true)]
+    pub redis_url: Option<String>,
+    #[arg(long, env = "STORAGE_URL", hide = true, hide_env_values = true)]
+    pub storage_url: Option<String>,
+}
+
 /// The arguments of `remaster healthcheck`.
 #[derive(Args)]
 pub struct HealthcheckArgs {
@@ -261,6 +277,9 @@ pub struct WorkerArgs {
     /// Number of jobs that a worker processes at once; while one is decoded or encoded, another uses the device
     #[arg(long, env = "WORKER_JOBS", default_value = "2", value_parser = parse::small_count)]
     pub worker_jobs: u32,
+    /// How long a worker works on one job. A job that takes longer, or clearly would, fails with what its caller can do about it
+    #[arg(long, env = "JOB_TIMEOUT", default_value = "1h", value_parser = parse::duration)]
+    pub job_timeout: Duration,
 }
 
 /// Whether networks are used at all.

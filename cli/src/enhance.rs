@@ -63,7 +63,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     };
     let params = args.options.params(model, format);
 
-    let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir() };
+    let enhancer = Enhancer { engine, tiles: args.engine.tile, spool: std::env::temp_dir(), metrics: Arc::default() };
     let mut failures = Vec::new();
     for Pair { input, output } in &pairs {
         if let Err(error) = enhance_file(&enhancer, &params, input, output).await {

@@ -7,6 +7,7 @@
 
 mod args;
 mod backends;
+mod backup;
 mod banner;
 mod bench;
 mod catalogue;
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => block_on(bench::run(*args)),
         Command::Models(command) => models::run(command),
         Command::Jobs { command, admin } => block_on(jobs::run(command, admin)),
+        Command::Backup(args) => backup::run(&args),
         Command::Healthcheck(args) => block_on(healthcheck::run(args)),
         Command::Config => {
             print!("{}", config::page());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Webhooks,
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Webhooks,
 };
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
@@ -17,7 +17,7 @@ use remaster_webhooks::deliver::Deliverer;
 use remaster_webhooks::egress::{Egress, EgressPolicy, SystemLookup, own_addresses};
 use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
-use remaster_worker::{Shutdown, WorkerSettings};
+use remaster_worker::{MeasuredEngine, Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -92,15 +92,17 @@ impl Node {
             }
         }
         let enhancer = Enhancer {
-            engine: engine::open(&models, engine_args)?,
+            engine: MeasuredEngine::around(engine::open(&models, engine_args)?, self.metrics.clone()),
             tiles: engine_args.tile,
             spool: self.spool.path().to_owned(),
+            metrics: self.metrics.clone(),
         };
         self.worker = Some((models.clone(), enhancer.engine.clone()));
         let settings = WorkerSettings {
             name: format!("worker-{}", Uuid::new_v4()),
             jobs: args.worker_jobs as usize,
             lease,
+            job_timeout: args.job_timeout,
             shutdown: Shutdown { requested: self.stop.clone(), grace: JOB_GRACE },
             device: engine_args.device.to_string(),
             catalogue: Arc::new(Folder::new(
@@ -132,6 +134,7 @@ impl Node {
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
             followed: FollowedReads::default(),
+            networks: Networks::default(),
             metrics: self.metrics.clone(),
         };
         let address = listener.local_addr()?;

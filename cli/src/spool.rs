@@ -14,7 +14,7 @@ use uuid::Uuid;
 const PREFIX: &str = "spool-";
 
 /// Makes the folder if it is missing, for this user only: strangers' pictures are in it.
-fn make_private(folder: &Path) -> io::Result<()> {
+pub fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -9,7 +9,8 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Router, Webhooks, router,
+    Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Router, Webhooks,
+    router,
 };
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
@@ -65,6 +66,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         batches: Api::turns_of_batches(),
         dependencies: DependencyView::default(),
         followed: FollowedReads::default(),
+        networks: Networks::default(),
         metrics: Arc::default(),
     };
     let router = runtime.block_on(async { router(Arc::new(api)) });

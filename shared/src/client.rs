@@ -53,13 +53,27 @@ impl ClientHasher {
 
     /// The key of the client that calls from `address`.
     pub fn key(&self, address: IpAddr) -> ClientKey {
-        let digest = match canonical(address) {
-            IpAddr::V4(v4) => self.digest(&v4.octets()),
-            IpAddr::V6(v6) => self.digest(&v6.octets()),
-        };
+        match canonical(address) {
+            IpAddr::V4(v4) => self.short(&v4.octets()),
+            IpAddr::V6(v6) => self.short(&v6.octets()),
+        }
+    }
+
+    fn short(&self, text: &[u8]) -> ClientKey {
         let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
+        key.copy_from_slice(&self.digest(text)[..16]);
         ClientKey(key)
+    }
+
+    /// The keys of the /56 and of the /48 that an IPv6 address belongs to. IPv4 has none.
+    pub fn networks(&self, address: IpAddr) -> Option<[ClientKey; 2]> {
+        let IpAddr::V6(v6) = canonical(address) else { return None };
+        let key = |prefix: u8| {
+            let bits = u128::from(v6) & (u128::MAX << (128 - prefix));
+            // The length of the prefix makes the text longer than that of a client.
+            self.short(&[&bits.to_be_bytes()[..], &[prefix]].concat())
+        };
+        Some([key(56), key(48)])
     }
 
     /// The name of the job store that has this secret, the same to all its nodes.

@@ -1,7 +1,9 @@
 //! The metrics of this process, in the text format of
 //! [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus reads.
 
+mod process;
 mod queue;
+mod work;
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,11 @@ use prometheus_client::registry::Registry;
 use crate::job::Status;
 use crate::stats::{QueueGauges, Stats};
 use crate::version::VERSION;
+use process::ProcessMetrics;
 use queue::QueueMetrics;
+use work::WorkMetrics;
+
+pub use work::EngineRun;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabel {
@@ -75,6 +81,8 @@ pub struct Metrics {
     answers: Family<CodeLabel, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     webhooks: Family<OutcomeLabel, Counter>,
+    work: WorkMetrics,
+    process: ProcessMetrics,
     queue: QueueMetrics,
 }
 
@@ -169,6 +177,7 @@ impl Default for Metrics {
         for outcome in ["succeeded", "failed", "canceled", "retried", "deferred", "given_back", "lost"] {
             drop(attempts.get_or_create(&AttemptLabels { outcome, code: "" }));
         }
+        let work = WorkMetrics::in_registry(&mut registry);
         let build = Info::new([("version", VERSION.as_str())]);
         registry.register("build", "Which build this node runs", build);
         Self {
@@ -183,6 +192,8 @@ impl Default for Metrics {
             answers,
             request_seconds,
             webhooks,
+            work,
+            process: ProcessMetrics::default(),
             queue: QueueMetrics::default(),
         }
     }
@@ -226,6 +237,16 @@ impl Metrics {
         self.request_seconds.get_or_create(&labels).observe(time.as_secs_f64());
     }
 
+    /// A stage of a job ended after so much time.
+    pub fn stage(&self, stage: &'static str, time: Duration) {
+        self.work.stage(stage, time);
+    }
+
+    /// A run of this network begins, and lasts until what is returned is dropped.
+    pub fn engine_run(&self, model: &str) -> EngineRun<'_> {
+        self.work.run(model)
+    }
+
     /// Counts an HTTP response by its status code.
     pub fn answered(&self, code: u16) {
         self.answers.get_or_create(&CodeLabel { code }).inc();
@@ -234,8 +255,12 @@ impl Metrics {
     /// Renders every metric. `store` holds what the store reported, with the workers that are there; without it, these are left out.
     pub fn text(&self, store: Option<StoreNumbers>) -> String {
         let mut text = String::new();
+        self.work.catch_up();
         // Writing to a string cannot fail.
         let _ = encode_registry(&mut text, &self.registry);
+        if let Some(process) = self.process.registry() {
+            let _ = encode_registry(&mut text, &process);
+        }
         if let Some(numbers) = store {
             self.queue.set(numbers);
             let _ = encode_registry(&mut text, &self.queue.registry);
@@ -258,6 +283,8 @@ mod tests {
         metrics.request_took("GET", "/jobs/{id}", Duration::from_millis(3));
         metrics.attempted("failed", "image_corrupt");
         metrics.waited(3.0);
+        metrics.stage("decode", Duration::from_millis(20));
+        drop(metrics.engine_run("realesrgan-x4plus"));
         metrics.event_heard(Duration::from_millis(3));
         metrics.store_call("claim").answered();
         metrics.store_call("claim").failed();
@@ -292,8 +319,16 @@ mod tests {
             "remaster_model_queue_depth{model=\"realesrgan-x4plus\"} 6",
             "remaster_queue_oldest_seconds 90",
             "remaster_jobs_reclaimed_total 3",
+            "remaster_stage_seconds_bucket{le=\"0.025\",stage=\"decode\"} 1",
+            "remaster_engine_runs_total{model=\"realesrgan-x4plus\"} 1",
+            "remaster_engine_busy_seconds_total ",
         ] {
             assert!(text.contains(line), "{line} in {text}");
+        }
+        for name in
+            ["process_cpu_seconds_total ", "process_resident_memory_bytes ", "process_open_fds ", "process_threads "]
+        {
+            assert_eq!(text.contains(name), cfg!(target_os = "linux"), "{name} in {text}");
         }
         // What all have in common is not this node's, and nothing is told of it that was not reported.
         let own = metrics.text(None);

@@ -25,7 +25,8 @@ const HEIGHT: u32 = 600;
 #[tokio::main]
 async fn main() {
     let engine = engine(std::env::args().nth(1).as_deref().map(Path::new));
-    let enhancer = Enhancer { engine, tiles: TileSettings::default(), spool: std::env::temp_dir() };
+    let enhancer =
+        Enhancer { engine, tiles: TileSettings::default(), spool: std::env::temp_dir(), metrics: Arc::default() };
     println!("{WIDTH}x{HEIGHT} to x2, background by Lanczos");
     println!("faces  found  restored  seconds  peak MiB");
     // The first picture with a face loads the models.

@@ -9,10 +9,13 @@ mod share;
 mod steps;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use remaster_engine::SharedEngine;
 use remaster_shared::job::{EnhanceParams, FaceReport, InputInfo};
+use remaster_shared::metrics::Metrics;
 
 use crate::picture::Encoded;
 use crate::progress::Progress;
@@ -31,6 +34,8 @@ pub struct Enhancer {
     pub tiles: TileSettings,
     /// The folder in which a finished file lies until it is stored.
     pub spool: PathBuf,
+    /// Where the time of each stage is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A finished picture.
@@ -60,17 +65,26 @@ impl Enhancer {
         progress: Progress<'_>,
     ) -> Result<Enhanced, EnhanceError> {
         let steps = Steps { engine: &self.engine, tiles: self.tiles, spool: &self.spool, params };
-        let decoded = steps.decode(input, info).await?;
+        let decoded = self.stage("decode", steps.decode(input, info)).await?;
         let picture = steps.upright(decoded).await?;
         let size = (picture.width, picture.height);
-        let found = steps.find_faces(&picture).await?;
+        let found = self.stage("find_faces", steps.find_faces(&picture)).await?;
         let share = EnlargingShare::new(&picture, found.count(), params.background);
-        let enlarged = steps.enlarge(&picture, &|fraction| progress(share.enlarging(fraction))).await?;
+        let enlarging = |fraction: f64| progress(share.enlarging(fraction));
+        let enlarged = self.stage("enlarge", steps.enlarge(&picture, &enlarging)).await?;
         let restoring = |fraction: f64| progress(share.restoring(fraction));
-        let (finished, faces) = steps.restore_faces(&found, picture, enlarged, &restoring).await?;
-        let finished = steps.fit(finished, size).await?;
+        let restored = steps.restore_faces(&found, picture, enlarged, &restoring);
+        let (finished, faces) = self.stage("restore_faces", restored).await?;
+        let finished = self.stage("fit", steps.fit(finished, size)).await?;
         let (width, height) = (finished.width as u32, finished.height as u32);
-        let encoded = steps.encode(finished).await?;
+        let encoded = self.stage("encode", steps.encode(finished)).await?;
         Ok(Enhanced { encoded, width, height, faces })
+    }
+
+    async fn stage<T, E>(&self, name: &'static str, stage: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let began = Instant::now();
+        let done = stage.await?;
+        self.metrics.stage(name, began.elapsed());
+        Ok(done)
     }
 }

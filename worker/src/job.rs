@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tower::Service;
 
 use crate::assignment::Assignment;
+use crate::deadline::overdue;
 use crate::enhance::{Blame, EnhanceError, Enhanced, Enhancer};
 use crate::gate::{Gate, Part, Probe};
 
@@ -48,6 +49,8 @@ pub struct Workshop {
     pub store: Arc<dyn WorkQueue>,
     pub blobs: Blobs,
     pub enhancer: Enhancer,
+    /// How long one job may take.
+    pub job_timeout: Duration,
     /// Closed by faults of this worker.
     pub gate: Gate,
     /// Tries whether a part of this worker works.
@@ -85,13 +88,19 @@ impl Workshop {
         let began = std::time::Instant::now();
         tracing::info!(job = %job.id, attempt = lease.attempt, model = %job.params.model, "job started");
         let input = self.fetch(job.id).await?;
+        self.enhancer.metrics.stage("fetch", began.elapsed());
         let (progress, reports) = watch::channel(0.0);
+        let seen = reports.clone();
         let report = |fraction| {
             progress.send_replace(fraction);
         };
         let made = tokio::select! {
             made = self.enhancer.enhance(input, &job.input, &job.params, &report) => made,
             () = self.report(lease, reports) => unreachable!("reports go on for as long as the work"),
+            error = overdue(self.job_timeout, seen) => {
+                tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job is stopped");
+                return Err(Failure::Job(error));
+            }
         };
         let made = match made {
             Ok(made) => made,
@@ -101,7 +110,9 @@ impl Workshop {
             }
         };
         let output = OutputName::Fence(lease.fence, job.params.format);
+        let is_made = std::time::Instant::now();
         self.store(BlobKey::Output(job.id, output), &made).await?;
+        self.enhancer.metrics.stage("store", is_made.elapsed());
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         let precision = if job.params.background { self.enhancer.engine.precision(&job.params.model) } else { None };
         Ok(JobResult {

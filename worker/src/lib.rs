@@ -9,12 +9,14 @@
 mod announce;
 mod assignment;
 mod blocking;
+mod deadline;
 pub mod enhance;
 pub mod faces;
 pub mod gate;
 pub mod janitor;
 mod job;
 mod lease;
+mod measured;
 mod output;
 pub mod picture;
 mod probes;
@@ -24,6 +26,7 @@ mod run;
 pub mod upscale;
 
 pub use blocking::BlockingError;
+pub use measured::MeasuredEngine;
 pub use output::OutputError;
 pub use progress::Progress;
 pub use run::{Shutdown, WorkerSettings, start};

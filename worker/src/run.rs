@@ -30,6 +30,8 @@ pub struct WorkerSettings {
     pub jobs: usize,
     /// The store's lease.
     pub lease: Duration,
+    /// How long one job may take.
+    pub job_timeout: Duration,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
     /// The setting of the device, for the announcement until the engine tells what it runs on.
@@ -48,7 +50,7 @@ pub async fn start(
     enhancer: Enhancer,
     settings: WorkerSettings,
 ) -> impl Future<Output = Result<(), MonitorError>> {
-    let WorkerSettings { name, jobs, lease, shutdown, device, catalogue, metrics } = settings;
+    let WorkerSettings { name, jobs, lease, job_timeout, shutdown, device, catalogue, metrics } = settings;
     let (in_flight, gate) = (InFlight::default(), Gate::default());
     let claims = Claims {
         store: store.clone(),
@@ -76,7 +78,8 @@ pub async fn start(
         let announcing = tokio::spawn(async move { announcer.run(stop).await });
         let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone() });
         let probing = tokio::spawn(gate.clone().run(probe.clone(), shutdown.requested.clone()));
-        let workshop = Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, gate, probe });
+        let workshop =
+            Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, job_timeout, gate, probe });
         let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, lease, shutdown.requested.clone()));
 
         let requested = shutdown.requested.clone();

@@ -70,7 +70,7 @@ pub async fn receive_batch(
     options: &mut SubmitOptions,
     (client, quota): (Client, Option<Quota>),
 ) -> ApiResult<BatchUpload> {
-    let _turn = api.batches.take(client.0).await?;
+    let _turn = api.batches.take(client.key).await?;
     within(MAX_DURATION, receive(api, request, options, (client, quota))).await
 }
 
@@ -187,7 +187,7 @@ impl BatchUpload {
         (filename, bytes): (Option<String>, u64),
         inspected: Result<(InputInfo, &Spooled), JobError>,
     ) -> ApiResult<()> {
-        let job = JobId::of(client.0);
+        let job = JobId::of(client.key);
         let file = match inspected {
             Ok((info, spooled)) => {
                 self.inputs.put(job, spooled.file.path()).await?;

@@ -6,13 +6,25 @@ use std::sync::Once;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use remaster_shared::client::ClientKey;
+use remaster_shared::client::{ClientHasher, ClientKey};
 
 use crate::state::Shared;
 
-/// The caller, known from here on only by the keyed hash that its quota is counted under.
+/// The caller, known from here on only by keyed hashes.
 #[derive(Debug, Clone, Copy)]
-pub struct Client(pub ClientKey);
+pub struct Client {
+    /// What its quota is counted under.
+    pub key: ClientKey,
+    /// The larger networks of IPv6 that it belongs to.
+    pub networks: Option<[ClientKey; 2]>,
+}
+
+impl Client {
+    /// The client that calls from `address`.
+    pub fn at(hasher: &ClientHasher, address: IpAddr) -> Self {
+        Self { key: hasher.key(address), networks: hasher.networks(address) }
+    }
+}
 
 impl FromRequestParts<Shared> for Client {
     type Rejection = Infallible;
@@ -30,7 +42,7 @@ impl FromRequestParts<Shared> for Client {
             warn_of_proxy(peer);
         }
         let caller = api.settings.trusted_proxies.client(peer, &forwarded, &x_forwarded_for);
-        Ok(Self(api.store.hasher().key(caller)))
+        Ok(Self::at(api.store.hasher(), caller))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod form;
 pub mod id;
 pub mod idempotency;
 pub mod image_url;
+pub mod networks;
 pub mod option_spec;
 pub mod options;
 pub mod pace;

@@ -71,7 +71,7 @@ pub async fn receive_upload(
     request: Request,
     options: &mut SubmitOptions,
 ) -> ApiResult<Upload> {
-    let _turn = api.uploads.take(client.0).await?;
+    let _turn = api.uploads.take(client.key).await?;
     within(MAX_DURATION, receive(api, request, options)).await
 }
 

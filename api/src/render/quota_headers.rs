@@ -21,7 +21,7 @@ pub async fn with_quota(api: &Api, client: Client, answer: ApiResult) -> Respons
     let quota = match known {
         Some(quota) => Some(quota),
         // If the store does not answer, the answer is sent without these headers.
-        None => api.store.quota(client.0).await.ok(),
+        None => api.store.quota(client.key).await.ok(),
     };
     if let Some(quota) = quota {
         insert(response.headers_mut(), quota, now);

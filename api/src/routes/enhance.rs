@@ -46,7 +46,7 @@ pub async fn enhance(
     request: Request,
 ) -> Response {
     let reader = SubmitReader { api: &api, client, base: &base, route: "enhance" };
-    let id = JobId::of(reader.client.0);
+    let id = JobId::of(reader.client.key);
     // It is armed before the job exists, because the connection may be closed at any moment. A caller with a key is expected to
     // send the request again, and then to find the job.
     let cancel = (!is_given(request.headers())).then(|| CancelOnDrop::armed(&api, id));

@@ -60,7 +60,7 @@ async fn answer(reader: SubmitReader<'_>, headers: &HeaderMap, query: QueryPairs
     let SubmitReader { api, base, .. } = reader;
     let at_most = preferred_wait(headers)?;
     let request = reader.upload(query, request).await?;
-    let Submitted { record: job, replayed } = submit_job(api, JobId::of(request.client.0), request).await?;
+    let Submitted { record: job, replayed } = submit_job(api, JobId::of(request.client.key), request).await?;
     let Some(at_most) = at_most else { return Ok(mark_replayed(accepted_job(&job, base), replayed)) };
     // The job exists, so that a failure from here on must not keep its id from the caller.
     let job = wait_for_end(api, job.id, at_most).await.unwrap_or(job);

@@ -23,7 +23,7 @@ use crate::state::Shared;
     ),
 )]
 pub async fn quota(State(api): State<Shared>, client: Client) -> ApiResult<Json<Quota>> {
-    Ok(Json(api.store.quota(client.0).await?))
+    Ok(Json(api.store.quota(client.key).await?))
 }
 
 /// List the models, installed and missing

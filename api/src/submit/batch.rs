@@ -21,19 +21,19 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
     refuse_large_pictures(api, &mut upload, &params).await;
     refuse_batch_of_refused(&upload.files)?;
 
-    let id = BatchId::of(client.0);
+    let id = BatchId::of(client.key);
     let job =
         |file: BatchFile| NewJob { cost, refused: file.refused, ..NewJob::new(file.job, params.clone(), file.info) };
     let jobs: Vec<_> = upload.files.into_iter().map(job).collect();
-    let new = NewJobs { idempotency, webhook, batch: Some(id), ..NewJobs::new(client.0, jobs) };
-    let Submitted { record: jobs, replayed } = enqueue(api, new, upload.inputs).await?;
+    let new = NewJobs { idempotency, webhook, batch: Some(id), ..NewJobs::new(client.key, jobs) };
+    let Submitted { record: jobs, replayed } = enqueue(api, client, new, upload.inputs).await?;
     // A repeated request gets the batch of the first one.
     let id = jobs.first().and_then(|job| job.batch).unwrap_or(id);
     // If the batch cannot be read again, it is shown as it was submitted.
     let read = api.store.batch(id).await.ok().flatten();
     let as_submitted = || BatchRecord {
         id,
-        client: client.0,
+        client: client.key,
         created_at: jobs.first().map_or_else(|| api.store.now(), |job| job.created_at),
         cancel_requested: false,
         jobs,

@@ -1,11 +1,13 @@
 //! Handing jobs to the store, and rolling back what they have stored if the store refuses them.
 
 use remaster_shared::job::JobRecord;
+use remaster_shared::quota::UtcDay;
 use remaster_store::{NewJobs, SubmitError};
 
 use super::rollback::roll_back;
 use super::submitted::Submitted;
 use crate::inputs::{StoredInputs, delete_inputs};
+use crate::parse::client::Client;
 use crate::problem::ApiResult;
 use crate::state::Shared;
 
@@ -13,7 +15,12 @@ use crate::state::Shared;
 ///
 /// # Errors
 /// The store refuses the jobs or does not answer.
-pub async fn enqueue(api: &Shared, new: NewJobs, inputs: StoredInputs) -> ApiResult<Submitted<Vec<JobRecord>>> {
+pub async fn enqueue(
+    api: &Shared,
+    client: Client,
+    new: NewJobs,
+    inputs: StoredInputs,
+) -> ApiResult<Submitted<Vec<JobRecord>>> {
     let has_key = new.idempotency.is_some();
     // From here on the store may have the jobs, even if the caller goes away before it answers, so that dropping this future
     // must not delete their pictures.
@@ -22,6 +29,9 @@ pub async fn enqueue(api: &Shared, new: NewJobs, inputs: StoredInputs) -> ApiRes
         Ok(submitted) => {
             if submitted.replayed {
                 delete_inputs(api, &inputs).await;
+            } else {
+                let images = submitted.jobs.iter().filter(|job| job.error.is_none()).count();
+                api.networks.charge(client, UtcDay::of(api.store.now()), images as u64);
             }
             Ok(Submitted { record: submitted.jobs, replayed: submitted.replayed })
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Webhooks, admin_router,
-    router, serve,
+    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Webhooks,
+    admin_router, router, serve,
 };
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
@@ -109,6 +109,7 @@ impl Builder {
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
             followed: FollowedReads::default(),
+            networks: Networks::default(),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

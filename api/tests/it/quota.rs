@@ -1,5 +1,6 @@
 //! The daily quota under concurrent submits, its headers, and who is charged.
 
+use remaster_api::ApiSettings;
 use serde_json::Value;
 
 use crate::fixtures::png;
@@ -100,4 +101,25 @@ async fn without_quota_only_repeated_requests_are_read() {
     assert_eq!((again.status().as_u16(), &again.headers()["idempotency-replayed"]), (202, &"true".parse().unwrap()));
     assert_eq!(problem(send("other", b"no picture".to_vec()).await).await["code"], "quota_exceeded");
     assert_eq!(problem(send("k", b"no picture".to_vec()).await).await["code"], "unsupported_format");
+}
+
+#[tokio::test]
+async fn a_network_of_ipv6_has_so_many_quotas_however_many_clients_it_has() {
+    let settings = |settings: &mut ApiSettings| {
+        (settings.trusted_proxies, settings.daily_limit) = ("loopback".parse().unwrap(), 1);
+    };
+    let harness = Harness::builder().settings(settings).start().await;
+    let submit = async |host: u32| {
+        let address = format!("2001:db8:1:a{host:02x}::1");
+        let request = harness.http.post(harness.url("/jobs")).header("content-type", "image/png");
+        request.header("x-forwarded-for", address).body(png(20, 10)).send().await.unwrap()
+    };
+    for host in 0..4 {
+        assert_eq!(submit(host).await.status(), 202, "{host}");
+    }
+    let refused = submit(4).await;
+    assert!(refused.headers().contains_key("retry-after"));
+    let refused = problem(refused).await;
+    assert_eq!(refused["code"], "quota_exceeded");
+    assert!(refused["detail"].as_str().unwrap().starts_with("From the /56 network"), "{refused}");
 }

@@ -13,7 +13,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::harness::{Server, photo};
+use crate::harness::photo;
 use crate::site::Site;
 
 const FILES: usize = 100;
@@ -34,13 +34,6 @@ fn damaged() -> Vec<u8> {
     let middle = png.len() / 2;
     png[middle..middle + 64].fill(0);
     png
-}
-
-/// The largest resident set that the process has had, in MiB.
-fn peak(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +57,7 @@ async fn a_hundred_files_of_which_two_are_corrupt() {
     assert_eq!(answer.status(), 202);
     let batch: Value = answer.json().await.unwrap();
     let path = format!("/batches/{}", batch["id"].as_str().unwrap());
-    let uploaded = peak(&api);
+    let uploaded = api.peak();
 
     let done = async {
         loop {
@@ -90,7 +83,7 @@ async fn a_hundred_files_of_which_two_are_corrupt() {
         file.write_all(&piece.unwrap()).await.unwrap();
     }
     file.flush().await.unwrap();
-    let downloaded = peak(&api);
+    let downloaded = api.peak();
     println!("peak memory of the API: {uploaded} MiB after the upload, {downloaded} MiB after the download");
     // The upload has 100 MB, and the download 400 MB.
     assert!(downloaded < 80, "{downloaded} MiB");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backup;
 mod batches;
 mod browser;
 mod chaos;
@@ -12,6 +13,7 @@ mod docs;
 mod enhance;
 mod harness;
 mod layout;
+mod malformed;
 mod models;
 mod nodes;
 mod page;

@@ -45,3 +45,32 @@ async fn jobs_in_redis_survive_an_outage() {
     // The refused submission is not charged. The job that was accepted before the outage still is.
     assert_eq!(server.json("/quota").await["used"], 2);
 }
+
+#[tokio::test]
+async fn a_copy_of_redis_that_was_taken_while_jobs_ran_has_all_that_were_accepted_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = RedisServer::start();
+    let server = Server::start_with(folder.path(), &[("REDIS_URL", &redis.url())]);
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        let job: Value = server.post("/jobs?background=false", photo(300, 200)).await.json().await.unwrap();
+        ids.push(job["id"].as_str().unwrap().to_owned());
+    }
+    server.finished(&ids[0]).await;
+    let copy = folder.path().join("copy.rdb");
+    redis.command(&["--rdb", copy.to_str().unwrap()]);
+    drop(server);
+    redis.stop();
+
+    // With an append-only file that is not there yet, Redis would start empty.
+    let mut restored = RedisServer::start_with(&["--appendonly", "no"]);
+    restored.stop();
+    std::fs::copy(&copy, restored.folder().join("dump.rdb")).unwrap();
+    restored.restart();
+    assert_eq!(restored.command(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
+    let server = Server::start_with(folder.path(), &[("REDIS_URL", &restored.url())]);
+    for id in &ids {
+        assert_eq!(server.finished(id).await["status"], "succeeded");
+    }
+    assert_eq!(server.json("/quota").await["used"], ids.len());
+}

@@ -111,12 +111,18 @@ impl Fleet {
             name: format!("worker-{number}"),
             jobs: 1,
             lease: Policy::default().lease,
+            job_timeout: Duration::from_secs(60),
             shutdown: Shutdown { requested: self.stop.clone(), grace: Duration::from_secs(5) },
             device: "cpu".into(),
             catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),
         };
-        let enhancer = Enhancer { engine, tiles: TileSettings::new(192).unwrap(), spool: std::env::temp_dir() };
+        let enhancer = Enhancer {
+            engine,
+            tiles: TileSettings::new(192).unwrap(),
+            spool: std::env::temp_dir(),
+            metrics: Arc::default(),
+        };
         let start = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings);
         self.workers.spawn(async move { start.await.await.unwrap() });
     }

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -79,7 +80,7 @@ pub async fn enhance(
     let heard = std::sync::Mutex::new(vec![0.0]);
     let progress: Progress<'_> = &|fraction| heard.lock().unwrap().push(fraction);
     let info = inspect(Cursor::new(&input), input.len() as u64, None).map_err(EnhanceError::Picture)?;
-    let enhancer = Enhancer { engine: engine.clone(), tiles, spool: std::env::temp_dir() };
+    let enhancer = Enhancer { engine: engine.clone(), tiles, spool: std::env::temp_dir(), metrics: Arc::default() };
     let made = enhancer.enhance(input.into(), &info, params, progress).await?;
     let file = std::fs::read(made.encoded.file.path()).unwrap();
     assert_eq!(file.len() as u64, made.encoded.bytes);

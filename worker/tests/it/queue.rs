@@ -38,6 +38,7 @@ struct Bench {
     store: SharedStore,
     blobs: Blobs,
     stop: CancellationToken,
+    job_timeout: Duration,
     worker: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
@@ -51,6 +52,7 @@ impl Bench {
             store: Arc::new(store),
             blobs: Blobs::in_memory(),
             stop: CancellationToken::new(),
+            job_timeout: Duration::from_secs(60),
             worker: None,
             _folder: folder,
         }
@@ -62,12 +64,18 @@ impl Bench {
             name: "test".into(),
             jobs,
             lease: Policy::default().lease,
+            job_timeout: self.job_timeout,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
             device: "cpu".into(),
             catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),
         };
-        let enhancer = Enhancer { engine, tiles: TileSettings::new(192).unwrap(), spool: std::env::temp_dir() };
+        let enhancer = Enhancer {
+            engine,
+            tiles: TileSettings::new(192).unwrap(),
+            spool: std::env::temp_dir(),
+            metrics: Arc::default(),
+        };
         let start = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings);
         self.worker = Some(tokio::spawn(async move { start.await.await.unwrap() }));
     }
@@ -131,6 +139,19 @@ async fn jobs_are_worked_on() {
         assert_eq!(png.len() as u64, result.bytes);
         assert_eq!(image::load_from_memory(&png).unwrap().width(), 160);
     }
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_fails_and_is_not_tried_again() {
+    let mut bench = Bench { job_timeout: Duration::from_millis(300), ..Bench::new() };
+    bench.work(fake(Duration::from_millis(100)), 1, Duration::from_secs(5));
+    let (large, small) = (bench.submit(1500).await, bench.submit(40).await);
+    let failed = bench.until(large, |job| job.status.is_terminal()).await;
+    let error = failed.error.unwrap();
+    assert_eq!((failed.status, failed.attempt, error.code), (Status::Failed, 1, ErrorCode::ImageTooLarge));
+    assert!(error.message.contains("longer than the 300ms"), "{error}");
+    bench.until(small, |job| job.status == Status::Succeeded).await;
     bench.shut_down().await;
 }
 

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod apply;
+mod backup;
 mod batch;
 mod cancel;
 mod claim;
@@ -58,10 +59,13 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+pub use backup::{BackupError, back_up};
 pub use open::OpenError;
 use write::{LastCall, News, Write, Written};
 use writer::Writer;
 
+/// The database within the data folder.
+const DATABASE: &str = "remaster.sqlite";
 /// Connections for reading.
 const READERS: usize = 4;
 
@@ -85,7 +89,7 @@ impl SqliteStore {
     /// Opens (or makes) the database in `folder`, alone: a second process is refused.
     pub fn open(folder: &Path, policy: Policy, clock: SharedClock) -> Result<Self, OpenError> {
         let lock = open::lock(folder)?;
-        let path = folder.join("remaster.sqlite");
+        let path = folder.join(DATABASE);
         open::keep_private(&path)?;
         let database = |error| OpenError::Database(path.clone(), error);
         let mut connection = open::connect(&path).map_err(database)?;

@@ -1,0 +1,72 @@
+//! `remaster backup`: a copy of `DATA_DIR`, of a service that goes on meanwhile.
+//!
+//! The pictures are copied before the database and once more after it. A job that the copied database has was accepted before the second
+//! time, and so its picture is there; what was there at the first time and is deleted since is there too.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::{fs, io};
+
+use anyhow::{Context, bail};
+use remaster_store_sqlite::back_up;
+use walkdir::WalkDir;
+
+use crate::args::BackupArgs;
+use crate::spool::make_private;
+
+/// The folder of the pictures within `DATA_DIR`.
+const PICTURES: &str = "blobs";
+
+/// Copies the database and the pictures to an empty folder.
+///
+/// # Errors
+/// Jobs or pictures are not kept in `DATA_DIR`, the folder is not empty, or something cannot be copied.
+pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
+    let set = |setting: &Option<String>| setting.as_ref().is_some_and(|text| !text.is_empty());
+    if set(&args.redis_url) || set(&args.storage_url) {
+        bail!(
+            "REDIS_URL or STORAGE_URL is set, and this copies DATA_DIR only; docs/operations.md says how to back up the others"
+        );
+    }
+    let (data, to) = (&args.data_dir, &args.to);
+    make_private(to).with_context(|| format!("{} cannot be made", to.display()))?;
+    if fs::read_dir(to)?.next().is_some() {
+        bail!("{} is not empty; a backup goes to a folder of its own", to.display());
+    }
+    let pictures = (data.join(PICTURES), to.join(PICTURES));
+    let mut copied = copy_new(&pictures.0, &pictures.1)?;
+    back_up(data, to)?;
+    copied += copy_new(&pictures.0, &pictures.1)?;
+    println!("{copied} files and the database are in {}; DATA_DIR={0} starts a service with them", to.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies the files that `to` does not have, and returns how many these were. A file is linked where that is possible: it is never written
+/// to, only replaced or removed.
+fn copy_new(from: &Path, to: &Path) -> anyhow::Result<u64> {
+    let mut copied = 0;
+    for entry in WalkDir::new(from) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // It was deleted meanwhile, or there are no pictures yet.
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let target = to.join(entry.path().strip_prefix(from)?);
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(target)?;
+            continue;
+        }
+        // An unfinished write has a name with a number.
+        let is_unfinished = entry.file_name().to_string_lossy().contains('#');
+        if is_unfinished || target.exists() {
+            continue;
+        }
+        match fs::hard_link(entry.path(), &target).or_else(|_| fs::copy(entry.path(), &target).map(drop)) {
+            Ok(()) => copied += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be copied", entry.path().display())),
+        }
+    }
+    Ok(copied)
+}
