@@ -1,6 +1,6 @@
 """Looks whether restoring does harm: photos are reduced, restored, and compared with what they were.
 
-    python3 bench/quality.py [--photos FOLDER] [--side 384] [--binary target/debug/remaster]
+    python3 bench/quality.py [--photos FOLDER] [--side 384] [--binary target/release/remaster]
 
 Each photo is reduced by four and brought back in three ways: with a Lanczos filter, with the network as PyTorch computes it over tiles
 of 400 with 10 pixels of overlap, and by Remaster. Prints PSNR, SSIM, and GMSD (Xue et al., 2013), a measure of what the eye notices in
@@ -62,7 +62,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--side", type=int, default=384)
-    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "debug" / "remaster")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "remaster")
     parser.add_argument("--models", type=Path, default=WORK / "models")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)

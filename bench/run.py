@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--sizes", default="512x512,2048x1536")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "debug" / "remaster")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "remaster")
     parser.add_argument("--models", type=Path, default=WORK / "models")
     parser.add_argument("--settings", nargs="*", default=[], help="settings of Remaster, each a run of its own, such as DEVICE=cpu")
     options = parser.parse_args()

@@ -3,7 +3,7 @@
     python3 bench/service.py [--seconds 10] [--rounds 3]
 
 Needs `wrk` and `redis-server`, from Debian's packages. The load comes from the same machine. The packages of the peer are installed
-into `target/bench` first. The workers are paused: what is measured is what a caller waits for. Use a release build (`--binary`).
+into `target/bench` first. The workers are paused: what is measured is what a caller waits for.
 """
 
 import argparse
@@ -124,11 +124,11 @@ def main():
             ours("Remaster over Redis", 7392, {"REDIS_URL": "redis://127.0.0.1:7390", "STORAGE_URL": f"file://{folder / 'blobs'}"}, "api"),
             Server("FastAPI that only keeps the photo", uvicorn, {"PEER_FOLDER": str(folder / "peer")}, 7393),
         ]
-        for server in servers[:2]:
-            admin = f"http://127.0.0.1:{int(server.base.rsplit(':', 1)[1]) + 100}"
-            subprocess.run([options.binary, "jobs", "pause", "--admin-url", admin], check=True, stdout=subprocess.DEVNULL)
         figures = {server.name: ([], []) for server in servers}
         try:
+            for server in servers[:2]:
+                admin = f"http://127.0.0.1:{int(server.base.rsplit(':', 1)[1]) + 100}"
+                subprocess.run([options.binary, "jobs", "pause", "--admin-url", admin], check=True, stdout=subprocess.DEVNULL)
             for _ in range(options.rounds):
                 for server in servers:
                     submits, polls = figures[server.name]

@@ -16,6 +16,7 @@ use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,6 +31,9 @@ use crate::proxies::TrustedProxies;
 
 /// The pause after a connection could not be accepted, as when the process has too many open files.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// How many connections may wait to be accepted when the service is asked to stop.
+const BACKLOG: usize = 1024;
 
 /// The limits on connections.
 #[derive(Debug, Clone)]
@@ -68,6 +72,18 @@ pub async fn serve(
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
     let (open, graceful) = (Open::new(&limits), GracefulShutdown::new());
     let stopping = Arc::new(AtomicBool::new(false));
+    let mut welcome = async |stream, peer: SocketAddr| {
+        let Some(place) = open.admit(peer.ip()) else {
+            tracing::debug!("a connection was closed, because there are too many");
+            return;
+        };
+        let connection = graceful.watch(speak(stream, peer, (&limits, &stopping), &mut services).await);
+        tokio::spawn(async move {
+            // Callers go away and take their time; neither is this service's fault.
+            let _ = connection.await;
+            drop(place);
+        });
+    };
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -84,16 +100,12 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = open.admit(peer.ip()) else {
-            tracing::debug!("a connection was closed, because there are too many");
-            continue;
-        };
-        let connection = graceful.watch(speak(stream, peer, (&limits, &stopping), &mut services).await);
-        tokio::spawn(async move {
-            // Callers go away and take their time; neither is this service's fault.
-            let _ = connection.await;
-            drop(place);
-        });
+        welcome(stream, peer).await;
+    }
+    // Who has connected already is answered too.
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
+        welcome(stream, peer).await;
     }
     drop(listener);
     // A proxy sends the next request over a connection that it has. Were the idle ones closed at once, it could be on its way already.

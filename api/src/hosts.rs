@@ -29,11 +29,10 @@ impl Hosts {
     /// The hosts of a service that listens on `bind`: those that `ALLOWED_HOSTS` lists and the one of `PUBLIC_URL`; any host, if none is
     /// listed and the service is not on loopback.
     pub fn of(bind: IpAddr, listed: &[String], public: Option<&str>) -> Self {
-        let listed: Vec<_> = listed.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
-        if listed.is_empty() && !bind.is_loopback() {
+        if listed.is_empty() && !bind.to_canonical().is_loopback() {
             return Self::Any;
         }
-        Self::Only(listed.into_iter().chain(public).map(str::to_ascii_lowercase).collect())
+        Self::Only(listed.iter().map(String::as_str).chain(public).map(str::to_ascii_lowercase).collect())
     }
 
     /// Whether a request may name `host`, which may have a port.
@@ -46,7 +45,7 @@ impl Hosts {
     }
 }
 
-/// Refuses a request that names a host of others'. One that names none does not come from a browser.
+/// Refuses a request that names a host that is not this service's. One that names none does not come from a browser.
 pub(crate) async fn refuse_others(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let in_target = request.uri().authority().map(Authority::as_str);
     let in_header = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());

@@ -136,7 +136,7 @@ pub struct ApiArgs {
     pub public_url: OptionalSetting<String>,
     /// Names of the service that requests may name as their host, separated by commas, besides addresses, localhost and the host of
     /// PUBLIC_URL; by default any name if BIND is reached over a network, and no further name if BIND is a loopback address
-    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',')]
+    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',', value_parser = parse::host_name)]
     pub allowed_hosts: Vec<String>,
     /// Reverse proxies whose Forwarded or X-Forwarded-For header is trusted: networks, addresses, and the words loopback and
     /// private, separated by commas
@@ -157,7 +157,8 @@ pub struct ApiArgs {
     /// Largest number of pixels of a result
     #[arg(long, env = "MAX_OUTPUT_PIXELS", default_value = "208000000", value_parser = parse::count)]
     pub max_output_pixels: u64,
-    /// Networks and addresses that images may be fetched from by their URLs although they are not public, such as 10.1.0.0/16
+    /// Networks and addresses that images may be fetched from by their URLs although they are not public, such as 10.1.0.0/16; none: no
+    /// images are fetched at all
     #[arg(long, env = "IMAGE_URL_ALLOW", default_value = "", hide_default_value = true)]
     pub image_url_allow: EgressPolicy,
     /// How long POST /enhance waits for the result before it answers 202
@@ -182,7 +183,7 @@ pub struct WebhookArgs {
     /// is being replaced the old and the new key both sign; by default one key that is derived from a secret of the store
     #[arg(long, env = "WEBHOOK_SIGNING_KEY", default_value = "", value_parser = parse::optional_signer, hide_default_value = true, hide_env_values = true)]
     pub webhook_signing_key: OptionalSetting<Signer>,
-    /// Networks and addresses that webhooks may be sent to although they are not public, such as 10.1.0.0/16
+    /// Networks and addresses that webhooks may be sent to although they are not public, such as 10.1.0.0/16; none: no webhooks are sent
     #[arg(long, env = "WEBHOOK_ALLOW", default_value = "", hide_default_value = true)]
     pub webhook_allow: EgressPolicy,
 }
@@ -277,8 +278,8 @@ pub struct WorkerArgs {
     /// Number of jobs that a worker processes at once; while one is decoded or encoded, another uses the device
     #[arg(long, env = "WORKER_JOBS", default_value = "2", value_parser = parse::small_count)]
     pub worker_jobs: u32,
-    /// How long a worker works on one job. A job that takes longer, or clearly would, fails with what its caller can do about it
-    #[arg(long, env = "JOB_TIMEOUT", default_value = "1h", value_parser = parse::duration)]
+    /// How long an attempt at a picture may take. A job that takes longer, or clearly would, fails with what its caller can do about it
+    #[arg(long, env = "JOB_TIMEOUT", default_value = "1h", value_parser = parse::job_timeout)]
     pub job_timeout: Duration,
 }
 
@@ -340,6 +341,9 @@ pub struct LogArgs {
     /// Log format: text or json
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// URL of an OpenTelemetry collector (OTLP over HTTP, as JSON) that gets a trace of each job, such as http://localhost:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", value_parser = parse::optional_url, hide_default_value = true)]
+    pub otel_exporter_otlp_endpoint: OptionalSetting<String>,
 }
 
 /// The default of an option of a submit, which is the default of the same option here.

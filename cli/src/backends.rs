@@ -12,6 +12,9 @@ use remaster_store_sqlite::SqliteStore;
 
 use crate::args::StoreArgs;
 
+/// The folder of the pictures within `DATA_DIR`.
+pub const PICTURES: &str = "blobs";
+
 /// Checks that the store and the storage can be shared with other nodes, as a node with one role needs it.
 ///
 /// # Errors
@@ -70,7 +73,7 @@ pub async fn open_store(args: &StoreArgs, daily_limit: u64, metrics: Arc<Metrics
 /// The settings do not describe a storage, or the folder cannot be used.
 pub async fn open_blobs(args: &StoreArgs) -> anyhow::Result<Blobs> {
     let Some(url) = non_empty(&args.storage_url) else {
-        return Blobs::in_folder(&args.data_dir.join("blobs")).context("DATA_DIR (see docs/configuration.md)");
+        return Blobs::in_folder(&args.data_dir.join(PICTURES)).context("DATA_DIR (see docs/configuration.md)");
     };
     let storage =
         Storage { sign: args.signed_urls, public_endpoint: args.storage_public_endpoint.0.clone(), ..Storage::at(url) };

@@ -1,26 +1,30 @@
 //! `remaster backup`: a copy of `DATA_DIR`, of a service that goes on meanwhile.
 //!
-//! The pictures are copied before the database and once more after it. A job that the copied database has was accepted before the second
-//! time, and so its picture is there; what was there at the first time and is deleted since is there too.
+//! The pictures are copied, then the database, and then the pictures that are new. A job of the copied database was accepted before the
+//! last step, and so its picture is there: it is kept for a while after the job's end, and a copy that takes longer than that is refused.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
+use remaster_store::rules::job::INPUT_KEPT;
 use remaster_store_sqlite::back_up;
 use walkdir::WalkDir;
 
 use crate::args::BackupArgs;
+use crate::backends::PICTURES;
 use crate::spool::make_private;
 
-/// The folder of the pictures within `DATA_DIR`.
-const PICTURES: &str = "blobs";
+/// The most times that the pictures are copied before the database is: each time there are fewer new ones.
+const ROUNDS: usize = 5;
 
 /// Copies the database and the pictures to an empty folder.
 ///
 /// # Errors
-/// Jobs or pictures are not kept in `DATA_DIR`, the folder is not empty, or something cannot be copied.
+/// Jobs or pictures are not kept in `DATA_DIR`, the folder is not empty, or something cannot be copied, or not in time.
 pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let set = |setting: &Option<String>| setting.as_ref().is_some_and(|text| !text.is_empty());
     if set(&args.redis_url) || set(&args.storage_url) {
@@ -34,9 +38,23 @@ pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
         bail!("{} is not empty; a backup goes to a folder of its own", to.display());
     }
     let pictures = (data.join(PICTURES), to.join(PICTURES));
-    let mut copied = copy_new(&pictures.0, &pictures.1)?;
+    let mut copied = 0;
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        copied += copy_new(&pictures.0, &pictures.1)?;
+        if began.elapsed() < INPUT_KEPT / 4 {
+            break;
+        }
+    }
+    let began = Instant::now();
     back_up(data, to)?;
     copied += copy_new(&pictures.0, &pictures.1)?;
+    if began.elapsed() >= INPUT_KEPT {
+        bail!(
+            "new pictures come faster than they can be copied to {}, so that some may be missing there",
+            to.display()
+        );
+    }
     println!("{copied} files and the database are in {}; DATA_DIR={0} starts a service with them", to.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -62,11 +80,27 @@ fn copy_new(from: &Path, to: &Path) -> anyhow::Result<u64> {
         if is_unfinished || target.exists() {
             continue;
         }
-        match fs::hard_link(entry.path(), &target).or_else(|_| fs::copy(entry.path(), &target).map(drop)) {
+        match fs::hard_link(entry.path(), &target).or_else(|_| copy(entry.path(), &target)) {
             Ok(()) => copied += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("{} cannot be copied", entry.path().display())),
         }
     }
+    sync_folders(to)?;
     Ok(copied)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
+}
+
+/// Makes sure that the names of the copies are on the disk, where the system can tell.
+fn sync_folders(folder: &Path) -> anyhow::Result<()> {
+    if cfg!(unix) {
+        for entry in WalkDir::new(folder).into_iter().filter_entry(|entry| entry.file_type().is_dir()) {
+            File::open(entry?.path())?.sync_all()?;
+        }
+    }
+    Ok(())
 }

@@ -28,6 +28,7 @@ mod secrets;
 mod serve;
 mod spool;
 mod submit;
+mod trace;
 mod usage;
 
 use std::{process::ExitCode, time::Duration};

@@ -14,7 +14,7 @@ use remaster_shared::job::UrlBase;
 use remaster_shared::metrics::Metrics;
 use remaster_store::SharedStore;
 use remaster_webhooks::deliver::Deliverer;
-use remaster_webhooks::egress::{Egress, EgressPolicy, SystemLookup, own_addresses};
+use remaster_webhooks::egress::{Egress, EgressPolicy, Own, SystemLookup};
 use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
 use remaster_worker::{MeasuredEngine, Shutdown, WorkerSettings};
@@ -30,7 +30,7 @@ use crate::catalogue::{Folder, known};
 use crate::models::Models;
 use crate::parse::LogFormat;
 use crate::spool::Spool;
-use crate::{backends, engine, exit, fetch};
+use crate::{backends, engine, exit, fetch, trace};
 
 /// How long running jobs may continue after a stop is requested. Container runtimes allow 10 seconds for the whole shutdown.
 const JOB_GRACE: Duration = Duration::from_secs(6);
@@ -68,6 +68,17 @@ impl Node {
         let blobs = backends::open_blobs(args).await?;
         let stop = CancellationToken::new();
         Ok(Self { store, blobs, spool, metrics, stop, worker: None, parts: JoinSet::new() })
+    }
+
+    /// Sends spans of jobs where the setting says.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built.
+    pub fn trace(&self, args: &LogArgs) -> anyhow::Result<()> {
+        if let Some(endpoint) = &args.otel_exporter_otlp_endpoint.0 {
+            self.metrics.trace_to(trace::to_collector(endpoint)?);
+        }
+        Ok(())
     }
 
     /// Starts a worker with the models that are installed or can be fetched. `networks` says whether upscalers are used.
@@ -128,13 +139,13 @@ impl Node {
             blobs: self.blobs.clone(),
             fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).context("images by address")?,
             fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
+            networks: Networks::new(settings.daily_limit),
             settings,
             stopping: self.stop.clone(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
             followed: FollowedReads::default(),
-            networks: Networks::default(),
             metrics: self.metrics.clone(),
         };
         let address = listener.local_addr()?;
@@ -198,6 +209,7 @@ impl Node {
             operations: self.store.clone(),
             registry: self.store.clone(),
             metrics: self.metrics.clone(),
+            hosts: Hosts::of(address.ip(), &[], None),
             metrics_of_all,
         });
         self.serve("the administration server", listener, router, ConnectionLimits::default());
@@ -273,6 +285,8 @@ impl Node {
             // A request that is still open is cut off. Its job is in the store.
             return Ok(ExitCode::SUCCESS);
         };
+        let metrics = self.metrics;
+        let _ = tokio::task::spawn_blocking(move || metrics.flush_spans()).await;
         let mut code = ExitCode::SUCCESS;
         for (name, result) in ended {
             if let Err(error) = result {
@@ -292,7 +306,7 @@ fn host(url: Option<&str>) -> Option<String> {
 
 /// The policy with this machine's own addresses refused.
 fn guarded(policy: &EgressPolicy) -> EgressPolicy {
-    policy.clone().refusing(own_addresses())
+    policy.clone().refusing(Own::OfItsInterfaces)
 }
 
 /// Binds the address that the setting `variable` names.

@@ -72,6 +72,21 @@ pub fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The name of a host, in lower case, and in Punycode where it has other letters.
+pub fn host_name(text: &str) -> Result<String, String> {
+    let wanted = || "names of hosts without a port, such as photos.example.org, separated by commas".to_owned();
+    match url::Host::parse(text.trim().trim_end_matches('.')) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        _ => Err(wanted()),
+    }
+}
+
+/// The time for one job, at least 10 seconds.
+pub fn job_timeout(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time >= Duration::from_secs(10) { Ok(time) } else { Err("a duration of at least 10s".into()) }
+}
+
 /// 1 or 0.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {

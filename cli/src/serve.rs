@@ -17,6 +17,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // The port and the folder are claimed before anything is fetched, so that a conflict is reported at once.
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
+    node.trace(&args.log)?;
     let networks = args.networks.use_realesrgan;
     node.administer(&args.admin, true).await?;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
@@ -38,6 +39,7 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
+    node.trace(&args.log)?;
     node.administer(&args.admin, true).await?;
     node.deliver(&args.webhooks)?;
     let networks = args.networks.use_realesrgan;
@@ -58,6 +60,7 @@ pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
     // A worker accepts no jobs, so the daily limit does not matter.
     let mut node = Node::open(&args.store, u64::MAX).await?;
+    node.trace(&args.log)?;
     node.administer(&args.admin, false).await?;
     let networks = args.networks.use_realesrgan;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;

@@ -52,13 +52,13 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         connections: ConnectionLimits::default(),
         max_batch_files: 5,
         webhooks: Webhooks { policy: EgressPolicy::default(), public_keys: Vec::new() },
-        image_urls: EgressPolicy::default(),
+        // Nobody is to be reached by random addresses.
+        image_urls: "none".parse().unwrap(),
     };
     let api = Api {
         fleet: FleetView::new(store.clone(), store.clone(), Vec::new()),
         store,
         blobs: Blobs::in_folder(&folder.path().join("blobs")).unwrap(),
-        // Nothing is fetched: no address is public.
         fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).unwrap(),
         settings,
         stopping: CancellationToken::new(),
@@ -66,7 +66,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         batches: Api::turns_of_batches(),
         dependencies: DependencyView::default(),
         followed: FollowedReads::default(),
-        networks: Networks::default(),
+        networks: Networks::new(u64::MAX / 2),
         metrics: Arc::default(),
     };
     let router = runtime.block_on(async { router(Arc::new(api)) });
@@ -92,7 +92,7 @@ fn read(bytes: &[u8]) -> Option<Request<Body>> {
 /// A request is answered, and never by an error that nobody thought of.
 pub fn requests(bytes: &[u8]) {
     let Some(request) = read(bytes) else { return };
-    // What follows something goes on until it ends, and what names an address asks for names: both take their time, and no thought.
+    // What is followed goes on until it ends.
     let path = request.uri().path().to_owned();
     if path.ends_with("/events") || request.uri().query().is_some_and(|query| query.contains("wait")) {
         return;

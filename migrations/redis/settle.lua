@@ -26,7 +26,7 @@ end
 local function fail(job, now, code, message, service, keep)
   set(job, 'error', cjson.encode({ code = code, message = message }))
   if service then refund(job) end
-  finish(job, 'failed', now, now + (keep or 0))
+  finish(job, 'failed', now, now + math.max(keep or 0, INPUT_KEPT))
   redis.call('ZADD', P .. 'failed', now, job.id)
   redis.call('ZADD', P .. 'failed:' .. code, now, job.id)
 end

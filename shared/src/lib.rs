@@ -24,5 +24,6 @@ pub mod metrics;
 pub mod quota;
 pub mod stats;
 pub mod tls;
+pub mod trace;
 pub mod version;
 pub mod webhook;

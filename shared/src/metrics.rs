@@ -5,6 +5,7 @@ mod process;
 mod queue;
 mod work;
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use crate::job::Status;
 use crate::stats::{QueueGauges, Stats};
+use crate::trace::{self, JobSpan, Tracer};
 use crate::version::VERSION;
 use process::ProcessMetrics;
 use queue::QueueMetrics;
@@ -84,6 +86,7 @@ pub struct Metrics {
     work: WorkMetrics,
     process: ProcessMetrics,
     queue: QueueMetrics,
+    tracer: OnceLock<Arc<dyn Tracer>>,
 }
 
 /// The upper bounds of the histogram of job durations, in seconds.
@@ -195,6 +198,7 @@ impl Default for Metrics {
             work,
             process: ProcessMetrics::default(),
             queue: QueueMetrics::default(),
+            tracer: OnceLock::new(),
         }
     }
 }
@@ -237,9 +241,31 @@ impl Metrics {
         self.request_seconds.get_or_create(&labels).observe(time.as_secs_f64());
     }
 
+    /// From now on spans of jobs go there too. It can be said once.
+    pub fn trace_to(&self, tracer: Arc<dyn Tracer>) {
+        let _ = self.tracer.set(tracer);
+    }
+
+    /// Hands on a span, which is only made where spans go somewhere.
+    pub fn span(&self, span: impl FnOnce() -> JobSpan) {
+        if let Some(tracer) = self.tracer.get() {
+            tracer.record(span());
+        }
+    }
+
+    /// Sends the spans that are not sent yet.
+    pub fn flush_spans(&self) {
+        if let Some(tracer) = self.tracer.get() {
+            tracer.flush();
+        }
+    }
+
     /// A stage of a job ended after so much time.
     pub fn stage(&self, stage: &'static str, time: Duration) {
         self.work.stage(stage, time);
+        if let Some(job) = trace::current() {
+            self.span(|| JobSpan::ending(job, stage, time));
+        }
     }
 
     /// A run of this network begins, and lasts until what is returned is dropped.

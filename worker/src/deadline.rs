@@ -8,43 +8,52 @@ use tokio::time::Instant;
 
 /// How often it is looked whether the work will be done in time.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// The part of the time after which the progress tells how long the rest takes. Other jobs of this worker share its device, so what is
-/// foretold may be twice what it will be.
+/// The part of the time from which on the progress tells how long the whole takes.
 const TELLING: f64 = 0.1;
-const DOUBT: f64 = 2.0;
 
-/// Returns once the time `limit` is over, or once it is clear that the work will take far longer, with what the caller is told.
-pub async fn overdue(limit: Duration, progress: watch::Receiver<f64>) -> JobError {
-    let began = Instant::now();
-    loop {
-        tokio::time::sleep(LOOK_EVERY.min(limit.saturating_sub(began.elapsed()))).await;
-        let took = began.elapsed().as_secs_f64() / limit.as_secs_f64();
-        let foretold = took / *progress.borrow();
-        if took >= 1.0 || (took >= TELLING && foretold > DOUBT) {
-            return too_much(limit);
-        }
-    }
+/// The time that a worker gives to one job.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The time.
+    pub limit: Duration,
+    /// How many jobs share the device. While others run, one takes so many times as long as it would alone.
+    pub sharing: usize,
 }
 
-fn too_much(limit: Duration) -> JobError {
-    let limit = humantime::format_duration(limit);
-    JobError::new(
-        ErrorCode::ImageTooLarge,
-        format!(
-            "The picture takes this service longer than the {limit} that it gives to one; a smaller picture, a smaller scale or a lighter \
-             model takes less."
-        ),
-    )
+impl Deadline {
+    /// Returns once the time is over, or once it is clear from the progress that the work takes far longer, with the error of the job.
+    pub async fn passed(self, progress: watch::Receiver<f64>) -> JobError {
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK_EVERY.min(self.limit.saturating_sub(began.elapsed()))).await;
+            let (took, done) = (began.elapsed().as_secs_f64() / self.limit.as_secs_f64(), *progress.borrow());
+            let is_hopeless = took >= TELLING && done > 0.0 && took / done > (self.sharing.max(2)) as f64;
+            if took < 1.0 && !is_hopeless {
+                continue;
+            }
+            // Where nothing at all was done, it is not the picture's size that takes the time.
+            return if done > 0.0 { self.too_much() } else { JobError::internal() };
+        }
+    }
+
+    fn too_much(self) -> JobError {
+        let limit = humantime::format_duration(self.limit);
+        JobError::new(
+            ErrorCode::ImageTooLarge,
+            format!(
+                "The picture takes this service longer than the {limit} that it gives to one; a smaller picture, a smaller scale or a \
+                 lighter model takes less."
+            ),
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(600);
-
-    /// When the work is stopped that makes so much progress a second.
-    async fn stopped_after(speed: f64) -> Duration {
+    /// When the work is stopped that makes so much progress a second, and with what code.
+    async fn stopped(speed: f64) -> (u64, ErrorCode) {
         let (progress, seen) = watch::channel(0.0);
         let began = Instant::now();
         let working = async {
@@ -53,17 +62,18 @@ mod tests {
                 progress.send_replace((began.elapsed().as_secs_f64() * speed).min(1.0));
             }
         };
+        let deadline = Deadline { limit: Duration::from_secs(600), sharing: 1 };
         tokio::select! {
-            error = overdue(LIMIT, seen) => assert!(error.message.contains("longer than the 10m"), "{error}"),
-            () = working => {}
+            error = deadline.passed(seen) => (began.elapsed().as_secs(), error.code),
+            () = working => unreachable!(),
         }
-        began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_would_take_far_too_long_is_stopped_early_and_the_rest_when_its_time_is_over() {
-        assert_eq!(stopped_after(0.0).await.as_secs(), 60);
-        assert_eq!(stopped_after(1.0 / 10_000.0).await.as_secs(), 60);
-        assert_eq!(stopped_after(1.0 / 1100.0).await.as_secs(), 600);
+        assert_eq!(stopped(1.0 / 10_000.0).await, (60, ErrorCode::ImageTooLarge));
+        assert_eq!(stopped(1.0 / 1100.0).await, (600, ErrorCode::ImageTooLarge));
+        // A device that hangs is not the picture's fault.
+        assert_eq!(stopped(0.0).await, (600, ErrorCode::Internal));
     }
 }

@@ -3,7 +3,7 @@
 //! Its parts run side by side, so that none waits for another: a storage that is slow to delete holds up no lease.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use remaster_blobs::Blobs;
@@ -38,10 +38,10 @@ pub async fn run(store: Arc<dyn Housekeeping>, blobs: Blobs, lease: Duration, st
         }
     };
     let swept = async {
-        let mut is_begun = false;
+        let mut turn = None;
         loop {
             sweeping.tick().await;
-            log(sweep(&*store, &blobs, ORPHAN_AGE, &mut is_begun).await);
+            log(sweep(&*store, &blobs, ORPHAN_AGE, &mut turn).await);
         }
     };
     tokio::select! {
@@ -106,14 +106,44 @@ async fn delete(blobs: &Blobs, keys: Vec<BlobKey>) -> Vec<BlobKey> {
     gone
 }
 
-/// Deletes blobs of at least this age that no job will ever use, if it is this worker's turn to search for them. `is_begun` says whether
-/// an earlier search of this worker's broke off: then it goes on, for nobody else has a turn until the next.
-async fn sweep(store: &dyn Housekeeping, blobs: &Blobs, age: Duration, is_begun: &mut bool) -> Result<(), StoreError> {
-    *is_begun = *is_begun || store.takes_sweep(SWEEP_EVERY).await?;
-    if *is_begun && delete_orphans(store, blobs, age).await? {
-        *is_begun = false;
+/// A worker's turn to search for orphans. A search that broke off is tried again, less and less often, until the next turn is due: nobody
+/// else searches meanwhile.
+struct Turn {
+    ends: Instant,
+    /// When the search is tried next.
+    next: Instant,
+    /// The wait after that, should it break off again.
+    wait: Duration,
+}
+
+impl Turn {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { ends: now + SWEEP_EVERY, next: now, wait: EVERY }
     }
-    Ok(())
+
+    fn later(self) -> Option<Self> {
+        let next = Instant::now() + self.wait;
+        (next < self.ends).then_some(Self { next, wait: self.wait * 2, ..self })
+    }
+}
+
+/// Deletes blobs of at least this age that no job will ever use, if it is this worker's turn to search for them.
+async fn sweep(
+    store: &dyn Housekeeping,
+    blobs: &Blobs,
+    age: Duration,
+    turn: &mut Option<Turn>,
+) -> Result<(), StoreError> {
+    if turn.is_none() && store.takes_sweep(SWEEP_EVERY).await? {
+        *turn = Some(Turn::new());
+    }
+    let Some(present) = turn.take_if(|turn| turn.next <= Instant::now()) else { return Ok(()) };
+    let done = delete_orphans(store, blobs, age).await;
+    if !matches!(done, Ok(true)) {
+        *turn = present.later();
+    }
+    done.map(drop)
 }
 
 /// Returns whether the search came to its end, or need not be tried again.
@@ -285,7 +315,7 @@ mod tests {
     async fn one_worker_in_an_hour_searches_for_orphans() {
         let house = House::new();
         let orphan = BlobKey::Input(JobId::random());
-        let search = async || sweep(&house.store, &house.blobs, Duration::ZERO, &mut false).await.unwrap();
+        let search = async || sweep(&house.store, &house.blobs, Duration::ZERO, &mut None).await.unwrap();
         house.put(orphan).await;
         search().await;
         assert_eq!(house.kept().await, []);
@@ -302,16 +332,16 @@ mod tests {
         remaster_shared::tls::install_default_provider();
         let server = S3Server::start();
         let blobs = Blobs::open(&Storage::at(server.url()), server.vars()).unwrap();
-        let (house, mut is_begun) = (House { blobs, ..House::new() }, false);
+        let (house, mut turn) = (House { blobs, ..House::new() }, None);
         house.put(BlobKey::Input(JobId::random())).await;
-        let mut search = async || {
-            sweep(&house.store, &house.blobs, Duration::ZERO, &mut is_begun).await.unwrap();
-            is_begun
-        };
         server.set_failing(true);
-        assert!(search().await);
+        sweep(&house.store, &house.blobs, Duration::ZERO, &mut turn).await.unwrap();
         server.set_failing(false);
-        assert!(!search().await);
+        let broken_off = turn.as_mut().expect("it is still this worker's turn");
+        assert!(broken_off.next > Instant::now() && broken_off.wait == EVERY * 2);
+        broken_off.next = Instant::now();
+        sweep(&house.store, &house.blobs, Duration::ZERO, &mut turn).await.unwrap();
+        assert!(turn.is_none());
         assert_eq!(house.kept().await, []);
     }
 

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::prelude::Task;
@@ -12,14 +12,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::{BlobKey, OutputName};
-use remaster_shared::error::{ErrorCode, JobError};
-use remaster_shared::job::{EnhanceParams, JobId, JobResult};
+use remaster_shared::error::JobError;
+use remaster_shared::job::{EnhanceParams, JobId, JobRecord, JobResult};
+use remaster_shared::trace::working_on;
 use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
 use tower::Service;
 
 use crate::assignment::Assignment;
-use crate::deadline::overdue;
+use crate::deadline::Deadline;
 use crate::enhance::{Blame, EnhanceError, Enhanced, Enhancer};
 use crate::gate::{Gate, Part, Probe};
 
@@ -40,7 +41,7 @@ const STORE_FOR: Duration = Duration::from_secs(600);
 enum Failure {
     /// The picture's fault, or the attempt's.
     Job(JobError),
-    /// A fault of this worker or of its storage. Unless a model was only missing, the gate has already been closed.
+    /// A fault of this worker or of its storage. Unless only a model or the input was missing, the gate has already been closed.
     Worker,
 }
 
@@ -49,8 +50,8 @@ pub struct Workshop {
     pub store: Arc<dyn WorkQueue>,
     pub blobs: Blobs,
     pub enhancer: Enhancer,
-    /// How long one job may take.
-    pub job_timeout: Duration,
+    /// How long a picture may take.
+    pub deadline: Deadline,
     /// Closed by faults of this worker.
     pub gate: Gate,
     /// Tries whether a part of this worker works.
@@ -74,7 +75,7 @@ impl Service<Task<Assignment>> for RunJob {
         let workshop = Arc::clone(&self.0);
         Box::pin(async move {
             let assignment = task.args;
-            Ok(match workshop.run(&assignment).await {
+            Ok(match working_on(assignment.job.id, workshop.run(&assignment)).await {
                 Ok(result) => Outcome::Succeeded(result),
                 Err(Failure::Job(error)) => Outcome::Failed(error),
                 Err(Failure::Worker) => Outcome::Deferred(DEFER),
@@ -85,32 +86,20 @@ impl Service<Task<Assignment>> for RunJob {
 
 impl Workshop {
     async fn run(&self, Assignment { job, lease }: &Assignment) -> Result<JobResult, Failure> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         tracing::info!(job = %job.id, attempt = lease.attempt, model = %job.params.model, "job started");
-        let input = self.fetch(job.id).await?;
-        self.enhancer.metrics.stage("fetch", began.elapsed());
         let (progress, reports) = watch::channel(0.0);
         let seen = reports.clone();
-        let report = |fraction| {
-            progress.send_replace(fraction);
-        };
         let made = tokio::select! {
-            made = self.enhancer.enhance(input, &job.input, &job.params, &report) => made,
+            made = self.make(job, lease, progress) => made?,
             () = self.report(lease, reports) => unreachable!("reports go on for as long as the work"),
-            error = overdue(self.job_timeout, seen) => {
+            error = self.deadline.passed(seen) => {
                 tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job is stopped");
                 return Err(Failure::Job(error));
             }
         };
-        let made = match made {
-            Ok(made) => made,
-            Err(error) => {
-                tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
-                return Err(self.blame(error, &job.params).await);
-            }
-        };
         let output = OutputName::Fence(lease.fence, job.params.format);
-        let is_made = std::time::Instant::now();
+        let is_made = Instant::now();
         self.store(BlobKey::Output(job.id, output), &made).await?;
         self.enhancer.metrics.stage("store", is_made.elapsed());
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
@@ -125,6 +114,22 @@ impl Workshop {
         })
     }
 
+    async fn make(&self, job: &JobRecord, lease: &Lease, progress: watch::Sender<f64>) -> Result<Enhanced, Failure> {
+        let began = Instant::now();
+        let input = self.fetch(job.id).await?;
+        self.enhancer.metrics.stage("fetch", began.elapsed());
+        let report = |fraction| {
+            progress.send_replace(fraction);
+        };
+        match self.enhancer.enhance(input, &job.input, &job.params, &report).await {
+            Ok(made) => Ok(made),
+            Err(error) => {
+                tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
+                Err(self.blame(error, &job.params).await)
+            }
+        }
+    }
+
     async fn fetch(&self, job: JobId) -> Result<Bytes, Failure> {
         let mut input = self.blobs.get(BlobKey::Input(job)).await;
         if let Err(BlobError::NotFound(_)) = input {
@@ -135,11 +140,8 @@ impl Workshop {
         input.map_err(|error| {
             tracing::error!(%job, %error, "the input cannot be read");
             match error {
-                // The storage answers, and does not have it: no other worker would find it either.
-                BlobError::NotFound(_) => Failure::Job(JobError::new(
-                    ErrorCode::StorageUnavailable,
-                    "The input could not be read from the object storage.",
-                )),
+                // The storage answers, and says that it does not have it. It may yet find it, and takes and gives the rest meanwhile.
+                BlobError::NotFound(_) => Failure::Worker,
                 error => self.cannot(Part::Storage, &error),
             }
         })
@@ -148,7 +150,7 @@ impl Workshop {
     /// Stores the result, so that a picture that is made is not made twice: tries again for up to 10 minutes while the lease
     /// lives; then the job goes back to the queue.
     async fn store(&self, key: BlobKey, made: &Enhanced) -> Result<(), Failure> {
-        let (mut wait, began) = (FIRST_WAIT, std::time::Instant::now());
+        let (mut wait, began) = (FIRST_WAIT, Instant::now());
         loop {
             match self.blobs.put_file(key, made.encoded.file.path()).await {
                 Ok(()) => return Ok(()),

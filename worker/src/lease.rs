@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use remaster_shared::error::JobError;
 use remaster_shared::job::{JobRecord, Status};
 use remaster_shared::metrics::Metrics;
+use remaster_shared::trace::{JobSpan, WHOLE};
 use remaster_store::{Beat, Lease, LeaseError, Outcome, WorkQueue};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
@@ -92,7 +93,9 @@ where
         let counted = layer.in_flight.enter();
         if lease.attempt == 1 {
             let waited = layer.store.now().duration_since(task.args.job.created_at);
-            layer.metrics.waited(waited.as_secs_f64().max(0.0));
+            let waited = Duration::try_from(waited).unwrap_or_default();
+            layer.metrics.waited(waited.as_secs_f64());
+            layer.metrics.span(|| JobSpan::ending(lease.job, "wait", waited));
         }
         let work = self.inner.call(task);
         let began = Instant::now();
@@ -192,6 +195,7 @@ impl LeaseLayer {
         match settled {
             Ok(job) => {
                 self.metrics.settled(job.status, began.elapsed().as_secs_f64());
+                self.trace(lease, &job, began.elapsed());
                 let ended = if ended == "failed" && job.status == Status::Queued { "retried" } else { ended };
                 self.metrics.attempted(ended, code);
                 tracing::info!(job = %job.id, attempt = job.attempt, status = %job.status, "job settled");
@@ -200,6 +204,25 @@ impl LeaseLayer {
                 self.metrics.attempted("lost", code);
                 tracing::warn!(job = %lease.job, attempt = lease.attempt, %error, "result dropped");
             }
+        }
+    }
+
+    /// The span of the attempt, and of the whole job if it has ended.
+    fn trace(&self, lease: &Lease, job: &JobRecord, took: Duration) {
+        let error = job.error.as_ref().map(|error| error.code.as_str());
+        self.metrics.span(|| {
+            let span = JobSpan::ending(job.id, "attempt", took).with("remaster.attempt", lease.attempt);
+            span.with("service.instance.id", &lease.worker).with("remaster.status", job.status).failed(error)
+        });
+        if job.status.is_terminal() {
+            let lived = self.store.now().duration_since(job.created_at);
+            self.metrics.span(|| {
+                let span = JobSpan::ending(job.id, WHOLE, Duration::try_from(lived).unwrap_or_default());
+                let span = span.with("remaster.model", &job.params.model).with("remaster.status", job.status);
+                span.with("remaster.input.width", job.input.width)
+                    .with("remaster.input.height", job.input.height)
+                    .failed(error)
+            });
         }
     }
 

@@ -36,11 +36,12 @@ impl Probe for Probes {
 }
 
 impl Probes {
-    /// Stores and deletes a small object, since a storage that answers may still refuse to take anything.
+    /// Stores, reads and deletes a small object, since a storage that answers may still refuse to take anything, or not find it again.
     async fn storage(&self) -> Result<(), BlobError> {
         let file = tempfile::NamedTempFile::new_in(&self.enhancer.spool)?;
         let key = BlobKey::Input(JobId::random());
         self.blobs.put_file(key, file.path()).await?;
+        self.blobs.get(key).await?;
         self.blobs.delete(key).await
     }
 

@@ -10,6 +10,7 @@ use remaster_shared::metrics::Metrics;
 use remaster_store::Store;
 
 use crate::announce::{Announcer, InFlight};
+use crate::deadline::Deadline;
 use crate::enhance::Enhancer;
 use crate::gate::{Gate, Probe};
 use crate::janitor;
@@ -30,7 +31,7 @@ pub struct WorkerSettings {
     pub jobs: usize,
     /// The store's lease.
     pub lease: Duration,
-    /// How long one job may take.
+    /// How long an attempt at a picture may take.
     pub job_timeout: Duration,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
@@ -78,8 +79,14 @@ pub async fn start(
         let announcing = tokio::spawn(async move { announcer.run(stop).await });
         let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone() });
         let probing = tokio::spawn(gate.clone().run(probe.clone(), shutdown.requested.clone()));
-        let workshop =
-            Arc::new(Workshop { store: store.clone(), blobs: blobs.clone(), enhancer, job_timeout, gate, probe });
+        let workshop = Arc::new(Workshop {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            enhancer,
+            deadline: Deadline { limit: job_timeout, sharing: jobs },
+            gate,
+            probe,
+        });
         let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, lease, shutdown.requested.clone()));
 
         let requested = shutdown.requested.clone();

@@ -30,6 +30,8 @@ pub struct Admin {
     pub registry: Arc<dyn WorkerRegistry>,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
+    /// The hosts that requests may name.
+    pub hosts: Hosts,
     /// Whether the metrics include what all nodes have in common, which is read from the store.
     pub metrics_of_all: bool,
 }
@@ -37,7 +39,7 @@ pub struct Admin {
 /// Every route of the administration port; docs/operations.md describes them. Nobody is asked who they are: the port is to be
 /// reachable by operators only.
 pub fn admin_router(admin: Admin) -> Router {
-    let layer_metrics = admin.metrics.clone();
+    let (layer_metrics, hosts) = (admin.metrics.clone(), admin.hosts.clone());
     let routes = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics_text))
@@ -55,8 +57,7 @@ pub fn admin_router(admin: Admin) -> Router {
         .route("/webhooks/{id}/resend", post(actions::resend))
         .layer(from_fn(refuse_pages))
         .with_state(admin);
-    // Pages are refused by what browsers say of them, whatever host they name.
-    middleware(routes, Hosts::Any, layer_metrics)
+    middleware(routes, hosts, layer_metrics)
 }
 
 /// Refuses what a web page can make the browser of an operator send: whatever a page has sent, and a POST that is not JSON.

@@ -2,15 +2,13 @@
 
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::IdempotencyKey;
-use remaster_shared::quota::{Quota, UtcDay};
+use remaster_shared::quota::Quota;
 
 use super::client::Client;
-use super::networks::UsedUp;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
 
-/// Before the upload is read, refuses a client that has used up its daily quota, or whose larger network has used up its share; otherwise
-/// returns the quota that is left.
+/// Before the upload is read, refuses a client that has used up its daily quota; otherwise returns the quota that is left.
 /// `None` is a repeated request, which is read in any case because it costs nothing.
 ///
 /// The charge itself is checked again by the store, in the same step as the enqueue.
@@ -23,14 +21,6 @@ pub async fn admit(api: &Api, client: Client, key: Option<&IdempotencyKey>) -> A
         && api.store.knows(client.key, key).await?
     {
         return Ok(None);
-    }
-    let today = UtcDay::of(api.store.now());
-    if let Err(UsedUp { prefix, limit }) = api.networks.check(client, today, api.settings.daily_limit) {
-        let detail = format!(
-            "From the /{prefix} network that you call from, {limit} images were submitted today, which is all that it may submit; nothing \
-             was charged. Its quota begins anew at midnight, UTC."
-        );
-        return Err(Problem::new(ErrorCode::QuotaExceeded, detail));
     }
     let quota = api.store.quota(client.key).await?;
     if quota.remaining == 0 {

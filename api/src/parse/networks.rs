@@ -13,15 +13,18 @@ use remaster_shared::quota::UtcDay;
 use super::client::Client;
 
 /// How many daily quotas a /56 has together, and how many a /48.
-pub const SHARES: [u64; 2] = [4, 16];
+const SHARES: [u64; 2] = [4, 16];
 /// The lengths of these networks' prefixes.
 const PREFIXES: [u8; 2] = [56, 48];
-/// How many networks are remembered. Of more, those that come seldom are forgotten.
-const REMEMBERED: u64 = 100_000;
+/// How many clients and networks are remembered. Of more, those that come seldom are forgotten.
+const REMEMBERED: u64 = 200_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How many images each larger network has submitted today, through this node.
-pub struct Networks(Cache<(UtcDay, ClientKey), Arc<AtomicU64>>);
+pub struct Networks {
+    used: Cache<(UtcDay, ClientKey), Arc<AtomicU64>>,
+    daily_limit: u64,
+}
 
 /// A network that has used up what it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,32 +35,56 @@ pub struct UsedUp {
     pub limit: u64,
 }
 
-impl Default for Networks {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(DAY).build())
+/// What is counted of a submit. It is taken back when this is dropped, unless the submit was carried out.
+#[derive(Debug, Default)]
+pub struct Counted(Vec<(Arc<AtomicU64>, u64)>);
+
+impl Counted {
+    /// The submit was carried out.
+    pub fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        for (used, images) in &self.0 {
+            used.fetch_sub(*images, Ordering::Relaxed);
+        }
     }
 }
 
 impl Networks {
-    /// Whether the networks of the client may submit more, where each client has `daily_limit` images a day.
+    /// Networks of clients that may submit `daily_limit` images a day each.
+    pub fn new(daily_limit: u64) -> Self {
+        Self { used: Cache::builder().max_capacity(REMEMBERED).time_to_live(DAY).build(), daily_limit }
+    }
+
+    /// Counts images that the client is about to submit.
+    ///
+    /// A client counts towards its networks no more than its own quota: whoever submits and cancels again and again takes nothing from its
+    /// neighbours.
     ///
     /// # Errors
-    /// One of them has used up its share.
-    pub fn check(&self, client: Client, day: UtcDay, daily_limit: u64) -> Result<(), UsedUp> {
-        for ((network, share), prefix) in client.networks.iter().flatten().zip(SHARES).zip(PREFIXES) {
-            let limit = daily_limit.saturating_mul(share);
-            if self.0.get(&(day, *network)).is_some_and(|used| used.load(Ordering::Relaxed) >= limit) {
+    /// One of its networks may not submit so many more. Nothing is counted then.
+    pub fn count(&self, client: Client, day: UtcDay, images: u64) -> Result<Counted, UsedUp> {
+        let Some(networks) = client.networks else { return Ok(Counted::default()) };
+        let mut counted = Counted::default();
+        let mut add = |key, images: u64| {
+            let used = self.used.get_with((day, key), Arc::default);
+            let before = used.fetch_add(images, Ordering::Relaxed);
+            counted.0.push((used, images));
+            before
+        };
+        let own = add(client.key, images);
+        let images = images.min(self.daily_limit.saturating_sub(own));
+        for ((network, share), prefix) in networks.into_iter().zip(SHARES).zip(PREFIXES) {
+            let limit = self.daily_limit.saturating_mul(share);
+            if add(network, images).saturating_add(images) > limit {
                 return Err(UsedUp { prefix, limit });
             }
         }
-        Ok(())
-    }
-
-    /// Counts images that the client has submitted.
-    pub fn charge(&self, client: Client, day: UtcDay, images: u64) {
-        for network in client.networks.iter().flatten() {
-            self.0.get_with((day, *network), Arc::default).fetch_add(images, Ordering::Relaxed);
-        }
+        Ok(counted)
     }
 }
 
@@ -73,23 +100,33 @@ mod tests {
 
     #[test]
     fn a_network_has_so_many_quotas_however_many_clients_it_has() {
-        let (networks, day) = (Networks::default(), UtcDay(1));
-        let check = |address: &str| networks.check(client(address), day, 10);
+        let (networks, day) = (Networks::new(10), UtcDay(1));
+        let submit = |address: &str| networks.count(client(address), day, 10).map(Counted::keep);
         for host in 0..4 {
-            let address = format!("2001:db8:1:a{host:02x}::1");
-            assert_eq!(check(&address), Ok(()));
-            networks.charge(client(&address), day, 10);
+            assert_eq!(submit(&format!("2001:db8:1:a{host:02x}::1")), Ok(()));
         }
-        assert_eq!(check("2001:db8:1:aff::1"), Err(UsedUp { prefix: 56, limit: 40 }));
-        assert_eq!(check("2001:db8:1:b00::1"), Ok(()));
-        for net in 0..12 {
-            networks.charge(client(&format!("2001:db8:1:{net:x}00::1")), day, 10);
+        assert_eq!(submit("2001:db8:1:aff::1"), Err(UsedUp { prefix: 56, limit: 40 }));
+        assert_eq!(submit("2001:db8:1:b00::1"), Ok(()));
+        for net in 0..10 {
+            assert_eq!(submit(&format!("2001:db8:1:{net:x}01::1")), Ok(()));
         }
-        assert_eq!(check("2001:db8:1:f00::1"), Err(UsedUp { prefix: 48, limit: 160 }));
-        assert_eq!(check("2001:db8:2:f00::1"), Ok(()));
-        assert_eq!(networks.check(client("2001:db8:1:f00::1"), UtcDay(2), 10), Ok(()));
+        assert_eq!(submit("2001:db8:1:f00::1"), Ok(()));
+        assert_eq!(submit("2001:db8:1:f01::1"), Err(UsedUp { prefix: 48, limit: 160 }));
+        assert_eq!(submit("2001:db8:2:f00::1"), Ok(()));
+        assert!(networks.count(client("2001:db8:1:f01::1"), UtcDay(2), 10).is_ok());
         // IPv4 has no such networks.
-        networks.charge(client("192.0.2.1"), day, 1000);
-        assert_eq!(check("192.0.2.1"), Ok(()));
+        (0..100).for_each(|_| assert_eq!(submit("192.0.2.1"), Ok(())));
+    }
+
+    #[test]
+    fn what_is_refused_or_submitted_again_and_again_takes_nothing_from_neighbours() {
+        let (networks, day) = (Networks::new(10), UtcDay(1));
+        for _ in 0..100 {
+            // Each of these is canceled, and given back by the store.
+            networks.count(client("2001:db8:1:a01::1"), day, 10).unwrap().keep();
+            // This one the store refuses.
+            drop(networks.count(client("2001:db8:1:a02::1"), day, 10).unwrap());
+        }
+        assert!(networks.count(client("2001:db8:1:a03::1"), day, 10).is_ok());
     }
 }

@@ -7,6 +7,7 @@ use remaster_store::rules::job::Refused;
 use remaster_store::{CancelError, RequeueError, StoreError, SubmitError};
 
 use super::Problem;
+use crate::parse::networks::UsedUp;
 
 impl From<JobError> for Problem {
     fn from(error: JobError) -> Self {
@@ -52,6 +53,16 @@ impl From<SubmitError> for Problem {
             ),
             SubmitError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<UsedUp> for Problem {
+    fn from(UsedUp { prefix, limit }: UsedUp) -> Self {
+        let detail = format!(
+            "The /{prefix} network that you call from may submit {limit} images a day, and so many of them are used that these do not fit; \
+             nothing was charged. Its quota begins anew at midnight, UTC."
+        );
+        Self::new(ErrorCode::QuotaExceeded, detail)
     }
 }
 

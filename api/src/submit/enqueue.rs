@@ -1,20 +1,24 @@
 //! Handing jobs to the store, and rolling back what they have stored if the store refuses them.
 
+use std::time::Instant;
+
 use remaster_shared::job::JobRecord;
 use remaster_shared::quota::UtcDay;
-use remaster_store::{NewJobs, SubmitError};
+use remaster_shared::trace::JobSpan;
+use remaster_store::{Idempotency, NewJobs, SubmitError};
 
 use super::rollback::roll_back;
 use super::submitted::Submitted;
 use crate::inputs::{StoredInputs, delete_inputs};
 use crate::parse::client::Client;
+use crate::parse::networks::Counted;
 use crate::problem::ApiResult;
 use crate::state::Shared;
 
 /// Charges the client and queues the jobs, whose pictures are `inputs`.
 ///
 /// # Errors
-/// The store refuses the jobs or does not answer.
+/// A larger network of the client has used up its share, or the store refuses the jobs or does not answer.
 pub async fn enqueue(
     api: &Shared,
     client: Client,
@@ -22,16 +26,20 @@ pub async fn enqueue(
     inputs: StoredInputs,
 ) -> ApiResult<Submitted<Vec<JobRecord>>> {
     let has_key = new.idempotency.is_some();
+    let counted = count_for_networks(api, client, &new).await?;
     // From here on the store may have the jobs, even if the caller goes away before it answers, so that dropping this future
     // must not delete their pictures.
     let inputs = inputs.keep();
+    let began = Instant::now();
     match api.store.submit(new).await {
         Ok(submitted) => {
             if submitted.replayed {
                 delete_inputs(api, &inputs).await;
             } else {
-                let images = submitted.jobs.iter().filter(|job| job.error.is_none()).count();
-                api.networks.charge(client, UtcDay::of(api.store.now()), images as u64);
+                counted.keep();
+                for job in &submitted.jobs {
+                    api.metrics.span(|| JobSpan::ending(job.id, "submit", began.elapsed()));
+                }
             }
             Ok(Submitted { record: submitted.jobs, replayed: submitted.replayed })
         }
@@ -43,4 +51,15 @@ pub async fn enqueue(
             Err(refused.into())
         }
     }
+}
+
+/// Counts the images towards the larger networks of the client. A repeated request is none of theirs.
+async fn count_for_networks(api: &Shared, client: Client, new: &NewJobs) -> ApiResult<Counted> {
+    if let Some(Idempotency { key, .. }) = &new.idempotency
+        && api.store.knows(client.key, key).await?
+    {
+        return Ok(Counted::default());
+    }
+    let images = new.jobs.iter().filter(|job| job.refused.is_none()).count();
+    Ok(api.networks.count(client, UtcDay::of(api.store.now()), images as u64)?)
 }

@@ -129,3 +129,11 @@ async fn what_is_asked_wrongly_is_named() {
     let nothing = operator.post(&format!("/webhooks/{}/resend", uuid::Uuid::new_v4()), json!({})).await;
     assert_eq!(problem(nothing).await["code"], "not_found");
 }
+
+#[tokio::test]
+async fn a_page_with_a_name_of_its_own_reaches_no_port_of_operators() {
+    let operator = Operator::new().await;
+    let request = operator.api.http.get(format!("{}/jobs?status=failed", operator.base));
+    let refused = request.header("host", "page.example:9100").send().await.unwrap();
+    assert_eq!(problem(refused).await["code"], "unknown_host");
+}

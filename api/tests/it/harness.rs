@@ -103,13 +103,13 @@ impl Builder {
             blobs: blobs.clone(),
             fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).unwrap(),
             fleet: FleetView::new(counts.clone(), counts.clone(), known),
+            networks: Networks::new(settings.daily_limit),
             settings,
             stopping: CancellationToken::new(),
             uploads: Api::turns_of_uploads(),
             batches: Api::turns_of_batches(),
             dependencies: DependencyView::default(),
             followed: FollowedReads::default(),
-            networks: Networks::default(),
             metrics: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,6 +140,7 @@ impl Harness {
             operations: self.store.clone(),
             registry: self.store.clone(),
             metrics: Arc::default(),
+            hosts: Hosts::of([127, 0, 0, 1].into(), &[], None),
             metrics_of_all: true,
         };
         tokio::spawn(serve(listener, admin_router(admin), ConnectionLimits::default(), pending()));

@@ -121,5 +121,5 @@ async fn a_network_of_ipv6_has_so_many_quotas_however_many_clients_it_has() {
     assert!(refused.headers().contains_key("retry-after"));
     let refused = problem(refused).await;
     assert_eq!(refused["code"], "quota_exceeded");
-    assert!(refused["detail"].as_str().unwrap().starts_with("From the /56 network"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().starts_with("The /56 network"), "{refused}");
 }

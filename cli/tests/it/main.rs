@@ -25,6 +25,7 @@ mod serve;
 mod site;
 mod submit;
 mod swagger;
+mod traces;
 mod usage;
 mod watching;
 mod webhooks;

@@ -58,7 +58,7 @@ impl WorkMetrics {
         registry.register("engine_runs", "Runs of a network on this node, by model", runs.clone());
         registry.register_with_unit(
             "engine_busy",
-            "Time in which the engine of this node ran at least one network",
+            "Time in which the engine of this node worked on a network, loading included, or others waited for it",
             Unit::Seconds,
             busy.clone(),
         );

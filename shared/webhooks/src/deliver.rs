@@ -1,11 +1,14 @@
 //! Empties the outbox of a store: attempts every delivery that is due, and records the outcome. The number of attempts in
 //! flight is limited: over all hosts, for each of them, and for each network.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration, time::SystemTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use remaster_shared::job::{BatchRecord, JobRecord, Status, UrlBase};
 use remaster_shared::metrics::Metrics;
+use remaster_shared::trace::JobSpan;
 use remaster_shared::webhook::{Attempt, Attempted, DueHook, Next, Subject};
 use remaster_store::{HookRoom, Outbox, StoreError};
 use tokio::task::JoinSet;
@@ -111,6 +114,7 @@ impl Deliverer {
             tracing::debug!(subject = ?hook.subject, "a webhook waits: too many are in flight to its network");
             return;
         };
+        let began = Instant::now();
         let attempted = match self.send_webhook(hook).await {
             Ok(attempted) => attempted,
             Err(error) => {
@@ -125,6 +129,13 @@ impl Deliverer {
             Next::GiveUp => "given_up",
         };
         self.metrics.webhook(outcome);
+        if let Subject::Job(job) = subject {
+            self.metrics.span(|| {
+                let span = JobSpan::ending(job, "webhook", began.elapsed()).with("remaster.outcome", outcome);
+                let status = attempt.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+                span.with("http.response.status_code", status).failed(attempt.error.as_ref())
+            });
+        }
         tracing::info!(
             ?subject,
             status = attempt.status,

@@ -16,7 +16,7 @@ mod tests;
 
 pub use client::Egress;
 pub use fetch::{Arriving, FetchError};
-pub use own::own_addresses;
+pub use own::Own;
 pub use policy::{AllowError, EgressError, EgressPolicy};
 pub use ranges::AddressKind;
 pub use resolve::{GuardedResolver, Lookup, SystemLookup, UNRESOLVED, refusal};

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use remaster_store::rules::job::INPUT_KEPT;
 use remaster_testkit::{Behaviour, Receiver, S3Server};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ const PROMPT: Duration = Duration::from_secs(60);
 const SETTLED: Duration = Duration::from_secs(180);
 /// Lets inputs be deleted that are kept for a while after their job's end.
 const AGE_TRASH: &str = "for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-    redis.call('ZINCRBY', KEYS[1], -60000, entry)
+    redis.call('ZINCRBY', KEYS[1], -ARGV[1], entry)
 end";
 /// The pause between faults, of which there are about 30 a minute then.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -195,7 +196,11 @@ impl Told {
 async fn told(site: &Site, receiver: &Receiver, accepted: &HashSet<String>, at_most: Duration) -> Told {
     let (mut told, deadline) = (Told::default(), Instant::now() + at_most);
     // A job whose end was taken back ends once more, and somebody is told once more.
-    let is_over = || ["{rm}:leases", "{rm}:hooks"].iter().all(|key| site.redis.command(&["ZCARD", key]) == "0");
+    let is_over = || {
+        ["{rm}:act", "{rm}:delayed", "{rm}:leases", "{rm}:hooks"]
+            .iter()
+            .all(|key| site.redis.command(&["ZCARD", key]) == "0")
+    };
     while Instant::now() < deadline {
         let is_over = is_over();
         for request in receiver.received() {
@@ -229,7 +234,7 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
     // The sweep is due once more, and everything is as old as it has to be.
     site.s3.age(Duration::from_secs(3 * 3600));
     site.redis.command(&["DEL", "{rm}:sweep"]);
-    site.redis.command(&["EVAL", AGE_TRASH, "1", "{rm}:trash"]);
+    site.redis.command(&["EVAL", AGE_TRASH, "1", "{rm}:trash", &INPUT_KEPT.as_millis().to_string()]);
     let deadline = Instant::now() + SETTLED;
     loop {
         let mut left = Vec::new();

@@ -113,7 +113,7 @@ fn update(
     };
     row.delayed = not_before.is_some();
     let garbage_due = match (change.input, change.output) {
-        (Input::GarbageLater, _) => now.checked_add(write.policy.result_ttl).ok(),
+        (Input::GarbageLater, _) => now.checked_add(write.policy.result_ttl.max(INPUT_KEPT)).ok(),
         (Input::Garbage, _) => now.checked_add(INPUT_KEPT).ok(),
         (_, Output::Garbage) => Some(now),
         _ => None,

@@ -168,7 +168,7 @@ impl Expected {
         match change.input {
             Input::Unchanged => {}
             Input::Garbage => job.input_due = now + INPUT_KEPT,
-            Input::GarbageLater => job.input_due = now + policy.result_ttl,
+            Input::GarbageLater => job.input_due = now + policy.result_ttl.max(INPUT_KEPT),
         }
         Ok(change)
     }

@@ -60,7 +60,7 @@ impl JobState {
 /// meets would keep it, and the workers that try it, busy for ever.
 pub const MAX_DEFERRALS: u32 = 50;
 
-/// How long the input of a job is kept after the job succeeded or was canceled. A store may lose its last moments, when a replica that
+/// How long the input of a job is kept after the job's end, at least. A store may lose its last moments, when a replica that
 /// lags takes over or a copy is restored. An end that is lost with them is taken back, and the job has to be worked on again.
 pub const INPUT_KEPT: Duration = Duration::from_secs(60);
 

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use remaster_shared::ip_ranges;
 use url::{Host, Url};
 
+use super::own::Own;
 use super::ranges::{AddressKind, non_public};
 
 /// The longest accepted URL, in bytes.
@@ -14,8 +15,8 @@ const MAX_LENGTH: usize = 2048;
 /// RFC 6762 (`local`), RFC 8375 (`home.arpa`), and `internal`, which ICANN has reserved for private use.
 const LOCAL_NAMES: &[&str] = &["localhost", "local", "internal", "home.arpa"];
 
-/// Whether web servers listen there. The others below 1024 belong to services that could be made to do something by what they are sent.
-fn is_of_the_web(port: u16) -> bool {
+/// Whether the port may be connected to. The others below 1024 belong to services that could be made to do something by what they are sent.
+fn is_permitted(port: u16) -> bool {
     matches!(port, 80 | 443 | 1024..)
 }
 
@@ -29,6 +30,9 @@ pub enum EgressError {
     /// The text is not a URL.
     #[error("not a URL: {0}")]
     Malformed(#[from] url::ParseError),
+    /// No address is permitted.
+    #[error("this service connects to no addresses of its callers")]
+    Closed,
     /// The scheme is neither http nor https.
     #[error("the URL is {0}; only http and https are accepted")]
     Scheme(String),
@@ -69,7 +73,9 @@ pub enum EgressError {
 
 /// A word of `WEBHOOK_ALLOW` is neither a range nor an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("networks and addresses such as 10.0.0.0/8 or 127.0.0.1, separated by commas; {0:?} is none")]
+#[error(
+    "networks and addresses such as 10.0.0.0/8 or 127.0.0.1, separated by commas, or the word none; {0:?} is neither"
+)]
 pub struct AllowError(pub(super) String);
 
 /// Permits public addresses, and the ranges that the operator has opened with `WEBHOOK_ALLOW`. The default opens none.
@@ -77,24 +83,29 @@ pub struct AllowError(pub(super) String);
 pub struct EgressPolicy {
     allow: Vec<IpNet>,
     /// This machine's own addresses, which may be public.
-    own: Vec<IpAddr>,
+    own: Option<Own>,
+    /// Whether no address is permitted at all.
+    is_closed: bool,
 }
 
-/// Parses `WEBHOOK_ALLOW`: ranges or addresses, separated by commas or white space.
+/// Parses `WEBHOOK_ALLOW`: ranges or addresses, separated by commas or white space, or the word `none`.
 impl std::str::FromStr for EgressPolicy {
     type Err = AllowError;
 
     fn from_str(text: &str) -> Result<Self, AllowError> {
+        if text.trim() == "none" {
+            return Ok(Self { is_closed: true, ..Self::default() });
+        }
         let range = |word: &str| ip_ranges::parse(word).ok_or_else(|| AllowError(word.to_owned()));
-        Ok(Self { allow: ip_ranges::words(text).map(range).collect::<Result<_, _>>()?, own: Vec::new() })
+        Ok(Self { allow: ip_ranges::words(text).map(range).collect::<Result<_, _>>()?, ..Self::default() })
     }
 }
 
 impl EgressPolicy {
     /// The policy with these addresses refused as well, unless a range is open that has them.
     #[must_use]
-    pub fn refusing(self, own: Vec<IpAddr>) -> Self {
-        Self { own, ..self }
+    pub fn refusing(self, own: Own) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// Whether `address` may be connected to.
@@ -102,7 +113,11 @@ impl EgressPolicy {
     /// # Errors
     /// It may not. The error says which kind of address it is.
     pub fn permits(&self, address: IpAddr) -> Result<(), AddressKind> {
-        let own = self.own.contains(&address.to_canonical()).then_some(AddressKind::Own);
+        if self.is_closed {
+            return Err(AddressKind::Reserved);
+        }
+        let is_own = self.own.as_ref().is_some_and(|own| own.has(address.to_canonical()));
+        let own = is_own.then_some(AddressKind::Own);
         match non_public(address).or(own) {
             Some(kind) if !ip_ranges::any_contains(&self.allow, address) => Err(kind),
             _ => Ok(()),
@@ -120,6 +135,9 @@ impl EgressPolicy {
             return Err(EgressError::TooLong);
         }
         let url = Url::parse(text)?;
+        if self.is_closed {
+            return Err(EgressError::Closed);
+        }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(EgressError::Scheme(url.scheme().to_owned()));
         }
@@ -127,7 +145,7 @@ impl EgressPolicy {
             return Err(EgressError::Credentials);
         }
         if let Some(port) = url.port()
-            && !is_of_the_web(port)
+            && !is_permitted(port)
         {
             return Err(EgressError::Port(port));
         }

@@ -142,16 +142,18 @@ fn public_urls_pass_in_canonical_form() {
 }
 
 #[test]
-fn this_machine_s_own_addresses_are_refused_however_public() {
+fn own_addresses_are_refused_however_public_and_none_means_none() {
     let own: IpAddr = "93.184.215.14".parse().unwrap();
-    let policy = EgressPolicy::default().refusing(vec![own]);
+    let policy = EgressPolicy::default().refusing(Own::These(vec![own]));
     let refusal = policy.check_url("http://93.184.215.14/").unwrap_err().to_string();
     assert_eq!(refusal, "93.184.215.14 is not a public address (this machine)");
     assert_eq!(policy.permits("::ffff:93.184.215.14".parse().unwrap()), Err(AddressKind::Own));
     assert_eq!(policy.permits("93.184.215.15".parse().unwrap()), Ok(()));
     let open: EgressPolicy = "93.184.215.0/24".parse().unwrap();
-    assert_eq!(open.refusing(vec![own]).permits(own), Ok(()));
-    assert!(own_addresses().contains(&"127.0.0.1".parse().unwrap()));
+    assert_eq!(open.refusing(Own::These(vec![own])).permits(own), Ok(()));
+    let closed: EgressPolicy = " none".parse().unwrap();
+    assert_eq!(closed.check_url("https://example.org/"), Err(EgressError::Closed));
+    assert!(closed.permits(own).is_err());
 }
 
 #[test]
