@@ -10,7 +10,7 @@ use remaster_shared::fleet::WorkerSeen;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
 /// How old the view of the fleet may be. The store is asked no more often than this, however many submits arrive.
-const MAX_AGE: Duration = Duration::from_millis(500);
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// How long the last view is used while the store does not tell who the workers are. With several shards that is one server's work, and the
 /// others go on taking jobs meanwhile.

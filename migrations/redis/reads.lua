@@ -52,5 +52,6 @@ local function gauges(_, a)
     webhooks = webhooks,
     reclaimed = counted('reclaimed'),
     poisoned = counted('poisoned'),
+    lost = tonumber(redis.call('GET', P .. 'lost') or '0'),
   })
 end

@@ -321,6 +321,7 @@ mod tests {
             queue: QueueGauges {
                 queued_by_model: [("realesrgan-x4plus".to_owned(), 6)].into(),
                 reclaimed: 3,
+                lost: 1,
                 ..QueueGauges::default()
             },
             oldest: Duration::from_secs(90),
@@ -345,6 +346,7 @@ mod tests {
             "remaster_model_queue_depth{model=\"realesrgan-x4plus\"} 6",
             "remaster_queue_oldest_seconds 90",
             "remaster_jobs_reclaimed_total 3",
+            "remaster_jobs_lost_total 1",
             "remaster_stage_seconds_bucket{le=\"0.025\",stage=\"decode\"} 1",
             "remaster_engine_runs_total{model=\"realesrgan-x4plus\"} 1",
             "remaster_engine_busy_seconds_total ",

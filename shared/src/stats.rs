@@ -32,4 +32,6 @@ pub struct QueueGauges {
     pub reclaimed: u64,
     /// Jobs that failed because every attempt ended with the worker gone.
     pub poisoned: u64,
+    /// Jobs that the store had listed somewhere though their records were gone, as when a full Redis evicts them.
+    pub lost: u64,
 }

@@ -157,6 +157,13 @@ impl RedisCluster {
         Self(nodes)
     }
 
+    /// Deletes all data.
+    pub fn empty(&self) {
+        for master in &self.0[..3] {
+            assert_eq!(master.command(&["FLUSHALL"]), "OK");
+        }
+    }
+
     /// Kills a master without warning.
     pub fn stop(&mut self, master: usize) {
         self.0[master].stop();

@@ -30,6 +30,7 @@ pub(super) struct QueueMetrics {
     webhooks_due: Gauge,
     reclaimed: Counter,
     poisoned: Counter,
+    lost: Counter,
 }
 
 impl Default for QueueMetrics {
@@ -51,7 +52,8 @@ impl Default for QueueMetrics {
         );
         let garbage = gauge("garbage_blobs", "Blobs over all nodes that are to be deleted now");
         let webhooks_due = gauge("webhooks_due", "Webhooks over all nodes that are to be sent now");
-        let (by_model, reclaimed, poisoned) = (Family::default(), Counter::default(), Counter::default());
+        let (by_model, reclaimed, poisoned, lost) =
+            (Family::default(), Counter::default(), Counter::default(), Counter::default());
         registry.register(
             "model_queue_depth",
             "Queued jobs over all nodes by the upscaler that they need; none for those that need none",
@@ -67,6 +69,11 @@ impl Default for QueueMetrics {
             "Jobs over all nodes that failed because every attempt ended with the worker gone",
             poisoned.clone(),
         );
+        registry.register(
+            "jobs_lost",
+            "Jobs over all nodes whose records were gone from the store, as when a full Redis evicts them",
+            lost.clone(),
+        );
         Self {
             registry,
             queued,
@@ -80,6 +87,7 @@ impl Default for QueueMetrics {
             webhooks_due,
             reclaimed,
             poisoned,
+            lost,
         }
     }
 }
@@ -103,5 +111,6 @@ impl QueueMetrics {
         }
         self.reclaimed.inner().store(queue.reclaimed, Ordering::Relaxed);
         self.poisoned.inner().store(queue.poisoned, Ordering::Relaxed);
+        self.lost.inner().store(queue.lost, Ordering::Relaxed);
     }
 }

@@ -186,22 +186,42 @@ async fn a_device_that_is_gone_everywhere_for_a_while_fails_no_job() {
     fleet.all_succeed(&ids).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storage_that_is_down_for_a_while_fails_no_job() {
+/// Lets the storage fail in the middle of the work and recover: no job fails, and no picture is made twice.
+async fn outage(fail: impl AsyncFnOnce(&mut S3Server)) {
     let mut server = S3Server::start();
     let blobs = Blobs::open(&Storage::at(server.url()), server.vars()).unwrap();
-    let engines = (0..WORKERS).map(|_| -> SharedEngine { Breakable::new(false) }).collect();
-    let (fleet, ids) = Fleet::start(blobs, engines).await;
+    let engines: Vec<_> = (0..WORKERS).map(|_| Breakable::new(false)).collect();
+    let shared = engines.iter().map(|engine| Arc::clone(engine) as SharedEngine).collect();
+    let (fleet, ids) = Fleet::start(blobs, shared).await;
     let begun = async {
         while fleet.store.stats().await.unwrap().queued as usize > JOBS * 9 / 10 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(DEADLINE, begun).await.expect("work begins");
-    server.stop();
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    let left = fleet.store.stats().await.unwrap().queued;
-    assert!(left > 0, "the storage was down too late");
-    server.restart();
+    fail(&mut server).await;
+    assert!(fleet.store.stats().await.unwrap().queued > 0, "the storage failed too late");
     fleet.all_succeed(&ids).await;
+    let made: usize = engines.iter().map(|engine| engine.engine.runs.load(Ordering::SeqCst)).sum();
+    assert_eq!(made, JOBS, "a picture is made once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_is_down_for_a_while_fails_no_job() {
+    outage(async |server| {
+        server.stop();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        server.restart();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_answers_500_for_a_minute_fails_no_job() {
+    outage(async |server| {
+        server.set_failing(true);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        server.set_failing(false);
+    })
+    .await;
 }

@@ -2,7 +2,7 @@
 //! and replicas that lag take over. Every accepted job ends exactly once and in time, its result is whole, its webhook is delivered,
 //! the quotas are right, and nothing is left behind.
 //!
-//! `CHAOS_SECONDS=3600 CHAOS_SEED=7 cargo nextest run -p remaster-cli chaos --no-capture` runs it for an hour.
+//! `CHAOS_SECONDS=3600 CHAOS_SEED=7 cargo nextest run --profile long -p remaster-cli chaos::every --no-capture` runs it for an hour.
 
 mod attempts;
 mod caller;

@@ -153,6 +153,7 @@ async fn a_job_that_was_evicted_holds_up_nobody() {
     let Claim::Job(job, _) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.id, ids[2]);
     assert_eq!(store.stats().await.unwrap().queued, 0);
+    assert_eq!(store.gauges().await.unwrap().lost, 2);
 }
 
 #[tokio::test]

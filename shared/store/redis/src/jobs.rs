@@ -72,6 +72,7 @@ impl Jobs for RedisStore {
             all.webhooks += gauges.webhooks;
             all.reclaimed += gauges.reclaimed;
             all.poisoned += gauges.poisoned;
+            all.lost += gauges.lost;
         }
         Ok(all)
     }

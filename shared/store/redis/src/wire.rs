@@ -212,6 +212,7 @@ pub struct GaugesReply {
     pub webhooks: u64,
     pub reclaimed: u64,
     pub poisoned: u64,
+    pub lost: u64,
 }
 
 /// `rm_workers`: what each said, and when.
@@ -298,6 +299,7 @@ pub fn gauges(reply: GaugesReply) -> QueueGauges {
         webhooks: reply.webhooks,
         reclaimed: reply.reclaimed,
         poisoned: reply.poisoned,
+        lost: reply.lost,
     }
 }
 

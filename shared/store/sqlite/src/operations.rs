@@ -41,6 +41,8 @@ pub fn gauges(db: &Connection, now: Timestamp) -> rusqlite::Result<QueueGauges> 
         webhooks: count("hooks INDEXED BY hooks_due WHERE due IS NOT NULL AND due <= :now")?,
         reclaimed,
         poisoned,
+        // A row is there, or it is not listed.
+        lost: 0,
     })
 }
 

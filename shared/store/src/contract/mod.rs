@@ -42,6 +42,9 @@ use crate::*;
 /// Makes both [`run`] and the macro `contract_tests` from the one list of tests.
 macro_rules! contract {
     ($dollar:tt: $($name:ident)*) => {
+        /// The names of its tests.
+        pub const NAMES: &[&str] = &[$( stringify!($name) ),*];
+
         /// Runs the test `name` of the contract.
         ///
         /// # Panics
