@@ -16,6 +16,7 @@ mod layout;
 mod malformed;
 mod models;
 mod nodes;
+mod operators;
 mod page;
 mod page_access;
 mod page_faults;
