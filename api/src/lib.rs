@@ -30,7 +30,7 @@ mod server;
 mod state;
 mod submit;
 
-pub use admin::{Admin, admin_router};
+pub use admin::{Admin, WorkerState, admin_router};
 pub use axum::Router;
 pub use connections::{ConnectionLimits, serve};
 pub use dependencies::DependencyView;

@@ -35,6 +35,8 @@ pub struct WorkerSettings {
     pub job_timeout: Duration,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
+    /// Says why the worker takes no jobs, while it takes none.
+    pub gate: Gate,
     /// The setting of the device, for the announcement until the engine tells what it runs on.
     pub device: String,
     /// The models of this machine.
@@ -51,8 +53,8 @@ pub async fn start(
     enhancer: Enhancer,
     settings: WorkerSettings,
 ) -> impl Future<Output = Result<(), MonitorError>> {
-    let WorkerSettings { name, jobs, lease, job_timeout, shutdown, device, catalogue, metrics } = settings;
-    let (in_flight, gate) = (InFlight::default(), Gate::default());
+    let WorkerSettings { name, jobs, lease, job_timeout, shutdown, gate, device, catalogue, metrics } = settings;
+    let in_flight = InFlight::default();
     let claims = Claims {
         store: store.clone(),
         worker: name.clone(),

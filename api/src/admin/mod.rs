@@ -6,7 +6,7 @@ mod listing;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,12 +14,16 @@ use axum::{Json, Router};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Operations, WorkerRegistry};
+use serde_json::json;
 
 use crate::hosts::Hosts;
 use crate::problem::Problem;
 use crate::render::metrics::{exposition, own_exposition};
 use crate::render::service::Health;
 use crate::server::middleware;
+
+/// Whether a worker takes jobs, or else why not, in words.
+pub type WorkerState = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// What the routes of the administration port work with.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The hosts that requests may name.
     pub hosts: Hosts,
+    /// Tells whether this process's worker takes jobs, or else why not; `None` where there is no worker.
+    pub worker: Option<WorkerState>,
     /// Whether the metrics include what all nodes have in common, which is read from the store.
     pub metrics_of_all: bool,
 }
@@ -42,6 +48,7 @@ pub fn admin_router(admin: Admin) -> Router {
     let (layer_metrics, hosts) = (admin.metrics.clone(), admin.hosts.clone());
     let routes = Router::new()
         .route("/health", get(health))
+        .route("/ready", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/queue", get(listing::queue))
         .route("/jobs", get(listing::jobs))
@@ -78,6 +85,17 @@ async fn refuse_pages(request: Request, next: Next) -> Response {
 
 async fn health(State(admin): State<Admin>) -> Json<Health> {
     Json(Health::at(admin.operations.now()))
+}
+
+/// Whether this process does what it is there for. A worker that takes no jobs says why.
+async fn ready(State(admin): State<Admin>) -> Response {
+    match admin.worker.map_or(Ok(()), |worker| worker()) {
+        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
+        Err(reason) => {
+            let body = Json(json!({ "status": "unavailable", "worker": reason }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> Response {

@@ -137,3 +137,12 @@ async fn a_page_with_a_name_of_its_own_reaches_no_port_of_operators() {
     let refused = request.header("host", "page.example:9100").send().await.unwrap();
     assert_eq!(problem(refused).await["code"], "unknown_host");
 }
+
+#[tokio::test]
+async fn a_worker_that_takes_no_jobs_is_not_ready_and_says_why() {
+    let operator = Operator::new().await;
+    let answer = operator.api.http.get(format!("{}/ready", operator.base)).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let told: Value = answer.json().await.unwrap();
+    assert_eq!(told, json!({"status": "unavailable", "worker": "the disk is full"}));
+}

@@ -141,6 +141,7 @@ impl Harness {
             registry: self.store.clone(),
             metrics: Arc::default(),
             hosts: Hosts::of([127, 0, 0, 1].into(), &[], None),
+            worker: Some(Arc::new(|| Err("the disk is full".to_owned()))),
             metrics_of_all: true,
         };
         tokio::spawn(serve(listener, admin_router(admin), ConnectionLimits::default(), pending()));

@@ -17,6 +17,7 @@ use remaster_store::{NewJob, NewJobs, Policy, SharedStore};
 use remaster_store_sqlite::SqliteStore;
 use remaster_testkit::S3Server;
 use remaster_worker::enhance::Enhancer;
+use remaster_worker::gate::Gate;
 use remaster_worker::upscale::TileSettings;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::task::JoinSet;
@@ -113,6 +114,7 @@ impl Fleet {
             lease: Policy::default().lease,
             job_timeout: Duration::from_secs(60),
             shutdown: Shutdown { requested: self.stop.clone(), grace: Duration::from_secs(5) },
+            gate: Gate::default(),
             device: "cpu".into(),
             catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),

@@ -17,6 +17,7 @@ use remaster_shared::job::{InputInfo, JobId, JobRecord, ModelId, PictureFormat, 
 use remaster_store::{NewJob, NewJobs, Policy, SharedStore};
 use remaster_store_sqlite::SqliteStore;
 use remaster_worker::enhance::Enhancer;
+use remaster_worker::gate::Gate;
 use remaster_worker::upscale::TileSettings;
 use remaster_worker::{Shutdown, WorkerSettings};
 use tokio::task::JoinHandle;
@@ -66,6 +67,7 @@ impl Bench {
             lease: Policy::default().lease,
             job_timeout: self.job_timeout,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
+            gate: Gate::default(),
             device: "cpu".into(),
             catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),
