@@ -1,10 +1,15 @@
 //! A running node: its parts are started one by one, and run until the node is asked to stop.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use remaster_api::{
     Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Webhooks,
+    WorkerState,
 };
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;
@@ -17,6 +22,7 @@ use remaster_webhooks::deliver::Deliverer;
 use remaster_webhooks::egress::{Egress, EgressPolicy, Own, SystemLookup};
 use remaster_webhooks::sign::Signer;
 use remaster_worker::enhance::Enhancer;
+use remaster_worker::gate::Gate;
 use remaster_worker::{MeasuredEngine, Shutdown, WorkerSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -44,6 +50,10 @@ pub struct Node {
     spool: Spool,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
+    /// Whether the worker takes jobs.
+    gate: Gate,
+    /// Set once the worker has started.
+    works: Arc<AtomicBool>,
     /// The models and the engine of the worker, once there is one.
     worker: Option<(Models, SharedEngine)>,
     /// Every part runs until `stop` is canceled. If one ends before, the whole node has failed.
@@ -67,7 +77,8 @@ impl Node {
         let store = backends::open_store(args, daily_limit, metrics.clone()).await?;
         let blobs = backends::open_blobs(args).await?;
         let stop = CancellationToken::new();
-        Ok(Self { store, blobs, spool, metrics, stop, worker: None, parts: JoinSet::new() })
+        let (gate, works) = (Gate::default(), Arc::default());
+        Ok(Self { store, blobs, spool, metrics, stop, gate, works, worker: None, parts: JoinSet::new() })
     }
 
     /// Sends spans of jobs where the setting says.
@@ -115,6 +126,7 @@ impl Node {
             lease,
             job_timeout: args.job_timeout,
             shutdown: Shutdown { requested: self.stop.clone(), grace: JOB_GRACE },
+            gate: self.gate.clone(),
             device: engine_args.device.to_string(),
             catalogue: Arc::new(Folder::new(
                 models.manifest.clone(),
@@ -124,6 +136,7 @@ impl Node {
             metrics: self.metrics.clone(),
         };
         let worker = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings).await;
+        self.works.store(true, Ordering::Relaxed);
         self.parts.spawn(async { ("the worker", worker.await.map_err(anyhow::Error::from)) });
         tokio::task::spawn_blocking(move || fetch::remaining_models(&models, networks));
         Ok(())
@@ -197,11 +210,15 @@ impl Node {
     }
 
     /// Serves health, metrics and the operators' actions on a separate port if `ADMIN_BIND` is set.
-    /// `metrics_of_all` says whether the metrics include what all nodes have in common.
+    /// `metrics_of_all` says whether the metrics include what all nodes have in common, `has_worker` whether this node is to have a worker.
     ///
     /// # Errors
     /// The port cannot be used.
-    pub async fn administer(&mut self, args: &AdminArgs, metrics_of_all: bool) -> anyhow::Result<()> {
+    pub async fn administer(
+        &mut self,
+        args: &AdminArgs,
+        (metrics_of_all, has_worker): (bool, bool),
+    ) -> anyhow::Result<()> {
         let Some(address) = args.admin_bind.0 else { return Ok(()) };
         let listener = listen("ADMIN_BIND", address).await?;
         tracing::info!("administration on http://{}", listener.local_addr()?);
@@ -210,10 +227,24 @@ impl Node {
             registry: self.store.clone(),
             metrics: self.metrics.clone(),
             hosts: Hosts::of(address.ip(), &[], None),
+            worker: has_worker.then(|| self.worker_state()),
             metrics_of_all,
         });
         self.serve("the administration server", listener, router, ConnectionLimits::default());
         Ok(())
+    }
+
+    fn worker_state(&self) -> WorkerState {
+        let (gate, works, stop) = (self.gate.clone(), self.works.clone(), self.stop.clone());
+        Arc::new(move || {
+            if stop.is_cancelled() {
+                return Err("it is stopping".into());
+            }
+            if !works.load(Ordering::Relaxed) {
+                return Err("it has not started yet".into());
+            }
+            gate.reason().map_or(Ok(()), Err)
+        })
     }
 
     fn serve(

@@ -19,7 +19,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     node.trace(&args.log)?;
     let networks = args.networks.use_realesrgan;
-    node.administer(&args.admin, true).await?;
+    node.administer(&args.admin, (true, true)).await?;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.deliver(&args.webhooks)?;
     let address = listener.local_addr()?;
@@ -40,7 +40,7 @@ pub async fn api(args: ApiNodeArgs) -> anyhow::Result<ExitCode> {
     let listener = listen("BIND", args.api.bind).await?;
     let mut node = Node::open(&args.store, args.api.free_daily_limit).await?;
     node.trace(&args.log)?;
-    node.administer(&args.admin, true).await?;
+    node.administer(&args.admin, (true, false)).await?;
     node.deliver(&args.webhooks)?;
     let networks = args.networks.use_realesrgan;
     let address = listener.local_addr()?;
@@ -61,7 +61,7 @@ pub async fn worker(args: WorkerNodeArgs) -> anyhow::Result<ExitCode> {
     // A worker accepts no jobs, so the daily limit does not matter.
     let mut node = Node::open(&args.store, u64::MAX).await?;
     node.trace(&args.log)?;
-    node.administer(&args.admin, false).await?;
+    node.administer(&args.admin, (false, true)).await?;
     let networks = args.networks.use_realesrgan;
     node.work((&args.worker, &args.engine), (args.models, &args.pull), args.store.lease, networks).await?;
     node.until_stopped().await
