@@ -76,10 +76,13 @@ async fn every_accepted_job_ends_once_whatever_goes_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bugs_of_the_store_are_found() {
-    for bug in &BUGS {
-        let [time, pause, patience] = [8, 1, 15].map(Duration::from_secs);
+    let [time, pause, patience] = [8, 1, 15].map(Duration::from_secs);
+    let runs = BUGS.iter().map(|bug| {
         let plan = Plan { clients: 10, time, seed: 1, faults: bug.faults, pause, bug: Some(bug), patience };
-        let found = run(plan).await.violations;
+        tokio::spawn(run(plan))
+    });
+    for (bug, run) in BUGS.iter().zip(runs.collect::<Vec<_>>()) {
+        let found = run.await.unwrap().violations;
         assert!(found.iter().any(|violation| violation.contains(bug.said)), "{bug:?}: {found:?}");
     }
 }

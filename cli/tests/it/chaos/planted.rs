@@ -15,7 +15,7 @@ pub struct Bug {
     pub said: &'static str,
 }
 
-pub const BUGS: [Bug; 3] = [
+pub static BUGS: [Bug; 3] = [
     // The key of a submit whose answer was lost is not known any more.
     Bug { right: "if same then\n", wrong: "if false then\n", faults: &[Fault::FreezeReplica], said: " units for " },
     // A job whose worker died is queued, but in no line.
