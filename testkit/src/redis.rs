@@ -68,7 +68,17 @@ impl RedisServer {
 
     /// Makes this server a replica of `master`, and waits until it has all that the master has.
     pub fn follow(&self, master: &RedisServer) {
+        self.begin_to_follow(master);
+        self.catch_up_with(master);
+    }
+
+    /// Makes this server a replica of `master`.
+    pub fn begin_to_follow(&self, master: &RedisServer) {
         self.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    }
+
+    /// Waits until this replica has all that its master has.
+    pub fn catch_up_with(&self, master: &RedisServer) {
         wait_at_most(SYNC_TIMEOUT, "the replica has caught up", || {
             self.command(&["INFO", "replication"]).contains("master_link_status:up")
                 && master.command(&["WAIT", "1", "100"]) == "1"

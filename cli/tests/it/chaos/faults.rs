@@ -175,6 +175,7 @@ impl Site {
                 self.redis.thaw();
             }
             Fault::FreezeReplica => {
+                block_in_place(|| self.replica.catch_up_with(&self.redis));
                 self.replica.freeze();
                 tokio::time::sleep(SHORT * 2).await;
                 self.replica.thaw();
@@ -207,13 +208,17 @@ impl Site {
     /// The replica is cut off, the master goes on for a moment, and then the replica takes its place. What happened in that moment is
     /// lost, except for submits that were acknowledged: that waits for a replica. An end that is lost is taken back, and comes again.
     async fn fail_over(&mut self) {
-        block_in_place(|| self.replica.promote());
+        block_in_place(|| {
+            self.replica.catch_up_with(&self.redis);
+            self.replica.promote();
+        });
         tokio::time::sleep(SHORT / 3).await;
         self.nodes().for_each(|node| node.redis.lead_to(self.replica.address()));
         block_in_place(|| {
             let new = RedisServer::start();
             self.redis = std::mem::replace(&mut self.replica, new);
-            self.replica.follow(&self.redis);
+            // What else goes wrong does not wait for the copy.
+            self.replica.begin_to_follow(&self.redis);
         });
     }
 }

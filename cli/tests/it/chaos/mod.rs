@@ -238,7 +238,7 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
     site.s3.age(Duration::from_secs(3 * 3600));
     site.redis.command(&["DEL", "{rm}:sweep"]);
     site.redis.command(&["EVAL", AGE_TRASH, "1", "{rm}:trash", &INPUT_KEPT.as_millis().to_string()]);
-    let deadline = Instant::now() + SETTLED;
+    let (mut deadline, mut fewest) = (Instant::now() + SETTLED, usize::MAX);
     loop {
         let mut left = Vec::new();
         for (kind, job) in pictures(&site.s3) {
@@ -254,6 +254,10 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
         }
         if left.is_empty() || Instant::now() > deadline {
             return left;
+        }
+        // A large storage takes the sweep its time: it is waited for as long as it gets on.
+        if left.len() < fewest {
+            (deadline, fewest) = (Instant::now() + SETTLED, left.len());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

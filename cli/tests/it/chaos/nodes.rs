@@ -33,6 +33,8 @@ impl Node {
             ("REDIS_WAIT_REPLICAS", "1".into()),
             ("STORAGE_URL", s3.url()),
             ("USE_REALESRGAN", "0".into()),
+            // Results expire while it goes on, in a long run.
+            ("RESULT_TTL", "10m".into()),
             ("LEASE", humantime::format_duration(LEASE).to_string()),
             ("WEBHOOK_ALLOW", "127.0.0.0/8".into()),
             ("TRUSTED_PROXIES", String::new()),
