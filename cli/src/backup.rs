@@ -62,6 +62,7 @@ pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
 /// Copies the files that `to` does not have, and returns how many these were. A file is linked where that is possible: it is never written
 /// to, only replaced or removed.
 fn copy_new(from: &Path, to: &Path) -> anyhow::Result<u64> {
+    fs::create_dir_all(to)?;
     let mut copied = 0;
     for entry in WalkDir::new(from) {
         let entry = match entry {

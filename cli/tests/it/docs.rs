@@ -65,7 +65,7 @@ impl Reader {
     fn run(&mut self, command: &str) -> String {
         let real = command.replace(BASE, &self.server.base).replace(ID, &self.id).replace("{id}", &self.id);
         // There is no receiver behind the example's name.
-        let real = real.replace("https://example.org/hook", "http://127.0.0.1:9/");
+        let real = real.replace("https://example.org/hook", "http://127.0.0.1:1099/");
         // An answer that is an error fails the command.
         let real = real.replace("curl ", "curl -sS --fail-with-body ");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_remaster"));
