@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::{BlobKey, OutputName};
-use remaster_shared::error::JobError;
+use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{EnhanceParams, JobId, JobRecord, JobResult};
 use remaster_shared::trace::working_on;
 use remaster_store::{Lease, Outcome, WorkQueue};
@@ -29,8 +29,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a job waits in the queue after a fault of this worker. After that any worker may take it.
 const DEFER: Duration = Duration::from_secs(5);
-/// How long after a storage said that it has no such input it is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The waits after which a storage is asked again that said that it has no such input. One that goes down may say so of objects that it has.
+const ASK_AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 /// Waits between tries to store a result.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ const STORE_FOR: Duration = Duration::from_secs(600);
 enum Failure {
     /// The picture's fault, or the attempt's.
     Job(JobError),
-    /// A fault of this worker or of its storage. Unless only a model or the input was missing, the gate has already been closed.
+    /// A fault of this worker or of its storage. Unless a model was only missing, the gate has already been closed.
     Worker,
 }
 
@@ -132,16 +132,19 @@ impl Workshop {
 
     async fn fetch(&self, job: JobId) -> Result<Bytes, Failure> {
         let mut input = self.blobs.get(BlobKey::Input(job)).await;
-        if let Err(BlobError::NotFound(_)) = input {
-            // A storage that goes down may say so of objects that it has. What it says a moment later counts.
-            tokio::time::sleep(ASK_AGAIN).await;
+        for wait in ASK_AGAIN {
+            let Err(BlobError::NotFound(_)) = input else { break };
+            tokio::time::sleep(wait).await;
             input = self.blobs.get(BlobKey::Input(job)).await;
         }
         input.map_err(|error| {
             tracing::error!(%job, %error, "the input cannot be read");
             match error {
-                // The storage answers, and says that it does not have it. It may yet find it, and takes and gives the rest meanwhile.
-                BlobError::NotFound(_) => Failure::Worker,
+                // The storage answers, and does not have it: no other worker would find it either.
+                BlobError::NotFound(_) => Failure::Job(JobError::new(
+                    ErrorCode::StorageUnavailable,
+                    "The input could not be read from the object storage.",
+                )),
                 error => self.cannot(Part::Storage, &error),
             }
         })
