@@ -1,6 +1,6 @@
 """How well one machine uses its engine: a queue of mixed jobs, the memory after many, and the time by size.
 
-    python3 bench/queue.py [--model realesr-animevideov3] [--binary target/release/remaster]
+    python3 bench/jobs.py [--model realesr-animevideov3] [--binary target/release/remaster]
 
 Runs `remaster serve` with its own folder. Prints the share of the time in which the engine ran a network while 100 jobs of mixed
 sizes waited, the resident memory after 50 and after 500 jobs, and the seconds for each megapixel from 0.1 to 16, as tables in Markdown.
