@@ -55,6 +55,9 @@ pub async fn enqueue(
 
 /// Counts the images towards the larger networks of the client. A repeated request is none of theirs.
 async fn count_for_networks(api: &Shared, client: Client, new: &NewJobs) -> ApiResult<Counted> {
+    if client.networks.is_none() {
+        return Ok(Counted::default());
+    }
     if let Some(Idempotency { key, .. }) = &new.idempotency
         && api.store.knows(client.key, key).await?
     {
