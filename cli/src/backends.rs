@@ -41,7 +41,7 @@ pub fn require_shared(args: &StoreArgs, role: &str) -> anyhow::Result<()> {
 }
 
 /// The value of a setting. An empty variable means the same as an unset one.
-fn non_empty(setting: &Option<String>) -> Option<&str> {
+pub fn non_empty(setting: &Option<String>) -> Option<&str> {
     setting.as_deref().filter(|text| !text.is_empty())
 }
 

@@ -15,7 +15,7 @@ use remaster_store_sqlite::back_up;
 use walkdir::WalkDir;
 
 use crate::args::BackupArgs;
-use crate::backends::PICTURES;
+use crate::backends::{PICTURES, non_empty};
 use crate::spool::make_private;
 
 /// The most times that the pictures are copied before the database is: each time there are fewer new ones.
@@ -26,8 +26,7 @@ const ROUNDS: usize = 5;
 /// # Errors
 /// Jobs or pictures are not kept in `DATA_DIR`, the folder is not empty, or something cannot be copied, or not in time.
 pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
-    let set = |setting: &Option<String>| setting.as_ref().is_some_and(|text| !text.is_empty());
-    if set(&args.redis_url) || set(&args.storage_url) {
+    if non_empty(&args.redis_url).or(non_empty(&args.storage_url)).is_some() {
         bail!(
             "REDIS_URL or STORAGE_URL is set, and this copies DATA_DIR only; docs/operations.md says how to back up the others"
         );
