@@ -44,7 +44,7 @@ const AGE_TRASH: &str = "for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0,
     redis.call('ZINCRBY', KEYS[1], -ARGV[1], entry)
 end";
 /// The pause between faults, of which there are about 30 a minute then.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A run.
 struct Plan<'a> {
