@@ -97,11 +97,17 @@ local function due_hooks(_, a)
         local line = P .. 'hk:' .. host
         local due = redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, free)
         for _, subject in ipairs(due) do
-          redis.call('ZADD', line, now + lease, subject)
-          redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
           local hook = hash(P .. 'h:' .. subject)
-          size = size + #(hook.body or '')
-          table.insert(found, hook)
+          if hook then
+            redis.call('ZADD', line, now + lease, subject)
+            redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
+            hook.due = string.format('%d', now + lease)
+            size = size + #(hook.body or '')
+            table.insert(found, hook)
+          else
+            redis.call('ZREM', line, subject)
+            lose()
+          end
         end
         earliest = place_host(host)
         free = free - #due

@@ -3,6 +3,17 @@
 -- When a record that cannot be forgotten yet is considered again.
 local LATER = 600000
 
+-- Counts again what was counted with jobs that have gone missing. Returns how many batches that were in this step.
+local function mend(now)
+  if redis.call('DEL', P .. 'mend') == 1 then
+    recount_skills()
+    redis.call('ZUNIONSTORE', P .. 'mending', 2, P .. 'mending', P .. 'open')
+  end
+  local batches = redis.call('ZPOPMIN', P .. 'mending', STEP)
+  for i = 1, #batches, 2 do recount_batch(batches[i], now) end
+  return #batches / 2
+end
+
 -- now, attempts, how long a finished job is remembered, lease (not told by library 4 and older), how long the input of a failed job is
 -- kept (not told by library 5 and older)
 local function reap(_, a)
@@ -23,7 +34,7 @@ local function reap(_, a)
     -- The record is kept until its blobs are deleted, its webhook and that of its batch have ended, and its batch has ended, because only
     -- the record holds that information.
     local held = not job.input_gone or job.output or untold(id)
-    if job.batch then held = held or untold(job.batch) or redis.call('HGET', P .. 'b:' .. job.batch, 'open') ~= '0' end
+    if job.batch then held = held or untold(job.batch) or (redis.call('HGET', P .. 'b:' .. job.batch, 'open') or '0') ~= '0' end
     if job.status ~= 'succeeded' and not held then
       count(job.status, -1)
       unlist_failed(job)
@@ -39,9 +50,9 @@ local function reap(_, a)
   -- An idle client whose turn lies in the past is the same as one never seen.
   redis.call('ZREMRANGEBYSCORE', P .. 'idle', '-inf', exact(virtual_now()))
   forget_days(now)
-  local keys = forget_keys(now)
+  local keys, mended = forget_keys(now), mend(now)
   -- Whether a list was longer than one call handles.
-  local more = math.max(requeued + poisoned, expired, #old, keys) >= STEP
+  local more = math.max(requeued + poisoned, expired, #old, keys, mended) >= STEP
   return cjson.encode({ requeued = requeued, poisoned = poisoned, expired = expired, forgotten = forgotten, more = more })
 end
 

@@ -23,8 +23,8 @@ end
 local function count(status, by) redis.call('HINCRBY', P .. 'n', status, by) end
 local function counted(status) return tonumber(redis.call('HGET', P .. 'n', status) or '0') end
 
--- Counts queued jobs by the model that they need.
-local function count_model(job, by) redis.call('HINCRBY', P .. 'models', needed_model(job), by) end
+-- Counts queued jobs by the skill that they need.
+local function count_skill(job, by) redis.call('HINCRBY', P .. 'models', needed_skill(job), by) end
 
 local function move(job, to)
   if not (LEGAL[job.status] or {})[to] then
@@ -32,13 +32,20 @@ local function move(job, to)
   end
   count(job.status, -1)
   count(to, 1)
-  if job.status == 'queued' then count_model(job, -1) end
-  if to == 'queued' then count_model(job, 1) end
+  if job.status == 'queued' then count_skill(job, -1) end
+  if to == 'queued' then count_skill(job, 1) end
   set(job, 'status', to)
 end
 
--- The jobs that `zset` lists up to `latest`, in the order of their arrival. One whose hash is gone (a server that evicts takes what it likes) is taken off the
--- list and counted, so that it holds up nothing.
+-- The hash of something that is listed is gone: a server that evicts takes what it likes. What was counted with it is counted again later.
+local function lose(status)
+  redis.call('INCR', P .. 'lost')
+  redis.call('SET', P .. 'mend', '1')
+  if status then count(status, -1) end
+end
+
+-- The jobs that `zset` lists up to `latest`, in the order of their arrival. One whose hash is gone is taken off the list, so that it
+-- holds up nothing.
 local function listed(zset, latest, status)
   local jobs = {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. zset, '-inf', latest, 'LIMIT', 0, STEP)) do
@@ -47,8 +54,7 @@ local function listed(zset, latest, status)
       table.insert(jobs, job)
     else
       redis.call('ZREM', P .. zset, id)
-      redis.call('INCR', P .. 'lost')
-      if status then count(status, -1) end
+      lose(status)
     end
   end
   table.sort(jobs, function(one, other) return tonumber(one.seq) < tonumber(other.seq) end)

@@ -33,21 +33,24 @@
 --   {rm}:sweep        string  when the last search for orphans began
 --   {rm}:paused       string  there while workers are given no jobs; {rm}:drained set of workers that are given none
 --   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs that has happened to so far
---   {rm}:models       hash    model that is needed -> queued jobs
---   {rm}:lost         string  jobs that were listed somewhere though their hash was gone
+--   {rm}:models       hash    skill that is needed (shared/src/job/skill.rs) -> queued jobs
+--   {rm}:open         zset    batches with jobs that have not ended -> when they were submitted
+--   {rm}:lost         string  jobs and webhooks that were listed somewhere though their hash was gone
+--   {rm}:mend         string  there when one was found gone, until housekeeping counts again what was counted with it
+--   {rm}:mending      zset    batches whose jobs are to be counted again
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
 --   {rm}:idems        zset    <client>:<key> of those -> when
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum; {rm}:days zset of those days
 -- What has to last has no time to live, for a server whose policy is volatile-* evicts what has. Housekeeping deletes it.
---   {rm}:bell:<model> list    holds one entry while a job that needs this model (none: empty name) may wait for a worker. A worker that
+--   {rm}:bell:<skill> list    holds one entry while a job that needs this skill (none: empty name) may wait for a worker. A worker that
 --                             waits takes the entry, so that a job wakes one worker and not all
 -- Channels: {rm}:ev and {rm}:wake for nodes of library 5 and older; {rm}:ev:<id> (sharded) says that this job or batch changed, {rm}:hook that a webhook may have become due.
 --
 -- Times are milliseconds since the Unix epoch. The first argument of a verb is the time, or empty for the server's own.
 -- Replies are JSON; a hash is given as it is, all values strings.
 
-local VERSION = 9
+local VERSION = 10
 -- The prefix of all keys, set by each call.
 local P = nil
 -- Due retries, lost leases and the like handled in one call, so that none takes long.
@@ -83,17 +86,18 @@ local function changed(job)
   if job.batch then tell(job.batch) end
 end
 
--- The model that a job needs, and an empty name when it needs none. Jobs of library 5 and older have it in their parameters only.
-local function needed_model(job)
+-- The skill that a job needs, and an empty name when it needs none (shared/src/job/skill.rs). It is kept in the field `model`, where jobs of
+-- library 9 and older have the model only, and those of library 5 and older nothing.
+local function needed_skill(job)
   if job.model then return job.model end
   local params = cjson.decode(job.params)
-  return params.background and params.model or ''
+  return (params.background and params.model or '') .. (params.faces == 'require' and '+faces' or '')
 end
 
--- Wakes one worker of those that wait and have the model, and every waiting worker of library 5 or older.
-local function ring(model)
+-- Wakes one worker of those that wait and have the skill, and every waiting worker of library 5 or older.
+local function ring(skill)
   if P == '{rm}:' then redis.call('PUBLISH', P .. 'wake', '1') end
-  local bell = P .. 'bell:' .. model
+  local bell = P .. 'bell:' .. skill
   if redis.call('EXISTS', bell) == 0 then redis.call('RPUSH', bell, '1') end
 end
 

@@ -5,7 +5,7 @@
 local function ring_all()
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, LOOKED_AT - 1)) do
     local job = oldest(client)
-    if job then ring(needed_model(job)) end
+    if job then ring(needed_skill(job)) end
   end
 end
 
@@ -64,11 +64,12 @@ local function requeue_failed(_, a)
   rearm(job.id)
   if job.batch then
     redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', 1)
+    redis.call('ZADD', P .. 'open', now, job.batch)
     rearm(job.batch)
   end
   join(job)
   changed(job)
-  ring(needed_model(job))
+  ring(needed_skill(job))
   return cjson.encode({ job = job })
 end
 

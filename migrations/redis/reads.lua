@@ -19,16 +19,16 @@ local function stats(_, a)
   })
 end
 
--- now, the models that the worker has: what a worker looks at that chooses among shards. For how many microseconds the longest waiting client
+-- now, the skills that the worker has: what a worker looks at that chooses among shards. For how many microseconds the longest waiting client
 -- whose oldest job it can do has waited, or -1; and for how many milliseconds nothing else will happen.
 local function glimpse(_, a)
-  local models, waited = {}, -1
-  for i = 2, #a do models[a[i]] = true end
+  local skills, waited = {}, -1
+  for i = 2, #a do skills[a[i]] = true end
   local heads = redis.call('ZRANGE', P .. 'heads', 0, LOOKED_AT - 1, 'WITHSCORES')
   for i = 1, #heads, 2 do
     local first = redis.call('ZRANGE', P .. 'c:' .. heads[i], 0, 0)[1] or ''
-    local model = redis.call('HGET', P .. 'j:' .. first, 'model')
-    if not model or model == '' or models[model] then
+    local needed = redis.call('HGET', P .. 'j:' .. first, 'model')
+    if not needed or needed == '' or skills[needed] then
       waited = math.max(0, microseconds() - tonumber(heads[i + 1]))
       break
     end

@@ -5,6 +5,15 @@ local function unlease(job)
   clear(job, 'worker')
 end
 
+-- A job of the batch has ended. With the last one its webhook becomes due.
+local function one_ended(batch, now)
+  local key = P .. 'b:' .. batch
+  if redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'open', -1) == 0 then
+    redis.call('ZREM', P .. 'open', batch)
+    arm(batch, now)
+  end
+end
+
 -- Ends the job: removes its lease, marks its input for deletion (from `input_due` on, if it is given, and else in a while), and makes its
 -- webhook due.
 local function finish(job, to, now, input_due)
@@ -14,7 +23,7 @@ local function finish(job, to, now, input_due)
   redis.call('ZADD', P .. 'done', now, job.id)
   redis.call('ZADD', P .. 'trash', input_due or now + INPUT_KEPT, 'i:' .. job.id)
   arm(job.id, now)
-  if job.batch and redis.call('HINCRBY', P .. 'b:' .. job.batch, 'open', -1) == 0 then arm(job.batch, now) end
+  if job.batch then one_ended(job.batch, now) end
   changed(job)
 end
 
@@ -65,7 +74,7 @@ local function delay(job, due)
   redis.call('ZADD', P .. 'delayed', due, job.id)
   changed(job)
   -- No job is ready yet, but one worker is to know when it will be.
-  ring(needed_model(job))
+  ring(needed_skill(job))
 end
 
 -- Jobs whose worker was not heard of for longer than its lease. `keep` is how long the input of one that fails is kept.
@@ -90,7 +99,7 @@ local function reclaim(now, max_attempts, keep)
       changed(job)
       requeued = requeued + 1
     end
-    if job.status == 'queued' then ring(needed_model(job)) end
+    if job.status == 'queued' then ring(needed_skill(job)) end
   end
   if requeued > 0 then count('reclaimed', requeued) end
   if poisoned > 0 then count('poisoned', poisoned) end
@@ -102,7 +111,7 @@ local function promote(now)
   for _, job in ipairs(listed('delayed', now, 'queued')) do
     redis.call('ZREM', P .. 'delayed', job.id)
     join(job)
-    ring(needed_model(job))
+    ring(needed_skill(job))
   end
 end
 
@@ -130,7 +139,7 @@ local function catch_up(now, max_attempts, keep)
 end
 
 -- Gives the job to the worker. `fence` is nil for a worker that uses the claim of library 4; the job's counter `token` is its fence.
-local function take(job, now, worker, lease, fence, models)
+local function take(job, now, worker, lease, fence, skills)
   if not job.charged then
     -- Once, however often the job is claimed.
     serve(job)
@@ -150,8 +159,8 @@ local function take(job, now, worker, lease, fence, models)
   redis.call('ZADD', P .. 'leases', now + lease, job.id)
   changed(job)
   -- Whatever woke this worker is used up. Where there is more that it could do, another worker is woken.
-  local more = find_job(models)
-  if more then ring(needed_model(more)) end
+  local more = find_job(skills)
+  if more then ring(needed_skill(more)) end
   return cjson.encode({ job = job })
 end
 
@@ -160,7 +169,7 @@ local function held_back(worker)
   return redis.call('EXISTS', P .. 'paused') == 1 or redis.call('SISMEMBER', P .. 'drained', worker) == 1
 end
 
--- now, worker, lease, attempts, fence, how long the input of a failed job is kept, the models that the worker has
+-- now, worker, lease, attempts, fence, how long the input of a failed job is kept, the skills that the worker has
 local function claim(_, a)
   local now, lease, fence = time(a[1]), tonumber(a[3]), a[5]
   called(now, lease)
@@ -168,18 +177,18 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  local models = {}
-  for i = 7, #a do models[a[i]] = true end
+  local skills = {}
+  for i = 7, #a do skills[a[i]] = true end
   if held_back(a[2]) then
     -- What woke it is for another worker.
-    local waiting = find_job(models)
-    if waiting and redis.call('EXISTS', P .. 'paused') == 0 then ring(needed_model(waiting)) end
+    local waiting = find_job(skills)
+    if waiting and redis.call('EXISTS', P .. 'paused') == 0 then ring(needed_skill(waiting)) end
     return cjson.encode({ held_back = {} })
   end
   local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
-  local job = next_job(models)
+  local job = next_job(skills)
   if not job then return cjson.encode({ next = next }) end
-  return take(job, now, a[2], lease, fence, models)
+  return take(job, now, a[2], lease, fence, skills)
 end
 
 -- now, worker, lease, attempts, fence, models: as library 5 had it, for workers of that release
@@ -283,12 +292,15 @@ local function release(_, a)
     uncount(job)
     join(job)
     changed(job)
-    ring(needed_model(job))
+    ring(needed_skill(job))
   end
   return cjson.encode({})
 end
 
--- Arguments: now, job, fence, wait, the largest number of deferrals, the error's code and message for a job that has reached it, how long
+-- How the wait of a deferral grows (shared/store/src/rules/retry.rs).
+local PROMPT_DEFERRALS, DEFERRAL_DOUBLINGS = 5, 6
+
+-- Arguments: now, job, fence, wait of the first deferral, the largest number of deferrals, the error's code and message for a job that has reached it, how long
 -- its input is kept then. Called when a fault of the service kept the worker from making the picture.
 local function deferred(_, a)
   local now, job = time(a[1]), held(a[2], a[3])
@@ -298,10 +310,11 @@ local function deferred(_, a)
   elseif tonumber(job.deferrals or '0') >= tonumber(a[5]) then
     fail(job, now, a[6], a[7], true, tonumber(a[8]))
   else
-    set(job, 'deferrals', (job.deferrals or 0) + 1)
+    local before = tonumber(job.deferrals or '0')
+    set(job, 'deferrals', before + 1)
     requeue(job)
     uncount(job)
-    delay(job, now + tonumber(a[4]))
+    delay(job, now + tonumber(a[4]) * 2 ^ math.max(0, math.min(before - PROMPT_DEFERRALS, DEFERRAL_DOUBLINGS)))
   end
   return cjson.encode({ job = job })
 end

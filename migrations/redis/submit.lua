@@ -52,8 +52,6 @@ local function submit(_, a)
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = counted('queued')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, used = used, now = now }) end
-  -- Jobs that were evicted while they waited are forgotten here.
-  if waiting == 0 then redis.call('DEL', P .. 'models') end
   if waiting == 0 and counted('processing') == 0 then settle() end
   if asked > 0 then used = charge(day, client, asked) end
   count('queued', asked)
@@ -64,7 +62,7 @@ local function submit(_, a)
     ids[i] = a[at]
     local job = { id = a[at] }
     set(job, 'id', a[at], 'client', client, 'day', day, 'seq', last - jobs + i, 'status', 'queued', 'params', a[at + 1],
-      'model', needed_model({ params = a[at + 1] }), 'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
+      'model', needed_skill({ params = a[at + 1] }), 'input', a[at + 2], 'cost', a[at + 3], 'attempt', 0, 'token', 0, 'progress', 0, 'created', now)
     if batch ~= '' then
       set(job, 'batch', batch)
       redis.call('RPUSH', P .. 'bj:' .. batch, job.id)
@@ -72,7 +70,7 @@ local function submit(_, a)
     if a[at + 4] == '' then
       join(job)
       ring(job.model)
-      count_model(job, 1)
+      count_skill(job, 1)
     else
       -- Refused at the door: it has failed from the start, there is no input, and nothing to give back.
       set(job, 'status', 'failed', 'error', a[at + 4], 'finished', now, 'input_gone', 1, 'refunded', 1)
@@ -82,6 +80,7 @@ local function submit(_, a)
   end
   if batch ~= '' then
     redis.call('HSET', P .. 'b:' .. batch, 'id', batch, 'client', client, 'created', now, 'open', asked, 'kept', jobs)
+    if asked > 0 then redis.call('ZADD', P .. 'open', now, batch) end
   end
   if a[9] ~= '' then
     local kind, subject = 'job', ids[1]

@@ -2,7 +2,7 @@
 
 local LONGEST_WAIT_EVERY = 8
 local ARRIVAL = 1e-6
--- How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a model that the worker lacks
+-- How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a skill that the worker lacks
 -- are passed over, and count.
 local LOOKED_AT = 64
 
@@ -74,26 +74,25 @@ local function oldest(client)
     if job then return job end
     leave({ id = id or '', client = client })
     if not id then return nil end
-    redis.call('INCR', P .. 'lost')
-    count('queued', -1)
+    lose('queued')
   end
   return nil
 end
 
--- The oldest job of the client whose turn it is, of the clients whose oldest job one of `models` can do; `models` is nil for a
+-- The oldest job of the client whose turn it is, of the clients whose oldest job needs one of `skills` or none; `skills` is nil for a
 -- worker of a release that did not tell.
-local function find_job(models)
+local function find_job(skills)
   if redis.call('ZCARD', P .. 'act') == 0 then return nil end
   local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
   local orders = { 'act', 'heads' }
   if claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 then orders = { 'heads', 'act' } end
-  -- The second order is looked at when the first is full of clients whose oldest job needs another model.
+  -- The second order is looked at when the first is full of clients whose oldest job needs another skill.
   for _, order in ipairs(orders) do
     for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
       local job = oldest(client)
       if job then
-        local model = models and needed_model(job)
-        if not models or model == '' or models[model] then return job end
+        local needed = skills and needed_skill(job)
+        if not skills or needed == '' or skills[needed] then return job end
       end
     end
   end
@@ -101,8 +100,8 @@ local function find_job(models)
 end
 
 -- The same, and a claim is counted.
-local function next_job(models)
-  local job = find_job(models)
+local function next_job(skills)
+  local job = find_job(skills)
   if job then redis.call('INCR', P .. 'claims') end
   return job
 end
@@ -116,23 +115,28 @@ local function position(job)
   return math.max(1, math.min(counted('queued'), 1 + earlier + before * (earlier + 1) + after * earlier))
 end
 
--- How many queued jobs are counted by their model when a server comes from library 5 or older, so that it does not stand still.
+-- How many queued jobs are counted anew by their skill, so that the server does not stand still.
 local COUNTED = 100000
 
--- Libraries before 4 kept no heads. Their waiting clients are entered as having waited longest. Libraries before 6 did not count queued jobs
--- by model.
-local function upgrade()
+-- Counts queued jobs by their skill, if they are not too many.
+local function recount_skills()
   local queued = counted('queued')
-  if redis.call('EXISTS', P .. 'models') == 0 and queued > 0 and queued <= COUNTED then
-    local lines = { P .. 'delayed' }
-    for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do table.insert(lines, P .. 'c:' .. client) end
-    for _, line in ipairs(lines) do
-      for _, id in ipairs(redis.call('ZRANGE', line, 0, -1)) do
-        local job = load(id)
-        if job then count_model(job, 1) end
-      end
+  if queued > COUNTED then return end
+  redis.call('DEL', P .. 'models')
+  local lines = { P .. 'delayed' }
+  for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do table.insert(lines, P .. 'c:' .. client) end
+  for _, line in ipairs(lines) do
+    for _, id in ipairs(redis.call('ZRANGE', line, 0, -1)) do
+      local job = load(id)
+      if job then count_skill(job, 1) end
     end
   end
+end
+
+-- Libraries before 4 kept no heads. Their waiting clients are entered as having waited longest. Libraries before 6 did not count queued
+-- jobs.
+local function upgrade()
+  if redis.call('EXISTS', P .. 'models') == 0 and counted('queued') > 0 then recount_skills() end
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do
     redis.call('ZADD', P .. 'heads', 'NX', 0, client)
   end

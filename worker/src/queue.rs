@@ -12,9 +12,9 @@ use std::{
 use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
-use remaster_shared::catalogue::Catalogue;
+use remaster_shared::catalogue::{Catalogue, Kind};
 use remaster_shared::fence::Fence;
-use remaster_shared::job::ModelId;
+use remaster_shared::job::{ModelId, Skill};
 use remaster_store::{Claim, ClaimRequest, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ pub struct Claims {
     pub store: Arc<dyn WorkQueue>,
     /// The worker's name.
     pub worker: String,
-    /// The models of this machine: jobs that need another one are left to other workers.
+    /// The networks of this machine: jobs that need others are left to other workers.
     pub catalogue: Arc<dyn Catalogue>,
     /// Closed while this worker cannot make pictures.
     pub gate: Gate,
@@ -163,15 +163,21 @@ impl Claims {
                 }
             };
             tokio::select! {
-                () = self.store.wait_for_work(&request.models, wait) => {}
+                () = self.store.wait_for_work(&request.skills, wait) => {}
                 () = self.stop.cancelled() => {}
             }
         }
     }
 
     fn request(&self) -> ClaimRequest {
-        let upscalers = self.catalogue.models().into_iter().filter(|model| model.installed);
-        let models = upscalers.filter_map(|model| ModelId::parse(&model.id).ok()).collect();
-        ClaimRequest { worker: self.worker.clone(), fence: Fence::random(), models }
+        ClaimRequest { worker: self.worker.clone(), fence: Fence::random(), skills: self.skills() }
+    }
+
+    fn skills(&self) -> Vec<Skill> {
+        let installed: Vec<_> = self.catalogue.models().into_iter().filter(|model| model.installed).collect();
+        let has = |kind| installed.iter().any(|model| model.kind == kind);
+        let upscalers = installed.iter().filter(|model| model.kind == Kind::Upscaler);
+        let upscalers: Vec<_> = upscalers.filter_map(|model| ModelId::parse(&model.id).ok()).collect();
+        Skill::of_worker(&upscalers, has(Kind::Detector) && has(Kind::FaceRestorer))
     }
 }

@@ -194,7 +194,7 @@ impl BatchUpload {
                 BatchFile { job, info, sent, refused: None }
             }
             Err(error) => {
-                let info = InputInfo { filename, format: None, width: 0, height: 0, bytes, frames: None };
+                let info = InputInfo { filename, format: None, width: 0, height: 0, bytes, frames: None, alpha: false };
                 BatchFile { job, info, sent, refused: Some(error) }
             }
         };

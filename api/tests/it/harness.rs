@@ -210,7 +210,7 @@ impl Harness {
             loop {
                 match self.store.claim(&request()).await.unwrap() {
                     Claim::Job(job, lease) => return (*job, lease),
-                    _ => self.store.wait_for_work(&request().models, Duration::from_secs(1)).await,
+                    _ => self.store.wait_for_work(&request().skills, Duration::from_secs(1)).await,
                 }
             }
         };

@@ -85,6 +85,30 @@ async fn two_apis_and_two_workers_are_one_service() {
     assert_eq!((enhanced.status().as_u16(), enhanced.headers()["content-type"].to_str().unwrap()), (200, "image/png"));
 }
 
+/// The storage fails while the only worker has a job.
+#[tokio::test]
+async fn a_worker_that_takes_no_jobs_says_so_and_takes_them_again_by_itself() {
+    let site = Site::new();
+    let (api, worker) = (site.node("api"), site.node("worker"));
+    api.eventually("/ready", |ready| ready["status"] == "ok").await;
+    worker.signal("STOP");
+    let job: Value = api.post("/jobs?background=false", photo(64, 48)).await.json().await.unwrap();
+    site.s3.set_failing(true);
+    worker.signal("CONT");
+    api.eventually("/stats", |stats| stats["fleet"][0]["paused"] == true).await;
+    let ready = api.eventually("/ready", |ready| ready["workers"] != "ok").await;
+    assert_eq!(ready["workers"], "all paused after a fault of their own");
+    let metrics = async || api.http.get(api.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics().await.contains("\nremaster_workers_paused 1\n"));
+
+    site.s3.set_failing(false);
+    let done = api.finished(job["id"].as_str().unwrap()).await;
+    assert_eq!((&done["status"], &done["attempt"]), (&json!("succeeded"), &json!(1)));
+    api.eventually("/stats", |stats| stats["fleet"][0]["paused"] == false).await;
+    api.eventually("/ready", |ready| ready["status"] == "ok").await;
+    assert!(metrics().await.contains("\nremaster_workers_paused 0\n"));
+}
+
 #[tokio::test]
 async fn while_the_storage_is_down_nothing_is_charged_or_stored() {
     let mut site = Site::new();

@@ -47,6 +47,26 @@ async fn jobs_in_redis_survive_an_outage() {
 }
 
 #[tokio::test]
+async fn a_full_redis_takes_no_photos_answers_what_it_has_and_recovers_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start();
+    let server = Server::start_with(folder.path(), &[("REDIS_URL", &redis.url())]);
+    let submit = async || server.post("/jobs?background=false", photo(64, 48)).await;
+    let job: Value = submit().await.json().await.unwrap();
+    let done = server.finished(job["id"].as_str().unwrap()).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let refused = submit().await;
+    assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (503, true));
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "store_unavailable");
+    assert_eq!(server.json("/quota").await["used"], 1);
+    assert_eq!(server.json(&format!("/jobs/{}", job["id"].as_str().unwrap())).await["result"], done["result"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    let job: Value = submit().await.json().await.unwrap();
+    assert_eq!(server.finished(job["id"].as_str().unwrap()).await["status"], "succeeded");
+    assert_eq!(server.json("/quota").await["used"], 2);
+}
+
+#[tokio::test]
 async fn a_copy_of_redis_that_was_taken_while_jobs_ran_has_all_that_were_accepted_before() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = RedisServer::start();

@@ -4,6 +4,7 @@ mod batch;
 mod output;
 mod params;
 mod record;
+mod skill;
 mod status;
 mod view;
 
@@ -14,5 +15,6 @@ pub use batch::{BatchCounts, BatchRecord, BatchStatus, BatchSummary, BatchView};
 pub use output::{MaxSide, OutputFormat, Quality};
 pub use params::{EnhanceParams, FaceMode, MetadataPolicy, ModelId, ParamError, Scale};
 pub use record::{FaceReport, FaceStatus, InputInfo, JobRecord, JobResult, PictureFormat};
+pub use skill::Skill;
 pub use status::{IllegalTransition, Status};
 pub use view::{JobView, QueueView, ResultView};

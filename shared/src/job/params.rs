@@ -78,11 +78,6 @@ impl EnhanceParams {
         let side = |length| u32::try_from(side(length)).unwrap_or(u32::MAX);
         (side(width), side(height))
     }
-
-    /// The upscaler without which the job cannot be done.
-    pub fn required_model(&self) -> Option<&ModelId> {
-        self.background.then_some(&self.model)
-    }
 }
 
 /// How much larger the result is, per side. It is a number in JSON. With 1 the picture is restored at its own size.

@@ -48,6 +48,9 @@ pub struct InputInfo {
     /// How many pictures the file has, where it has more than one: an animation, or the pages of a TIFF. The first is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u32>,
+    /// Whether its pixels have an alpha channel, as far as the header tells. It is left out where they have none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alpha: bool,
 }
 
 /// The picture file that a successful attempt made.

@@ -100,6 +100,7 @@ impl Bench {
             height: side,
             bytes: png.len() as u64,
             frames: None,
+            alpha: false,
         };
         let job = NewJob::new(id, params("fake", Scale::X4), input);
         self.store.submit(NewJobs::new(CLIENT, vec![job])).await.unwrap();

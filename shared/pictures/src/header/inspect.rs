@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Seek};
 
-use image::{ImageError, ImageFormat, ImageReader};
+use image::{ImageDecoder, ImageError, ImageFormat, ImageReader};
+use png::ColorType;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, PictureFormat};
 
@@ -24,36 +25,40 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
         return Err(JobError::new(ErrorCode::ImageCorrupt, "The file ends before its picture does; it is truncated."));
     }
     file.rewind().map_err(|_| corrupt(format))?;
-    let (width, height) = size(&mut file, format)?;
+    let (width, height, alpha) = size(&mut file, format)?;
     if width == 0 || height == 0 {
         return Err(corrupt(format));
     }
     let frames = frames(&mut file, format);
-    Ok(InputInfo { filename, format: Some(format), width, height, bytes, frames })
+    Ok(InputInfo { filename, format: Some(format), width, height, bytes, frames, alpha })
 }
 
-/// The size in pixels that the header says.
-fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u32), JobError> {
+/// The size in pixels that the header says, and whether it speaks of an alpha channel.
+fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u32, bool), JobError> {
     match format {
         PictureFormat::Jpeg => {
             let frame = jpeg::frame(&mut file).ok().flatten().ok_or_else(|| corrupt(format))?;
             match frame.rare_coding() {
                 Some(coding) => Err(unsupported(format, &format!("its coding is {coding}"))),
-                None => Ok((frame.width, frame.height)),
+                None => Ok((frame.width, frame.height, false)),
             }
         }
         // The chunks behind the header may be made to grow to any size when they are unpacked.
         PictureFormat::Png => {
             let mut decoder = png::Decoder::new(file);
             let header = decoder.read_header_info().map_err(|_| corrupt(format))?;
-            Ok((header.width, header.height))
+            Ok((header.width, header.height, matches!(header.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba)))
         }
         PictureFormat::Webp | PictureFormat::Tiff | PictureFormat::Gif | PictureFormat::Bmp => {
             let reader = ImageReader::with_format(&mut file, image_format(format));
-            reader.into_dimensions().map_err(|error| match error {
+            let decoder = reader.into_decoder().map_err(|error| match error {
                 ImageError::Unsupported(kind) => unsupported(format, &kind),
                 _ => corrupt(format),
-            })
+            })?;
+            let (width, height) = decoder.dimensions();
+            // Every GIF is decoded with alpha, and few have any.
+            let alpha = format != PictureFormat::Gif && decoder.color_type().has_alpha();
+            Ok((width, height, alpha))
         }
     }
 }

@@ -48,6 +48,20 @@ fn the_bytes_decide_the_format() {
 }
 
 #[test]
+fn an_alpha_channel_is_told() {
+    let picture = DynamicImage::ImageRgba8(RgbaImage::from_pixel(8, 8, image::Rgba([9, 9, 9, 128])));
+    for format in FORMATS {
+        let opaque = inspected(&encoded(format)).unwrap();
+        assert!(!opaque.alpha, "{format:?}");
+        if matches!(format, ImageFormat::Png | ImageFormat::WebP | ImageFormat::Tiff) {
+            let mut out = Cursor::new(Vec::new());
+            picture.write_to(&mut out, format).unwrap();
+            assert!(inspected(&out.into_inner()).unwrap().alpha, "{format:?}");
+        }
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_is_corrupt_or_unknown() {
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
         let whole = encoded(format);

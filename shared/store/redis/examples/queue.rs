@@ -26,6 +26,7 @@ fn jobs(client: ClientKey, count: usize) -> Vec<NewJob> {
         height: 600,
         bytes: 1,
         frames: None,
+        alpha: false,
     };
     let job = |_| NewJob::new(JobId::of(client), params.clone(), input.clone());
     (0..count).map(job).collect()
@@ -60,7 +61,7 @@ async fn latency(store: &SharedStore) {
                     }
                 }
                 Claim::Nothing { .. } | Claim::HeldBack => {
-                    worker.wait_for_work(&request().models, Duration::from_secs(5)).await
+                    worker.wait_for_work(&request().skills, Duration::from_secs(5)).await
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What each verb costs with a short queue and with a very long one, on this machine:
 //! `JOBS=1000000 CLIENTS=100000 cargo run --release -p remaster-store-redis --example scale`, with `REDIS_URL` for the second store
-//! (an empty server).
+//! (an empty server). With `RECORDS=10000000` as many jobs that have ended are remembered beside the long queue.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::SystemClock;
-use remaster_shared::job::JobId;
+use remaster_shared::error::{ErrorCode, JobError};
+use remaster_shared::job::{BatchId, JobId};
 use remaster_store::contract::{new_job_of, request, result};
-use remaster_store::{Claim, NewJobs, Outcome, Policy, SharedStore};
+use remaster_store::{Claim, NewJob, NewJobs, Outcome, Policy, SharedStore};
 use remaster_store_redis::RedisStore;
 use remaster_store_sqlite::SqliteStore;
 
@@ -21,6 +22,8 @@ const ROUNDS: usize = 300;
 /// Jobs of one submit while the queue is filled.
 const EACH: usize = 10;
 const SUBMITTERS: usize = 16;
+/// Files of one batch while records are made.
+const BATCH: usize = 1000;
 
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
@@ -45,6 +48,24 @@ async fn fill(store: &SharedStore, jobs: usize, clients: usize) {
         fillers.spawn(async move {
             for number in (filler..jobs / EACH).step_by(SUBMITTERS) {
                 submit(&store, number % clients, EACH).await;
+            }
+        });
+    }
+    while fillers.join_next().await.is_some() {}
+}
+
+/// Has the store remember `records` jobs that have ended: files that were refused, in batches, which is the fastest way there.
+async fn remember(store: &SharedStore, records: usize, clients: usize) {
+    let mut fillers = tokio::task::JoinSet::new();
+    for filler in 0..SUBMITTERS {
+        let store = store.clone();
+        fillers.spawn(async move {
+            for number in (filler..records / BATCH).step_by(SUBMITTERS) {
+                let client = client(number % clients);
+                let refused = || JobError::new(ErrorCode::UnsupportedFormat, "not an image");
+                let job = |_| NewJob { refused: Some(refused()), ..new_job_of(client) };
+                let jobs = NewJobs::new(client, (0..BATCH).map(job).collect());
+                store.submit(NewJobs { batch: Some(BatchId::of(client)), ..jobs }).await.unwrap();
             }
         });
     }
@@ -105,14 +126,16 @@ async fn measure(name: &str, store: SharedStore, kept: impl Fn() -> u64) {
     let short = verbs(&store, SHORT / EACH).await;
     let (before, began) = (kept(), Instant::now());
     fill(&store, jobs, clients).await;
-    let filled = began.elapsed();
+    let (filled, queued) = (began.elapsed(), kept() - before);
+    let records = setting("RECORDS", 0);
+    remember(&store, records, clients).await;
     let long = verbs(&store, clients).await;
-    println!("{name}: {SHORT} queued, and {jobs} of {clients} clients");
+    println!("{name}: {SHORT} queued, and {jobs} of {clients} clients beside {records} that have ended");
     for ((verb, short), (_, long)) in short.iter().zip(&long) {
         println!("  {verb:20} {short:8.0} us {long:8.0} us   ratio {:.2}", long / short);
     }
     let rate = jobs as f64 / filled.as_secs_f64();
-    println!("  filled at {rate:.0} jobs a second; {} bytes kept for a job", (kept() - before) / jobs as u64);
+    println!("  filled at {rate:.0} jobs a second; {} bytes kept for a job", queued / jobs as u64);
 }
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! Waiting for work. For each model there is a bell, a list on the server with one entry at most: a job that becomes ready puts it
+//! Waiting for work. For each skill there is a bell, a list on the server with one entry at most: a job that becomes ready puts it
 //! there, and the server gives it to one of the workers that wait. So a job wakes one worker, however many there are.
 //!
 //! The blocking command needs a connection of its own, and it must not be dropped while it waits, because an entry that it takes then
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, ListInterface};
 use futures::future::select_all;
-use remaster_shared::job::ModelId;
+use remaster_shared::job::Skill;
 use tokio::sync::{Notify, watch};
 
 use super::servers::Servers;
@@ -58,11 +58,11 @@ impl Bell {
         Self { servers, groups, ears: OnceLock::new() }
     }
 
-    /// Returns once there may be a waiting job that needs one of `models`, or no model.
-    pub async fn rung(&self, models: &[ModelId]) {
+    /// Returns once there may be a waiting job that needs one of `skills`, or none.
+    pub async fn rung(&self, skills: &[Skill]) {
         let open = |tags: &Vec<String>| Ear::open(Arc::clone(&self.servers), tags[0].clone());
         let ears = self.ears.get_or_init(|| self.groups.iter().map(open).collect());
-        let rings = ears.iter().zip(&self.groups).map(|(ear, tags)| Box::pin(ear.rings(tags, models)));
+        let rings = ears.iter().zip(&self.groups).map(|(ear, tags)| Box::pin(ear.rings(tags, skills)));
         select_all(rings).await;
     }
 }
@@ -76,10 +76,10 @@ impl Drop for Leaves<'_> {
 }
 
 impl Ear {
-    /// Returns once a bell of these shards and models has rung, or that of jobs without a model.
-    async fn rings(&self, tags: &[String], models: &[ModelId]) {
-        let names = || std::iter::once("").chain(models.iter().map(ModelId::as_str));
-        let bells = tags.iter().flat_map(|tag| names().map(move |model| format!("{tag}:bell:{model}"))).collect();
+    /// Returns once a bell of these shards and skills has rung, or that of jobs that need none.
+    async fn rings(&self, tags: &[String], skills: &[Skill]) {
+        let names = || std::iter::once("").chain(skills.iter().map(Skill::as_str));
+        let bells = tags.iter().flat_map(|tag| names().map(move |name| format!("{tag}:bell:{name}"))).collect();
         self.waiting.send_modify(|waiting| *waiting = Waiting { workers: waiting.workers + 1, bells });
         let _leaves = Leaves(&self.waiting);
         self.rung.notified().await;

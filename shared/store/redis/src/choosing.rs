@@ -4,8 +4,9 @@
 //! the clients that wait there, without anything that all workers have to read or write. Of very many shards it looks at that of
 //! its process and at some others; where it finds nothing, and with each eighth claim, it looks at all.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use rand::seq::SliceRandom;
@@ -24,6 +25,14 @@ const GLIMPSE: Duration = Duration::from_millis(500);
 /// How soon a worker looks again while the server of a shard does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A claim whose answer was lost. If a job was given, the same request gives it again, as long as the lease lasts.
+pub(super) struct Unanswered {
+    /// The tag of the shard.
+    shard: String,
+    request: ClaimRequest,
+    at: Instant,
+}
+
 /// What a search for a job has come to so far.
 #[derive(Default)]
 struct Search {
@@ -38,6 +47,9 @@ impl RedisStore {
     /// # Errors
     /// No shard answers.
     pub(super) async fn claim_from_any(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        if let Some(claim) = self.answer_to_an_earlier_claim(&request.worker).await {
+            return Ok(claim);
+        }
         let mut order: Vec<&Shard> = self.shards.all().iter().collect();
         order.swap(0, self.home);
         order[1..].shuffle(&mut rand::rng());
@@ -49,8 +61,10 @@ impl RedisStore {
                 match self.claim_from(shard, request).await {
                     Ok(Claim::Nothing { next }) => search.next = sooner(search.next, next),
                     Ok(claim) => return Ok(claim),
-                    // If a job was given and the answer lost, its lease runs out, and the attempt does not count.
-                    Err(error) => search.fails(shard, error),
+                    Err(error) => {
+                        self.is_unanswered(shard, request);
+                        search.fails(shard, error);
+                    }
                 }
             }
         }
@@ -58,6 +72,37 @@ impl RedisStore {
             Search { answered: false, failed: Some(error), .. } => Err(error),
             Search { next, failed: Some(_), .. } => Ok(Claim::Nothing { next: sooner(next, Some(AGAIN)) }),
             Search { next, .. } => Ok(Claim::Nothing { next }),
+        }
+    }
+
+    /// The request may have been carried out.
+    pub(super) fn is_unanswered(&self, shard: &Shard, request: &ClaimRequest) {
+        let (shard, request) = (shard.tag().to_owned(), request.clone());
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        unanswered.push(Unanswered { shard, request, at: Instant::now() });
+    }
+
+    /// Makes a claim of the worker again whose answer was lost, once the shard's server answers again.
+    async fn answer_to_an_earlier_claim(&self, worker: &str) -> Option<Claim> {
+        let (shard, request) = {
+            let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            unanswered.retain(|claim| claim.at.elapsed() < self.policy.lease);
+            let shard = |claim: &Unanswered| {
+                let shard = self.shards.all().iter().find(|shard| shard.tag() == claim.shard)?;
+                (claim.request.worker == worker && !shard.rests()).then_some(shard)
+            };
+            let (place, shard) = unanswered.iter().enumerate().find_map(|(place, claim)| Some((place, shard(claim)?)))?;
+            (shard, unanswered.swap_remove(place).request)
+        };
+        match self.claim_from(shard, &request).await {
+            Ok(Claim::Nothing { .. }) => None,
+            Ok(claim) => Some(claim),
+            Err(error) => {
+                tracing::debug!(shard = shard.tag(), %error, "claims leave this shard alone for a while");
+                shard.rest();
+                self.is_unanswered(shard, &request);
+                None
+            }
         }
     }
 
@@ -87,7 +132,7 @@ impl RedisStore {
     }
 
     async fn glimpse(&self, shard: &Shard, request: &ClaimRequest) -> Result<Glimpse, StoreError> {
-        let args = std::iter::once(self.time()).chain(request.models.iter().map(ToString::to_string)).collect();
+        let args = std::iter::once(self.time()).chain(request.skills.iter().map(ToString::to_string)).collect();
         let look = self.call(shard.tag(), "rm_glimpse", args);
         tokio::time::timeout(GLIMPSE, look).await.unwrap_or_else(|_| {
             self.servers.suspect();

@@ -11,6 +11,8 @@ mod choosing;
 mod connect;
 mod event_lag;
 #[cfg(test)]
+mod eviction_tests;
+#[cfg(test)]
 mod field_tests;
 mod housekeeping;
 mod jobs;
@@ -103,6 +105,8 @@ pub struct RedisStore {
     home: usize,
     /// How many claims this process has made.
     claims: AtomicU64,
+    /// Claims of several shards whose answers were lost.
+    unanswered: Mutex<Vec<choosing::Unanswered>>,
     /// How many jobs waited in each shard, and when that was.
     lengths: Mutex<Option<submissions::Lengths>>,
     /// Held by the submit that looks how many they are now.
@@ -182,6 +186,7 @@ impl RedisStore {
             shards,
             home,
             claims: AtomicU64::new(0),
+            unanswered: Mutex::default(),
             lengths: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             _subscriptions: subscriptions,

@@ -27,7 +27,7 @@ const CODE: &str = concat!(
 );
 
 /// As in `keys.lua`.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 /// Makes sure that the server that holds `tag` has this binary's library.
 ///

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fred::util::redis_keyslot;
 use remaster_shared::clock::ManualClock;
 use remaster_store::contract::{self, client as number, new_job_of, request, result};
-use remaster_store::{Claim, Jobs, NewJobs, Outcome, Store, Submissions, SubmitError, WorkQueue, contract_tests};
+use remaster_store::{Claim, ClaimRequest, Jobs, NewJobs, Outcome, Store, Submissions, SubmitError, WorkQueue, contract_tests};
 use remaster_testkit::{RedisCluster, RedisServer};
 
 use super::*;
@@ -50,6 +50,7 @@ mod one_of_two {
         a_fault_of_the_service_costs_no_attempt
         a_pause_of_everything_costs_no_attempt
         a_worker_is_given_only_what_it_has_the_model_for
+        a_job_that_insists_on_faces_waits_for_a_worker_that_restores_them
         a_queued_job_is_canceled_and_refunded
         a_submit_is_undone_when_its_answer_was_lost
         a_running_job_is_asked_to_stop
@@ -122,6 +123,7 @@ mod each {
         a_fault_of_the_service_costs_no_attempt
         a_pause_of_everything_costs_no_attempt
         a_worker_is_given_only_what_it_has_the_model_for
+        a_job_that_insists_on_faces_waits_for_a_worker_that_restores_them
         a_queued_job_is_canceled_and_refunded
         a_submit_is_undone_when_its_answer_was_lost
         a_running_job_is_asked_to_stop
@@ -317,4 +319,23 @@ async fn a_master_that_is_down_stops_only_its_shards() {
     }
     assert!(accepted > 0, "{accepted} jobs of other shards");
     assert!(slowest < Duration::from_secs(4), "the slowest took {slowest:?}");
+}
+
+/// The worker hears nothing of the job that it was given, and the client of another shard has waited longer.
+#[tokio::test]
+async fn a_claim_of_several_shards_whose_answer_was_lost_gives_its_job_again() {
+    let server = RedisServer::start();
+    let store = RedisStore::open_sharded(&server.url(), Policy::default(), SHARDS).await.unwrap();
+    submit(&store, 0).await.unwrap();
+    submit(&store, 250).await.unwrap();
+    let (lost, asked) = (store.shards.of_client(number(250)), request());
+    let Claim::Job(given, _) = store.claim_from(lost, &asked).await.unwrap() else { panic!("nothing to claim") };
+    store.is_unanswered(lost, &asked);
+    let other = ClaimRequest { worker: "another".into(), ..request() };
+    let Claim::Job(job, _) = store.claim(&other).await.unwrap() else { panic!("nothing to claim") };
+    assert_eq!(job.client, number(0), "the claim is of one worker");
+    let Claim::Job(job, lease) = store.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
+    assert_eq!((job.id, job.attempt, lease.fence), (given.id, 1, asked.fence));
+    store.heartbeat(&lease).await.unwrap();
+    assert!(matches!(store.claim(&request()).await.unwrap(), Claim::Nothing { .. }));
 }

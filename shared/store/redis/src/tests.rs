@@ -5,7 +5,7 @@ use std::time::Duration;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::Status;
 use remaster_shared::quota::UtcDay;
-use remaster_store::contract::{client as number, new_job, request, submit};
+use remaster_store::contract::{client as number, new_job, newcomers_without_end, request, start, submit};
 use remaster_store::{Claim, Jobs, NewJobs, Store, Submissions, WorkQueue, contract_tests};
 use remaster_testkit::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 
@@ -19,6 +19,12 @@ async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, Redis
 }
 
 contract_tests!(make);
+
+#[tokio::test]
+async fn of_two_thousand_clients_nobody_starves() {
+    let (store, _kept) = make(Policy::default(), ManualClock::at(start())).await;
+    newcomers_without_end(&*store, 2000, 6000).await;
+}
 
 #[tokio::test]
 async fn the_library_s_transitions_are_the_domain_s() {
@@ -42,7 +48,7 @@ async fn two_nodes_share_clients_jobs_and_changes() {
     assert_eq!(one.hasher().key(address), two.hasher().key(address));
     let id = submit(&one, 1, 1).await[0];
     let mut watch = one.watch(id.0);
-    two.wait_for_work(&request().models, Duration::from_secs(5)).await;
+    two.wait_for_work(&request().skills, Duration::from_secs(5)).await;
     let Claim::Job(job, _) = two.claim(&request()).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.id, id);
     tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("the other node hears of it");

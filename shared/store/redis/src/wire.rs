@@ -1,14 +1,14 @@
 //! Between the functions' JSON and domain values. What a verb answers has a type of its own: a field that is missing is an
 //! error, never a zero.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::time::Duration;
 
 use remaster_shared::client::ClientKey;
 use remaster_shared::clock::from_millis;
 use remaster_shared::fleet::WorkerSeen;
-use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Status};
+use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Skill, Status};
 use remaster_shared::stats::QueueGauges;
 use remaster_shared::webhook::{Delivery, DueHook, Subject};
 use remaster_store::StoreError;
@@ -290,11 +290,15 @@ fn time(hash: &Hash, name: &str) -> Result<jiff::Timestamp, StoreError> {
 /// What operators watch.
 pub fn gauges(reply: GaugesReply) -> QueueGauges {
     // An evicted job can leave a count below 0.
-    let queued = reply.models.unwrap_or_default().into_iter();
-    let queued = queued.filter_map(|(model, jobs)| Some((model, jobs.parse().ok().filter(|jobs| *jobs > 0)?)));
+    let mut queued_by_model = BTreeMap::new();
+    for (skill, jobs) in reply.models.unwrap_or_default() {
+        if let Some(jobs) = jobs.parse::<u64>().ok().filter(|jobs| *jobs > 0) {
+            *queued_by_model.entry(Skill::upscaler(&skill).to_owned()).or_default() += jobs;
+        }
+    }
     QueueGauges {
         oldest: reply.oldest.and_then(|ms| ms.parse::<f64>().ok()).map(|ms| from_millis(ms as i64)),
-        queued_by_model: queued.collect(),
+        queued_by_model,
         garbage: reply.garbage,
         webhooks: reply.webhooks,
         reclaimed: reply.reclaimed,

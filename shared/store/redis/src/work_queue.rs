@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use remaster_shared::error::{Fault, JobError};
-use remaster_shared::job::{JobRecord, JobResult, ModelId};
+use remaster_shared::job::{JobRecord, JobResult, Skill};
 use remaster_store::rules::job::MAX_DEFERRALS;
 use remaster_store::rules::retry;
 use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, StoreError, WorkQueue};
@@ -23,10 +23,10 @@ impl WorkQueue for RedisStore {
         }
     }
 
-    async fn wait_for_work(&self, models: &[ModelId], at_most: Duration) {
+    async fn wait_for_work(&self, skills: &[Skill], at_most: Duration) {
         let woken = async {
             tokio::select! {
-                () = self.bell.rung(models) => {}
+                () = self.bell.rung(skills) => {}
                 // After a reconnect, when something may have been missed.
                 () = self.notifier.work() => {}
             }
@@ -81,11 +81,11 @@ impl WorkQueue for RedisStore {
 impl RedisStore {
     /// Claims a job of this shard.
     pub(super) async fn claim_from(&self, shard: &Shard, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        let ClaimRequest { worker, fence, models } = request;
+        let ClaimRequest { worker, fence, skills } = request;
         let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
         let kept = millis(self.policy.result_ttl);
         let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
-        args.extend(models.iter().map(ToString::to_string));
+        args.extend(skills.iter().map(ToString::to_string));
         match self.call(shard.tag(), "rm_claim_6", args).await? {
             wire::ClaimReply::HeldBack {} => Ok(Claim::HeldBack),
             wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),

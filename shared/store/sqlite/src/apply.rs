@@ -1,7 +1,7 @@
 //! Carrying out what the rules decide about a job: the row, the counts, the line, the quota, the batch and the webhooks.
 
 use remaster_shared::blob_key::OutputName;
-use remaster_shared::job::Status;
+use remaster_shared::job::{Skill, Status};
 use remaster_store::ClaimRequest;
 use remaster_store::rules::job::{Change, Event, Hold, INPUT_KEPT, Input, Line, Output, Refused, decide};
 use rusqlite::named_params;
@@ -34,7 +34,8 @@ fn carry_out(
     }
     update(write, row, &change, request)?;
     let is_ready = change.status == Status::Queued && !row.delayed;
-    totals::moved(write.db, row.record.params.required_model(), before.status, change.status)?;
+    let needed = Skill::needed(&row.record.params);
+    totals::moved(write.db, needed.as_ref(), before.status, change.status)?;
     match (was_ready, is_ready) {
         (false, true) => line::join(write, row.record.client, 1)?,
         (true, false) => line::leave(write, row.record.client, change.hold == Hold::Begins)?,

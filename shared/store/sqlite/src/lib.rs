@@ -45,7 +45,7 @@ use remaster_shared::client::{ClientHasher, ClientKey};
 use remaster_shared::clock::SharedClock;
 use remaster_shared::fleet::{Announcement, WorkerSeen};
 use remaster_shared::idempotency::IdempotencyKey;
-use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, ModelId, Status};
+use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Skill, Status};
 use remaster_shared::metrics::Metrics;
 use remaster_shared::quota::{Quota, UtcDay};
 use remaster_shared::stats::{QueueGauges, Stats};
@@ -268,7 +268,7 @@ impl WorkQueue for SqliteStore {
         self.write("claim", move |write| claim::claim(write, &request)).await
     }
 
-    async fn wait_for_work(&self, _models: &[ModelId], at_most: Duration) {
+    async fn wait_for_work(&self, _skills: &[Skill], at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.notifier.work()).await;
     }
 

@@ -1,7 +1,7 @@
 //! The clients' lines: who waits since when, and whose turn it is, by `remaster_store::rules::fairness`.
 
 use remaster_shared::client::ClientKey;
-use remaster_shared::job::{ModelId, Status};
+use remaster_shared::job::{Skill, Status};
 use remaster_store::rules::fairness::{self, Order};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -101,21 +101,21 @@ pub fn settle(db: &Connection) -> rusqlite::Result<()> {
     set_virtual_now(db, fairness::settle(clock(db)?.virtual_now, latest.unwrap_or(0.0)))
 }
 
-/// How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a model that the worker
+/// How many clients a claim looks at, in their order, before it gives up. Those whose oldest job needs a skill that the worker
 /// lacks are passed over, and count.
 const LOOKED_AT: usize = 64;
 
-/// The oldest ready job of the client whose turn it is, of the clients whose oldest job one of `models` can do. Counts a claim
+/// The oldest ready job of the client whose turn it is, of the clients whose oldest job needs one of `skills` or none. Counts a claim
 /// when there is one.
-pub fn next(db: &Connection, models: &[ModelId]) -> rusqlite::Result<Option<JobRow>> {
+pub fn next(db: &Connection, skills: &[Skill]) -> rusqlite::Result<Option<JobRow>> {
     let (first, second) = match fairness::order(clock(db)?.claims) {
         Order::Start => (Order::Start, Order::LongestWait),
         Order::LongestWait => (Order::LongestWait, Order::Start),
     };
-    // The second order is looked at when the first is full of clients whose oldest job needs another model.
-    let row = match next_by(db, first, models)? {
+    // The second order is looked at when the first is full of clients whose oldest job needs another skill.
+    let row = match next_by(db, first, skills)? {
         Some(row) => Some(row),
-        None => next_by(db, second, models)?,
+        None => next_by(db, second, skills)?,
     };
     if row.is_some() {
         db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
@@ -123,7 +123,7 @@ pub fn next(db: &Connection, models: &[ModelId]) -> rusqlite::Result<Option<JobR
     Ok(row)
 }
 
-fn next_by(db: &Connection, order: Order, models: &[ModelId]) -> rusqlite::Result<Option<JobRow>> {
+fn next_by(db: &Connection, order: Order, skills: &[Skill]) -> rusqlite::Result<Option<JobRow>> {
     let order = match order {
         Order::Start => "vstart, head_since",
         Order::LongestWait => "head_since",
@@ -141,8 +141,8 @@ fn next_by(db: &Connection, order: Order, models: &[ModelId]) -> rusqlite::Resul
                 Ok((row.get::<_, Option<String>>("model")?, read_job(row)?))
             })
             .optional()?;
-        if let Some((model, row)) = row
-            && model.is_none_or(|model| models.iter().any(|own| own.as_str() == model))
+        if let Some((needed, row)) = row
+            && needed.is_none_or(|needed| skills.iter().any(|own| own.as_str() == needed))
         {
             return Ok(Some(row));
         }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0004_rules_in_one_place.sql"),
     include_str!("../../../../migrations/sqlite/0005_fences.sql"),
     include_str!("../../../../migrations/sqlite/0006_operations.sql"),
+    include_str!("../../../../migrations/sqlite/0007_skills.sql"),
 ];
 
 /// Why the store cannot be opened.

@@ -1,6 +1,6 @@
 //! Submit: quota, rows and the client's place in the fair queue, in one step.
 
-use remaster_shared::job::{JobRecord, Status};
+use remaster_shared::job::{JobRecord, Skill, Status};
 use remaster_shared::quota::{Quota, UtcDay};
 use remaster_shared::webhook::Subject;
 use remaster_store::rules::admission::{self, Admission, Load};
@@ -48,11 +48,11 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
     }
     let records = new.jobs.into_iter().map(|job| {
         let cost = price(&job);
-        let model = job.params.required_model().map(|model| model.as_str().to_owned());
+        let needed = Skill::needed(&job.params);
         if job.refused.is_none() {
-            totals::queued(db, job.params.required_model(), 1)?;
+            totals::queued(db, needed.as_ref(), 1)?;
         }
-        insert(db, job.into_record(new.client, new.batch, now), cost, model)
+        insert(db, job.into_record(new.client, new.batch, now), cost, needed.as_ref())
     });
     let jobs = records.collect::<rusqlite::Result<Vec<_>>>()?;
     if let Some(target) = &new.webhook {
@@ -67,7 +67,7 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
     Ok(Submitted { jobs, quota: after(used + units), replayed: false })
 }
 
-fn insert(db: &Connection, record: JobRecord, cost: f64, model: Option<String>) -> rusqlite::Result<JobRecord> {
+fn insert(db: &Connection, record: JobRecord, cost: f64, needed: Option<&Skill>) -> rusqlite::Result<JobRecord> {
     let refused = record.error.is_some();
     db.prepare_cached(
         "INSERT INTO jobs (id, client, status, params, input, cost, charged_day, created_at, finished_at, error, batch,
@@ -90,7 +90,7 @@ fn insert(db: &Connection, record: JobRecord, cost: f64, model: Option<String>) 
         ":held": !refused,
         // It was never charged, so there is nothing to give back.
         ":refunded": refused,
-        ":model": model,
+        ":model": needed.map(Skill::as_str),
     })?;
     Ok(record)
 }

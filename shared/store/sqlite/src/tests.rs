@@ -2,7 +2,7 @@
 
 use super::*;
 use remaster_shared::clock::{ManualClock, SystemClock};
-use remaster_store::contract::{client, new_job, request, start, submit};
+use remaster_store::contract::{client, new_job, newcomers_without_end, request, start, submit};
 use remaster_store::{Store, contract_tests};
 
 async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, tempfile::TempDir) {
@@ -12,6 +12,12 @@ async fn make(policy: Policy, clock: Arc<ManualClock>) -> (Arc<dyn Store>, tempf
 }
 
 contract_tests!(make);
+
+#[tokio::test]
+async fn of_two_thousand_clients_nobody_starves() {
+    let (store, _kept) = make(Policy::default(), ManualClock::at(start())).await;
+    newcomers_without_end(&*store, 2000, 6000).await;
+}
 
 #[tokio::test]
 async fn a_folder_serves_one_process() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use remaster_shared::job::{ModelId, Status};
+use remaster_shared::job::{Skill, Status};
 use rusqlite::{Connection, named_params};
 
 /// Jobs that have this status.
@@ -21,33 +21,38 @@ pub fn add(db: &Connection, status: Status, by: i64) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// A job that needs `model` went from one status to another.
-pub fn moved(db: &Connection, model: Option<&ModelId>, from: Status, to: Status) -> rusqlite::Result<()> {
+/// A job that needs `skill` went from one status to another.
+pub fn moved(db: &Connection, skill: Option<&Skill>, from: Status, to: Status) -> rusqlite::Result<()> {
     if from == to {
         return Ok(());
     }
     add(db, from, -1)?;
     add(db, to, 1)?;
     match (from, to) {
-        (Status::Queued, _) => queued(db, model, -1),
-        (_, Status::Queued) => queued(db, model, 1),
+        (Status::Queued, _) => queued(db, skill, -1),
+        (_, Status::Queued) => queued(db, skill, 1),
         _ => Ok(()),
     }
 }
 
-/// Counts `by` more queued jobs that need `model`, or fewer when it is negative.
-pub fn queued(db: &Connection, model: Option<&ModelId>, by: i64) -> rusqlite::Result<()> {
+/// Counts `by` more queued jobs that need `skill`, or fewer when it is negative.
+pub fn queued(db: &Connection, skill: Option<&Skill>, by: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO model_totals (model, queued) VALUES (:model, :by)
          ON CONFLICT DO UPDATE SET queued = queued + excluded.queued",
     )?
-    .execute(named_params! { ":model": model.map_or("", ModelId::as_str), ":by": by })
+    .execute(named_params! { ":model": skill.map_or("", Skill::as_str), ":by": by })
     .map(drop)
 }
 
-/// Queued jobs by the model that they need.
+/// Queued jobs by the upscaler that they need.
 pub fn queued_by_model(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
-    db.prepare_cached("SELECT model, queued FROM model_totals WHERE queued > 0")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    let mut queued = BTreeMap::new();
+    let mut totals = db.prepare_cached("SELECT model, queued FROM model_totals WHERE queued > 0")?;
+    let mut rows = totals.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        *queued.entry(Skill::upscaler(&name).to_owned()).or_default() += row.get::<_, u64>(1)?;
+    }
+    Ok(queued)
 }

@@ -5,7 +5,7 @@ use remaster_shared::client::ClientKey;
 use remaster_shared::clock::ManualClock;
 use remaster_shared::job::{
     EnhanceParams, FaceReport, FaceStatus, Fence, InputInfo, JobId, JobRecord, JobResult, ModelId, PictureFormat,
-    Status,
+    Skill, Status,
 };
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ pub fn new_job_of(client: ClientKey) -> NewJob {
         height: 500,
         bytes: 12_345,
         frames: None,
+        alpha: false,
     };
     NewJob::new(JobId::of(client), params, input)
 }
@@ -60,8 +61,8 @@ pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
 
 /// A claim by a worker that has the model of [`new_job`].
 pub fn request() -> ClaimRequest {
-    let models = vec![ModelId::parse("realesrgan-x4plus").unwrap()];
-    ClaimRequest { worker: "w".into(), fence: Fence::random(), models }
+    let skills = Skill::of_worker(&[ModelId::parse("realesrgan-x4plus").unwrap()], false);
+    ClaimRequest { worker: "w".into(), fence: Fence::random(), skills }
 }
 
 /// Claims the next job and begins the attempt.

@@ -146,7 +146,8 @@ impl Expected {
         job.due = match change.line {
             // A deferral gives the attempt back, and waits for a time of its own.
             Line::JoinsAfter(_) if change.attempt < before.attempt => {
-                Some((now + DEFERRED * 3 / 4, now + DEFERRED * 5 / 4))
+                let at = |spread| now + retry::deferral(DEFERRED, before.deferrals, spread);
+                Some((at(0.75), at(1.25)))
             }
             Line::JoinsAfter(_) => {
                 let at = |spread| now + retry::wait(policy.retry_after, before.attempt, spread);

@@ -18,7 +18,7 @@ mod turns;
 mod watching;
 mod working;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::client::ClientKey;
@@ -26,10 +26,11 @@ use remaster_shared::clock::ManualClock;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
-use remaster_shared::job::{BatchId, Fence, InputInfo, JobId, ModelId, OutputFormat, Status};
+use remaster_shared::job::{BatchId, FaceMode, Fence, InputInfo, JobId, ModelId, OutputFormat, Skill, Status};
 
 pub use fixtures::{client, new_job, new_job_of, request, result, start, submit};
 pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
+pub use turns::newcomers_without_end;
 
 use self::fixtures::{claim, idle, pass, status, used};
 use self::{
@@ -37,6 +38,7 @@ use self::{
     watching::*, working::*,
 };
 use crate::rules::job::{INPUT_KEPT, POISON};
+use crate::rules::retry;
 use crate::*;
 
 /// Makes both [`run`] and the macro `contract_tests` from the one list of tests.
@@ -98,6 +100,7 @@ contract!($:
     a_fault_of_the_service_costs_no_attempt
     a_pause_of_everything_costs_no_attempt
     a_worker_is_given_only_what_it_has_the_model_for
+    a_job_that_insists_on_faces_waits_for_a_worker_that_restores_them
     a_queued_job_is_canceled_and_refunded
     a_submit_is_undone_when_its_answer_was_lost
     a_running_job_is_asked_to_stop

@@ -26,9 +26,9 @@ pub(super) async fn a_pause_gives_no_jobs_and_a_resume_wakes(store: Arc<dyn Stor
     assert_eq!(store.heartbeat(&running).await.unwrap(), Beat::GoOn);
     store.finish(&running, Outcome::Succeeded(result())).await.unwrap();
     // Wake-ups of before are used up.
-    let models = request().models;
-    store.wait_for_work(&models, Duration::from_millis(300)).await;
-    let waiting = store.wait_for_work(&models, Duration::from_secs(20));
+    let skills = request().skills;
+    store.wait_for_work(&skills, Duration::from_millis(300)).await;
+    let waiting = store.wait_for_work(&skills, Duration::from_secs(20));
     let (woken, resumed) =
         tokio::join!(tokio::time::timeout(Duration::from_secs(10), waiting), store.set_paused(false));
     resumed.unwrap();

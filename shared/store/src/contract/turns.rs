@@ -18,6 +18,14 @@ pub(super) async fn one_photo_does_not_wait_for_a_batch(store: Arc<dyn Store>, _
 /// Many clients with a photo each wait, and with every claim one more comes: the first are served first, and a client
 /// with a batch keeps moving on.
 pub(super) async fn newcomers_without_end_starve_nobody(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    newcomers_without_end(&*store, 100, 1900).await;
+}
+
+/// A client with a batch of 20 and others with one photo each wait, `clients` in all, and one more arrives with each of `claims` claims.
+///
+/// # Panics
+/// One of the first is not served within the bound of [`crate::rules::fairness`], or the batch gets less than three quarters of its share.
+pub async fn newcomers_without_end(store: &dyn Store, clients: u32, claims: u32) {
     let client = |number: u32| {
         let mut key = [0; 16];
         // Spread, so that the order of the keys is not the order of arrival.
@@ -30,20 +38,22 @@ pub(super) async fn newcomers_without_end_starve_nobody(store: Arc<dyn Store>, _
     };
     let batch = submit(0, 20).await;
     let mut first = Vec::new();
-    for number in 1..100 {
+    for number in 1..clients {
         first.extend(submit(number, 1).await);
     }
-    let mut served = Vec::new();
-    for newcomer in 100..2000 {
-        served.push(claim(&*store).await.0.id);
-        submit(newcomer, 1).await;
-        if served.len() == 125 {
-            assert!(first.iter().all(|id| served.contains(id)), "the first are served within 125 claims");
+    let mut served = HashSet::new();
+    for newcomer in 0..claims {
+        served.insert(claim(store).await.0.id);
+        submit(clients + newcomer, 1).await;
+        if newcomer + 1 == clients * 5 / 4 {
+            let late = first.iter().filter(|id| !served.contains(id)).count();
+            assert_eq!(late, 0, "the first are served within {} claims", clients * 5 / 4);
         }
     }
-    let of_the_batch = served.iter().filter(|id| batch.contains(id)).count();
-    // 1,900 claims among some 100 clients: a fair share is 19.
-    assert!(of_the_batch >= 15, "{of_the_batch} of the batch");
+    let of_the_batch = batch.iter().filter(|id| served.contains(id)).count() as u32;
+    // Among so many clients a fair share is one claim in as many.
+    let share = (claims / clients).min(20);
+    assert!(of_the_batch >= share * 3 / 4, "{of_the_batch} of the batch, whose share is {share}");
 }
 
 pub(super) async fn clients_take_turns_by_cost(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {

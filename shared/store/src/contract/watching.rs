@@ -24,7 +24,7 @@ pub(super) async fn a_job_wakes_one_worker_and_a_claim_the_next(store: Arc<dyn S
         let (store, claimed) = (Arc::clone(&store), Arc::clone(&claimed));
         workers.spawn(async move {
             loop {
-                store.wait_for_work(&request().models, Duration::from_secs(60)).await;
+                store.wait_for_work(&request().skills, Duration::from_secs(60)).await;
                 while let Claim::Job(..) = store.claim(&request()).await.unwrap() {
                     claimed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                     // While this worker is busy, the others have to be woken for what is left.
@@ -52,7 +52,7 @@ pub(super) async fn a_submit_wakes_a_waiting_worker(store: Arc<dyn Store>, _cloc
         assert!(matches!(waiting.claim(&request()).await.unwrap(), Claim::Nothing { .. }));
         looked.send(()).unwrap();
         loop {
-            waiting.wait_for_work(&request().models, Duration::from_secs(60)).await;
+            waiting.wait_for_work(&request().skills, Duration::from_secs(60)).await;
             if let Claim::Job(job, _) = waiting.claim(&request()).await.unwrap() {
                 return job.id;
             }

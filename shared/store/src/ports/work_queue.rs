@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use remaster_shared::error::JobError;
-use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, ModelId};
+use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, Skill};
 
 use super::Jobs;
 use crate::StoreError;
@@ -16,8 +16,8 @@ pub struct ClaimRequest {
     pub worker: String,
     /// Drawn for this claim. The same request again, because its answer was lost, gives the same job.
     pub fence: Fence,
-    /// The upscalers that the worker has: it is given no job that needs another one.
-    pub models: Vec<ModelId>,
+    /// What the worker can do: it is given no job that needs another skill.
+    pub skills: Vec<Skill>,
 }
 
 /// A worker's right to a job, until it expires or another worker takes over.
@@ -92,9 +92,9 @@ pub trait WorkQueue: Jobs {
     /// The store does not answer; then the same request can be made again.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
-    /// Returns when work may have become available for a worker with these models, or after `at_most`. It may return early. Of several
+    /// Returns when work may have become available for a worker with these skills, or after `at_most`. It may return early. Of several
     /// workers that wait, one is woken for each job; it claims next, and then the claim wakes another one if there is more.
-    async fn wait_for_work(&self, models: &[ModelId], at_most: Duration);
+    async fn wait_for_work(&self, skills: &[Skill], at_most: Duration);
 
     /// Extends the lease to its full length from now. The first one begins the attempt.
     ///

@@ -57,7 +57,7 @@ impl JobState {
 }
 
 /// How often a job goes back because of a fault of the service's own before it fails. Without a bound, a fault that only this job
-/// meets would keep it, and the workers that try it, busy for ever.
+/// meets would keep it, and the workers that try it, busy for ever. With the waits of [`retry::deferral`] that takes hours.
 pub const MAX_DEFERRALS: u32 = 50;
 
 /// How long the input of a job is kept after the job's end, at least. A store may lose its last moments, when a replica that
@@ -270,7 +270,7 @@ fn finished(policy: &Policy, job: JobState, outcome: Outcome, same: Change) -> R
         Outcome::Failed(error) => failed(job, error, same),
         Outcome::Deferred(_) if job.deferrals >= MAX_DEFERRALS => failed(job, JobError::internal(), same),
         Outcome::Deferred(wait) => {
-            Ok(Change { defers: true, ..uncounted(job, Line::JoinsAfter(wait.mul_f64(retry::spread())), same)? })
+            Ok(Change { defers: true, ..uncounted(job, Line::JoinsAfter(retry::deferral(wait, job.deferrals, retry::spread())), same)? })
         }
     }
 }

@@ -16,7 +16,9 @@ const FACES: f64 = 0.01;
 /// The price of a job in megapixels of the work of `realesrgan-x4plus`.
 pub fn price(job: &NewJob) -> f64 {
     let megapixels = f64::from(job.input.width) * f64::from(job.input.height) / 1e6;
-    let background = if job.params.background { megapixels * job.cost } else { 0.0 };
+    // Alpha takes a pass of its own through the network wherever it is not flat.
+    let passes = if job.input.alpha { 2.0 } else { 1.0 };
+    let background = if job.params.background { megapixels * job.cost * passes } else { 0.0 };
     let faces = if job.params.faces == FaceMode::Off { 0.0 } else { FACES * (1.0 + megapixels) };
     let factor = f64::from(job.params.scale.factor());
     HANDLING + background + faces + PIXELS * megapixels * factor * factor
@@ -40,6 +42,12 @@ mod tests {
         is(job(1.0, true, 2000), 1.01 + 4.0 * PIXELS);
         is(job(0.04, true, 2000), 0.05 + 4.0 * PIXELS);
         is(job(1.0, true, 4000), 2.01 + 8.0 * PIXELS);
+        let cut_out = |background| {
+            let mut job = new_job();
+            (job.input.alpha, job.params.background, job.params.faces) = (true, background, FaceMode::Off);
+            price(&job)
+        };
+        is(cut_out(true) - cut_out(false), 2.0 * 0.5);
         // Without a network the pixels still have to be handled.
         is(job(1.0, false, 2000), HANDLING + 4.0 * PIXELS);
         is(job(1.0, false, 40_000), HANDLING + 80.0 * PIXELS);
