@@ -15,6 +15,7 @@ use crate::dependencies::DependencyView;
 use crate::fleet::FleetView;
 use crate::hosts::Hosts;
 use crate::lookup::shared_reads::SharedReads;
+use crate::parse::allowances::{Allowances, DailyAllowances};
 use crate::parse::networks::Networks;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
@@ -29,6 +30,8 @@ pub struct ApiSettings {
     pub hosts: Hosts,
     /// Images that a client may submit per UTC day.
     pub daily_limit: u64,
+    /// What a client may cause in a day besides.
+    pub allowances: DailyAllowances,
     /// The proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
     pub trusted_proxies: TrustedProxies,
     /// The largest image file that is accepted, in bytes.
@@ -66,7 +69,7 @@ pub struct Webhooks {
 
 /// The reads of jobs and of batches that are followed.
 #[derive(Default)]
-pub struct FollowedReads {
+pub(crate) struct FollowedReads {
     pub(crate) jobs: SharedReads<JobId, Snapshot<JobRecord>>,
     pub(crate) batches: SharedReads<BatchId, Snapshot<BatchRecord>>,
 }
@@ -92,22 +95,51 @@ pub struct Api {
     /// The turns of batch uploads. Batches take long, so they do not share the turns of single uploads.
     pub batches: Turns,
     /// The reads of what is followed.
-    pub followed: FollowedReads,
+    pub(crate) followed: FollowedReads,
     /// What the larger networks of IPv6 callers have submitted.
-    pub networks: Networks,
+    pub(crate) networks: Networks,
+    /// What each client has caused today.
+    pub(crate) allowances: Allowances,
     /// The counters behind `GET /metrics`.
     pub metrics: Arc<Metrics>,
 }
 
-impl Api {
-    /// The turns of uploads of a single image, for [`Api::uploads`].
-    pub fn turns_of_uploads() -> Turns {
-        Turns::new(64, 16)
-    }
+/// What the API is made of.
+pub struct Parts {
+    /// [`Api::store`].
+    pub store: Arc<dyn Submissions>,
+    /// [`Api::blobs`].
+    pub blobs: Blobs,
+    /// [`Api::fleet`].
+    pub fleet: FleetView,
+    /// [`Api::fetcher`].
+    pub fetcher: Egress,
+    /// [`Api::settings`].
+    pub settings: ApiSettings,
+    /// [`Api::stopping`].
+    pub stopping: CancellationToken,
+    /// [`Api::metrics`].
+    pub metrics: Arc<Metrics>,
+}
 
-    /// The turns of batch uploads, for [`Api::batches`].
-    pub fn turns_of_batches() -> Turns {
-        Turns::new(16, 4)
+impl Api {
+    /// The state of a process that has not answered anything yet.
+    pub fn new(Parts { store, blobs, fleet, fetcher, settings, stopping, metrics }: Parts) -> Self {
+        Self {
+            store,
+            blobs,
+            fleet,
+            dependencies: DependencyView::default(),
+            fetcher,
+            networks: Networks::new(settings.daily_limit),
+            allowances: Allowances::new(settings.allowances, settings.daily_limit),
+            settings,
+            stopping,
+            uploads: Turns::new(64, 16),
+            batches: Turns::new(16, 4),
+            followed: FollowedReads::default(),
+            metrics,
+        }
     }
 }
 

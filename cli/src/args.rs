@@ -145,6 +145,18 @@ pub struct ApiArgs {
     /// Number of images that a client may submit per UTC day
     #[arg(long, env = "FREE_DAILY_LIMIT", default_value = "10000", value_parser = parse::count)]
     pub free_daily_limit: u64,
+    /// Bytes of images that a client may submit per UTC day, by one node
+    #[arg(long, env = "DAILY_UPLOAD_BYTES", default_value = "50000000000", value_parser = parse::count)]
+    pub daily_upload_bytes: u64,
+    /// Megapixels of results that a client may ask for per UTC day, by one node
+    #[arg(long, env = "DAILY_MEGAPIXELS", default_value = "200000", value_parser = parse::count)]
+    pub daily_megapixels: u64,
+    /// Number of files that cannot be used that are looked at for a client per UTC day, by one node
+    #[arg(long, env = "DAILY_REFUSED_FILES", default_value = "2000", value_parser = parse::count)]
+    pub daily_refused_files: u64,
+    /// Number of images beyond FREE_DAILY_LIMIT that a client may submit per UTC day because it canceled others, by one node
+    #[arg(long, env = "DAILY_REFUNDS", default_value = "10000", value_parser = parse::count)]
+    pub daily_refunds: u64,
     /// Size of the largest accepted upload, in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
     pub max_upload_bytes: u64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Webhooks,
+    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, FleetView, Hosts, Parts, Webhooks,
     WorkerState,
 };
 use remaster_blobs::Blobs;
@@ -147,20 +147,15 @@ impl Node {
     /// # Errors
     /// The manifest of models cannot be read, or the HTTP client cannot be built.
     pub fn answer(&mut self, listener: TcpListener, settings: ApiSettings) -> anyhow::Result<()> {
-        let api = Api {
+        let api = Api::new(Parts {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
             fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).context("images by address")?,
             fleet: FleetView::new(self.store.clone(), self.store.clone(), known(&Manifest::embedded()?)),
-            networks: Networks::new(settings.daily_limit),
             settings,
             stopping: self.stop.clone(),
-            uploads: Api::turns_of_uploads(),
-            batches: Api::turns_of_batches(),
-            dependencies: DependencyView::default(),
-            followed: FollowedReads::default(),
             metrics: self.metrics.clone(),
-        };
+        });
         let address = listener.local_addr()?;
         if api.settings.public_url.is_none() && !address.ip().is_loopback() {
             tracing::warn!(
@@ -272,6 +267,12 @@ impl Node {
             public_url: args.public_url.0.as_deref().map(UrlBase::new),
             hosts: Hosts::of(args.bind.ip(), &args.allowed_hosts, host(args.public_url.0.as_deref()).as_deref()),
             daily_limit: args.free_daily_limit,
+            allowances: DailyAllowances {
+                upload_bytes: args.daily_upload_bytes,
+                megapixels: args.daily_megapixels,
+                refused_files: args.daily_refused_files,
+                refunds: args.daily_refunds,
+            },
             trusted_proxies: args.trusted_proxies.clone(),
             max_upload_bytes: args.max_upload_bytes,
             pixels: PixelLimits { input: args.max_input_pixels, output: args.max_output_pixels },

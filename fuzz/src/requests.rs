@@ -9,8 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Router, Webhooks,
-    router,
+    Api, ApiSettings, ConnectionLimits, DailyAllowances, FleetView, Hosts, Parts, Router, Webhooks, router,
 };
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
@@ -41,6 +40,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         public_url: None,
         hosts: Hosts::Any,
         daily_limit: u64::MAX / 2,
+        allowances: DailyAllowances::UNLIMITED,
         trusted_proxies: TrustedProxies::default(),
         max_upload_bytes: 100_000,
         pixels: PixelLimits { input: 40_000_000, output: 200_000_000 },
@@ -55,20 +55,15 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         // Nobody is to be reached by random addresses.
         image_urls: "none".parse().unwrap(),
     };
-    let api = Api {
+    let api = Api::new(Parts {
         fleet: FleetView::new(store.clone(), store.clone(), Vec::new()),
         store,
         blobs: Blobs::in_folder(&folder.path().join("blobs")).unwrap(),
         fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).unwrap(),
         settings,
         stopping: CancellationToken::new(),
-        uploads: Api::turns_of_uploads(),
-        batches: Api::turns_of_batches(),
-        dependencies: DependencyView::default(),
-        followed: FollowedReads::default(),
-        networks: Networks::new(u64::MAX / 2),
         metrics: Arc::default(),
-    };
+    });
     let router = runtime.block_on(async { router(Arc::new(api)) });
     Service { runtime, router, _folder: folder }
 });

@@ -80,6 +80,14 @@ error_codes! {
     ModelUnavailable   = "model_unavailable",   503, Service, "The model is not available";
 }
 
+impl ErrorCode {
+    /// Whether a picture cannot be used.
+    pub fn is_of_a_picture(self) -> bool {
+        use ErrorCode::{FileTooLarge, ImageCorrupt, ImageTooLarge, ImageUnreachable, UnsupportedFormat};
+        matches!(self, FileTooLarge | ImageTooLarge | UnsupportedFormat | ImageCorrupt | ImageUnreachable)
+    }
+}
+
 // Written by hand, because the derive macro cannot evaluate the names that `error_codes!` inserts.
 impl utoipa::PartialSchema for ErrorCode {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

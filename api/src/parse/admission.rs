@@ -2,7 +2,7 @@
 
 use remaster_shared::error::ErrorCode;
 use remaster_shared::idempotency::IdempotencyKey;
-use remaster_shared::quota::Quota;
+use remaster_shared::quota::{Quota, UtcDay};
 
 use super::client::Client;
 use crate::problem::{ApiResult, Problem};
@@ -14,7 +14,7 @@ use crate::state::Api;
 /// The charge itself is checked again by the store, in the same step as the enqueue.
 ///
 /// # Errors
-/// 429 `quota_exceeded`, 503 `storage_unavailable` when there is too little space on the disk, or 503 when the store does not
+/// 429 `quota_exceeded`, also after too many files that could not be used, 503 `storage_unavailable` when there is too little space on the disk, or 503 when the store does not
 /// answer.
 pub async fn admit(api: &Api, client: Client, key: Option<&IdempotencyKey>) -> ApiResult<Option<Quota>> {
     if let Some(key) = key
@@ -22,6 +22,7 @@ pub async fn admit(api: &Api, client: Client, key: Option<&IdempotencyKey>) -> A
     {
         return Ok(None);
     }
+    api.allowances.admit(UtcDay::of(api.store.now()), client.key)?;
     let quota = api.store.quota(client.key).await?;
     if quota.remaining == 0 {
         return Err(Problem::quota_exceeded(quota));

@@ -3,10 +3,12 @@
 //! Nothing here changes the job store. Uploads are streamed to the spool folder or the object storage, under limits.
 
 pub mod admission;
+pub mod allowances;
 pub mod base_url;
 pub mod batch_upload;
 pub mod body;
 pub mod client;
+pub mod daily;
 pub mod form;
 pub mod id;
 pub mod idempotency;

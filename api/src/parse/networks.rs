@@ -1,28 +1,19 @@
 //! The larger networks of IPv6 callers. A client is a /64, but whoever has a /48, as every site can, has 65,536 of them.
-//!
-//! Each node counts for itself and forgets with its process: this bounds what one network takes, and is not anybody's bill.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use moka::sync::Cache;
 use remaster_shared::client::ClientKey;
 use remaster_shared::quota::UtcDay;
 
 use super::client::Client;
+use super::daily::{Counted, Daily};
 
 /// How many daily quotas a /56 has together, and how many a /48.
 const SHARES: [u64; 2] = [4, 16];
 /// The lengths of these networks' prefixes.
 const PREFIXES: [u8; 2] = [56, 48];
-/// How many clients and networks are remembered. Of more, those that come seldom are forgotten.
-const REMEMBERED: u64 = 200_000;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How many images each larger network has submitted today, through this node.
 pub struct Networks {
-    used: Cache<(UtcDay, ClientKey), Arc<AtomicU64>>,
+    used: Daily<ClientKey>,
     daily_limit: u64,
 }
 
@@ -35,29 +26,10 @@ pub struct UsedUp {
     pub limit: u64,
 }
 
-/// What is counted of a submit. It is taken back when this is dropped, unless the submit was carried out.
-#[derive(Debug, Default)]
-pub struct Counted(Vec<(Arc<AtomicU64>, u64)>);
-
-impl Counted {
-    /// The submit was carried out.
-    pub fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        for (used, images) in &self.0 {
-            used.fetch_sub(*images, Ordering::Relaxed);
-        }
-    }
-}
-
 impl Networks {
     /// Networks of clients that may submit `daily_limit` images a day each.
     pub fn new(daily_limit: u64) -> Self {
-        Self { used: Cache::builder().max_capacity(REMEMBERED).time_to_live(DAY).build(), daily_limit }
+        Self { used: Daily::new(), daily_limit }
     }
 
     /// Counts images that the client is about to submit.
@@ -70,17 +42,11 @@ impl Networks {
     pub fn count(&self, client: Client, day: UtcDay, images: u64) -> Result<Counted, UsedUp> {
         let Some(networks) = client.networks else { return Ok(Counted::default()) };
         let mut counted = Counted::default();
-        let mut add = |key, images: u64| {
-            let used = self.used.get_with((day, key), Arc::default);
-            let before = used.fetch_add(images, Ordering::Relaxed);
-            counted.0.push((used, images));
-            before
-        };
-        let own = add(client.key, images);
+        let own = self.used.add(day, client.key, images, &mut counted) - images;
         let images = images.min(self.daily_limit.saturating_sub(own));
         for ((network, share), prefix) in networks.into_iter().zip(SHARES).zip(PREFIXES) {
             let limit = self.daily_limit.saturating_mul(share);
-            if add(network, images).saturating_add(images) > limit {
+            if self.used.add(day, network, images, &mut counted) > limit {
                 return Err(UsedUp { prefix, limit });
             }
         }

@@ -7,6 +7,7 @@ use remaster_store::rules::job::Refused;
 use remaster_store::{CancelError, RequeueError, StoreError, SubmitError};
 
 use super::Problem;
+use crate::parse::allowances::NotAllowed;
 use crate::parse::networks::UsedUp;
 
 impl From<JobError> for Problem {
@@ -61,6 +62,16 @@ impl From<UsedUp> for Problem {
         let detail = format!(
             "The /{prefix} network that you call from may submit {limit} images a day, and so many of them are used that these do not fit; \
              nothing was charged. Its quota begins anew at midnight, UTC."
+        );
+        Self::new(ErrorCode::QuotaExceeded, detail)
+    }
+}
+
+impl From<NotAllowed> for Problem {
+    fn from(NotAllowed { setting, limit: (limit, of) }: NotAllowed) -> Self {
+        let detail = format!(
+            "A client may have {limit} {of} a day ({setting}), and so many of them are used that this does not fit; nothing was \
+             charged. They begin anew at midnight, UTC."
         );
         Self::new(ErrorCode::QuotaExceeded, detail)
     }

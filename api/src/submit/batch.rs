@@ -1,6 +1,7 @@
 //! Submitting many images together.
 
 use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams};
+use remaster_shared::quota::UtcDay;
 use remaster_store::{NewJob, NewJobs};
 
 use super::enqueue::enqueue;
@@ -19,6 +20,8 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
     let SubmitRequest { client, files: mut upload, params, webhook, idempotency } = request;
     let (params, cost) = choose_model(api, params).await?;
     refuse_large_pictures(api, &mut upload, &params).await;
+    let refused = upload.files.iter().filter(|file| file.refused.is_some()).count() as u64;
+    api.allowances.refuse(UtcDay::of(api.store.now()), client.key, refused);
     refuse_batch_of_refused(&upload.files)?;
 
     let id = BatchId::of(client.key);

@@ -11,14 +11,14 @@ use super::rollback::roll_back;
 use super::submitted::Submitted;
 use crate::inputs::{StoredInputs, delete_inputs};
 use crate::parse::client::Client;
-use crate::parse::networks::Counted;
+use crate::parse::daily::Counted;
 use crate::problem::ApiResult;
 use crate::state::Shared;
 
 /// Charges the client and queues the jobs, whose pictures are `inputs`.
 ///
 /// # Errors
-/// A larger network of the client has used up its share, or the store refuses the jobs or does not answer.
+/// The client or a larger network of it may not submit so much today, or the store refuses the jobs or does not answer.
 pub async fn enqueue(
     api: &Shared,
     client: Client,
@@ -26,7 +26,7 @@ pub async fn enqueue(
     inputs: StoredInputs,
 ) -> ApiResult<Submitted<Vec<JobRecord>>> {
     let has_key = new.idempotency.is_some();
-    let counted = count_for_networks(api, client, &new).await?;
+    let counted = count(api, client, &new).await?;
     // From here on the store may have the jobs, even if the caller goes away before it answers, so that dropping this future
     // must not delete their pictures.
     let inputs = inputs.keep();
@@ -53,16 +53,15 @@ pub async fn enqueue(
     }
 }
 
-/// Counts the images towards the larger networks of the client. A repeated request is none of theirs.
-async fn count_for_networks(api: &Shared, client: Client, new: &NewJobs) -> ApiResult<Counted> {
-    if client.networks.is_none() {
-        return Ok(Counted::default());
-    }
+/// Counts the jobs towards what the client and its larger networks may submit. A repeated request is none of theirs.
+async fn count(api: &Shared, client: Client, new: &NewJobs) -> ApiResult<Counted> {
     if let Some(Idempotency { key, .. }) = &new.idempotency
         && api.store.knows(client.key, key).await?
     {
         return Ok(Counted::default());
     }
-    let images = new.jobs.iter().filter(|job| job.refused.is_none()).count();
-    Ok(api.networks.count(client, UtcDay::of(api.store.now()), images as u64)?)
+    let today = UtcDay::of(api.store.now());
+    let mut counted = api.networks.count(client, today, new.units())?;
+    api.allowances.count(today, new, &mut counted)?;
+    Ok(counted)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DependencyView, FleetView, FollowedReads, Hosts, Networks, Webhooks,
+    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, DependencyView, FleetView, Hosts, Parts, Webhooks,
     admin_router, router, serve,
 };
 use remaster_blobs::Blobs;
@@ -75,6 +75,7 @@ impl Builder {
             public_url: None,
             hosts: Hosts::Any,
             daily_limit: 100,
+            allowances: DailyAllowances::UNLIMITED,
             trusted_proxies: TrustedProxies::default(),
             max_upload_bytes: 50_000_000,
             pixels: PixelLimits { input: 40_000_000, output: 200_000_000 },
@@ -98,20 +99,15 @@ impl Builder {
         let counts = Arc::new(CountingStore::new(store.clone()));
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
         let known = vec![model("realesrgan-x4plus", false), model("absent", false)];
-        let api = Api {
+        let api = Api::new(Parts {
             store: counts.clone(),
             blobs: blobs.clone(),
             fetcher: Egress::new(settings.image_urls.clone(), Arc::new(SystemLookup)).unwrap(),
             fleet: FleetView::new(counts.clone(), counts.clone(), known),
-            networks: Networks::new(settings.daily_limit),
             settings,
             stopping: CancellationToken::new(),
-            uploads: Api::turns_of_uploads(),
-            batches: Api::turns_of_batches(),
-            dependencies: DependencyView::default(),
-            followed: FollowedReads::default(),
             metrics: Arc::default(),
-        };
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let api = Arc::new(api);

@@ -1,9 +1,9 @@
 //! The daily quota under concurrent submits, its headers, and who is charged.
 
-use remaster_api::ApiSettings;
+use remaster_api::{ApiSettings, DailyAllowances};
 use serde_json::Value;
 
-use crate::fixtures::png;
+use crate::fixtures::{form, png};
 use crate::harness::{Harness, problem};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,4 +122,58 @@ async fn a_network_of_ipv6_has_so_many_quotas_however_many_clients_it_has() {
     let refused = problem(refused).await;
     assert_eq!(refused["code"], "quota_exceeded");
     assert!(refused["detail"].as_str().unwrap().starts_with("The /56 network"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_client_causes_besides_its_images_is_bounded_too() {
+    let allowing = async |allowances: DailyAllowances| {
+        Harness::builder()
+            .settings(move |settings| (settings.daily_limit, settings.allowances) = (10, allowances))
+            .start()
+            .await
+    };
+    let send = async |harness: &Harness, picture: Vec<u8>| {
+        let request = harness.http.post(harness.url("/jobs")).header("content-type", "image/png").body(picture);
+        let response = request.send().await.unwrap();
+        let (status, again) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
+        let body: Value = response.json().await.unwrap();
+        assert_eq!((status == 429, again), (body["code"] == "quota_exceeded", status == 429), "{body}");
+        (status, body)
+    };
+    let refused = async |harness: &Harness, setting: &str| {
+        let (status, body) = send(harness, png(500, 500)).await;
+        assert_eq!(status, 429, "{body}");
+        assert!(body["detail"].as_str().unwrap().contains(setting), "{body}");
+    };
+
+    // A result of a megapixel.
+    let harness = allowing(DailyAllowances { megapixels: 2, ..DailyAllowances::UNLIMITED }).await;
+    for _ in 0..2 {
+        assert_eq!(send(&harness, png(500, 500)).await.0, 202);
+    }
+    refused(&harness, "DAILY_MEGAPIXELS").await;
+    assert_eq!(send(&allowing(DailyAllowances::UNLIMITED).await, png(500, 500)).await.0, 202);
+
+    let bytes = png(500, 500).len() as u64;
+    let harness = allowing(DailyAllowances { upload_bytes: bytes, ..DailyAllowances::UNLIMITED }).await;
+    assert_eq!(send(&harness, png(500, 500)).await.0, 202);
+    refused(&harness, "DAILY_UPLOAD_BYTES").await;
+
+    let harness = allowing(DailyAllowances { refused_files: 3, ..DailyAllowances::UNLIMITED }).await;
+    assert_eq!(send(&harness, b"no picture".to_vec()).await.0, 415);
+    let files = form(&[("a.png", png(8, 8)), ("b.png", b"no picture".to_vec()), ("c.png", b"nor this".to_vec())]);
+    let batch = harness.http.post(harness.url("/batches")).multipart(files).send().await.unwrap();
+    assert_eq!(batch.status(), 202);
+    refused(&harness, "DAILY_REFUSED_FILES").await;
+
+    // Whoever cancels is given the unit back, so many times.
+    let harness = allowing(DailyAllowances { refunds: 2, ..DailyAllowances::UNLIMITED }).await;
+    for _ in 0..12 {
+        let (status, job) = send(&harness, png(8, 8)).await;
+        assert_eq!(status, 202, "{job}");
+        let cancel = harness.http.delete(harness.url(&format!("/jobs/{}", job["id"].as_str().unwrap())));
+        assert_eq!(cancel.send().await.unwrap().status(), 200);
+    }
+    assert_eq!(harness.json("/quota").await["used"], 0);
+    refused(&harness, "DAILY_REFUNDS").await;
 }

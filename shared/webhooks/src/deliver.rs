@@ -18,8 +18,10 @@ use super::egress::{Egress, UNRESOLVED, refusal};
 use super::event::{Event, EventType};
 use super::schedule::{Jitter, Outcome, next, retry_after};
 use super::sign::{Message, Signer, headers};
+use breakers::Breakers;
 use places::Places;
 
+mod breakers;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -42,12 +44,13 @@ pub struct Deliverer {
     signer: Arc<Signer>,
     metrics: Arc<Metrics>,
     places: Places,
+    breakers: Breakers,
 }
 
 impl Deliverer {
     /// A deliverer for the outbox of `store`, which sends through `egress` and signs with `signer`.
     pub fn new(store: Arc<dyn Outbox>, egress: Egress, signer: Signer, metrics: Arc<Metrics>) -> Self {
-        Self { store, egress, signer: Arc::new(signer), metrics, places: Places::default() }
+        Self { store, egress, signer: Arc::new(signer), metrics, places: Places::default(), breakers: Breakers::default() }
     }
 
     /// Runs until `stop` is canceled, and then for at most the shutdown grace.
@@ -106,7 +109,8 @@ impl Deliverer {
     /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
     /// after a while, and the attempt is repeated.
     ///
-    /// Nothing happens where too many attempts are in flight to the receiver's network: the store hands the delivery out again then, too.
+    /// Nothing happens where too many attempts are in flight to the receiver's network, or its host has not answered for some time: the store
+    /// hands the delivery out again then, too.
     pub async fn attempt(&self, hook: DueHook) {
         // The addresses are resolved again, and checked, when the connection is made.
         let addresses = self.egress.addresses(&hook.target.url).await;
@@ -114,7 +118,11 @@ impl Deliverer {
             tracing::debug!(subject = ?hook.subject, "a webhook waits: too many are in flight to its network");
             return;
         };
-        let began = Instant::now();
+        let (began, host) = (Instant::now(), hook.target.host().to_owned());
+        if !self.breakers.permits(&host, self.store.now()) {
+            tracing::debug!(subject = ?hook.subject, host, "a webhook waits: its host does not answer");
+            return;
+        }
         let attempted = match self.send_webhook(hook).await {
             Ok(attempted) => attempted,
             Err(error) => {
@@ -123,6 +131,7 @@ impl Deliverer {
             }
         };
         let (subject, attempt, next) = (attempted.subject, &attempted.attempt, attempted.next);
+        self.breakers.record(&host, attempt.status.is_some(), self.store.now());
         let outcome = match next {
             Next::Delivered => "delivered",
             Next::Retry(_) => "retry",

@@ -45,16 +45,22 @@ fn open(folder: &Path, clock: &Arc<ManualClock>) -> (SharedStore, Deliverer) {
     (store, deliverer)
 }
 
+/// A job that has ended and whose webhook goes to `url`.
+async fn ended_job(store: &SharedStore, url: &str) -> JobId {
+    let target = Target { url: url.parse().unwrap(), secret: None, base: UrlBase::new("https://photos.example") };
+    let new = NewJobs { webhook: Some(target), ..NewJobs::new(client(1), vec![new_job()]) };
+    let job = new.jobs[0].id;
+    store.submit(new).await.unwrap();
+    store.cancel(job).await.unwrap();
+    job
+}
+
 impl Delivering {
     async fn new(url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(start());
         let (store, deliverer) = open(folder.path(), &clock);
-        let target = Target { url: url.parse().unwrap(), secret: None, base: UrlBase::new("https://photos.example") };
-        let new = NewJobs { webhook: Some(target), ..NewJobs::new(client(1), vec![new_job()]) };
-        let job = new.jobs[0].id;
-        store.submit(new).await.unwrap();
-        store.cancel(job).await.unwrap();
+        let job = ended_job(&store, url).await;
         Self { store, clock, deliverer, job, folder }
     }
 
@@ -290,4 +296,22 @@ async fn it_runs_until_it_is_stopped_and_bounds_what_one_host_gets() {
     assert_eq!((slow.received().len(), quick.received().len()), (MAX_IN_FLIGHT_PER_HOST, 1));
     stop.cancel();
     tokio::time::timeout(SHUTDOWN_GRACE + Duration::from_secs(2), running).await.expect("it stops").unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_is_left_alone_for_a_while() {
+    let receiver = Receiver::start(Behaviour::Disconnect).await;
+    let delivering = Delivering::to(&receiver).await;
+    for _ in 0..19 {
+        ended_job(&delivering.store, &receiver.url("/")).await;
+    }
+    while delivering.attempt_due().await > 0 {}
+    assert_eq!(receiver.received().len(), 8, "twelve were not attempted");
+    delivering.clock.advance(Duration::from_secs(60));
+    while delivering.attempt_due().await > 0 {}
+    assert_eq!(receiver.received().len(), 1, "one finds out whether it is back");
+    receiver.set_behaviour(Behaviour::Respond("200 OK"));
+    delivering.clock.advance(Duration::from_secs(330));
+    while delivering.attempt_due().await > 0 {}
+    assert_eq!(receiver.received().len(), 20, "all are delivered");
 }
