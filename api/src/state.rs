@@ -94,6 +94,8 @@ pub struct Api {
     pub uploads: Turns,
     /// The turns of batch uploads. Batches take long, so they do not share the turns of single uploads.
     pub batches: Turns,
+    /// The turns of requests that wait for something to happen to a job or a batch.
+    pub(crate) follows: Turns,
     /// The reads of what is followed.
     pub(crate) followed: FollowedReads,
     /// What the larger networks of IPv6 callers have submitted.
@@ -135,8 +137,9 @@ impl Api {
             allowances: Allowances::new(settings.allowances, settings.daily_limit),
             settings,
             stopping,
-            uploads: Turns::new(64, 16),
-            batches: Turns::new(16, 4),
+            uploads: Turns::new(64, 16, "Too many uploads are being received"),
+            batches: Turns::new(16, 4, "Too many batches are being received"),
+            follows: Turns::new(16_384, 256, "Too many requests wait for the end of jobs"),
             followed: FollowedReads::default(),
             metrics,
         }

@@ -19,18 +19,22 @@ local function stats(_, a)
   })
 end
 
--- now, the skills that the worker has: what a worker looks at that chooses among shards. For how many microseconds the longest waiting client
--- whose oldest job it can do has waited, or -1; and for how many milliseconds nothing else will happen.
+-- now, the skills that the worker has and with @ before them the clients that have their share of it: what a worker looks at that chooses
+-- among shards. For how many microseconds the longest waiting client whose oldest job it can do has waited, 0 if there are only clients that
+-- have their share, or -1; and for how many milliseconds nothing else will happen.
 local function glimpse(_, a)
-  local skills, waited = {}, -1
-  for i = 2, #a do skills[a[i]] = true end
+  local skills, busy, waited = {}, {}, -1
+  for i = 2, #a do
+    local client = string.match(a[i], '^@(.*)$')
+    if client then busy[client] = true else skills[a[i]] = true end
+  end
   local heads = redis.call('ZRANGE', P .. 'heads', 0, LOOKED_AT - 1, 'WITHSCORES')
   for i = 1, #heads, 2 do
     local first = redis.call('ZRANGE', P .. 'c:' .. heads[i], 0, 0)[1] or ''
     local needed = redis.call('HGET', P .. 'j:' .. first, 'model')
     if not needed or needed == '' or skills[needed] then
-      waited = math.max(0, microseconds() - tonumber(heads[i + 1]))
-      break
+      waited = busy[heads[i]] and 0 or math.max(0, microseconds() - tonumber(heads[i + 1]))
+      if not busy[heads[i]] then break end
     end
   end
   return cjson.encode({ waited = waited, next = next_event(time(a[1])) })

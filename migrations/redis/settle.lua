@@ -169,7 +169,8 @@ local function held_back(worker)
   return redis.call('EXISTS', P .. 'paused') == 1 or redis.call('SISMEMBER', P .. 'drained', worker) == 1
 end
 
--- now, worker, lease, attempts, fence, how long the input of a failed job is kept, the skills that the worker has
+-- now, worker, lease, attempts, fence, how long the input of a failed job is kept, then the skills that the worker has,
+-- and with @ before them the clients that have their share of it
 local function claim(_, a)
   local now, lease, fence = time(a[1]), tonumber(a[3]), a[5]
   called(now, lease)
@@ -177,8 +178,11 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  local skills = {}
-  for i = 7, #a do skills[a[i]] = true end
+  local skills, busy = {}, {}
+  for i = 7, #a do
+    local client = string.match(a[i], '^@(.*)$')
+    if client then busy[client] = true else skills[a[i]] = true end
+  end
   if held_back(a[2]) then
     -- What woke it is for another worker.
     local waiting = find_job(skills)
@@ -186,7 +190,7 @@ local function claim(_, a)
     return cjson.encode({ held_back = {} })
   end
   local next = catch_up(now, tonumber(a[4]), tonumber(a[6]))
-  local job = next_job(skills)
+  local job = next_job(skills, busy)
   if not job then return cjson.encode({ next = next }) end
   return take(job, now, a[2], lease, fence, skills)
 end

@@ -80,28 +80,32 @@ local function oldest(client)
 end
 
 -- The oldest job of the client whose turn it is, of the clients whose oldest job needs one of `skills` or none; `skills` is nil for a
--- worker of a release that did not tell.
-local function find_job(skills)
+-- worker of a release that did not tell. Clients that are `busy` come after the others that are looked at.
+local function find_job(skills, busy)
   if redis.call('ZCARD', P .. 'act') == 0 then return nil end
   local claims = tonumber(redis.call('GET', P .. 'claims') or '0')
   local orders = { 'act', 'heads' }
   if claims % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1 then orders = { 'heads', 'act' } end
-  -- The second order is looked at when the first is full of clients whose oldest job needs another skill.
+  local of_busy = nil
+  -- The second order is looked at when the first is full of clients whose oldest job needs another skill, or who are busy.
   for _, order in ipairs(orders) do
     for _, client in ipairs(redis.call('ZRANGE', P .. order, 0, LOOKED_AT - 1)) do
       local job = oldest(client)
       if job then
         local needed = skills and needed_skill(job)
-        if not skills or needed == '' or skills[needed] then return job end
+        if not skills or needed == '' or skills[needed] then
+          if not (busy and busy[client]) then return job end
+          of_busy = of_busy or job
+        end
       end
     end
   end
-  return nil
+  return of_busy
 end
 
 -- The same, and a claim is counted.
-local function next_job(skills)
-  local job = find_job(skills)
+local function next_job(skills, busy)
+  local job = find_job(skills, busy)
   if job then redis.call('INCR', P .. 'claims') end
   return job
 end

@@ -85,7 +85,7 @@ impl Service<Task<Assignment>> for RunJob {
 }
 
 impl Workshop {
-    async fn run(&self, Assignment { job, lease }: &Assignment) -> Result<JobResult, Failure> {
+    async fn run(&self, Assignment { job, lease, .. }: &Assignment) -> Result<JobResult, Failure> {
         let began = Instant::now();
         tracing::info!(job = %job.id, attempt = lease.attempt, model = %job.params.model, "job started");
         let (progress, reports) = watch::channel(0.0);

@@ -23,6 +23,7 @@ mod probes;
 mod progress;
 mod queue;
 mod run;
+mod shares;
 pub mod upscale;
 
 pub use blocking::BlockingError;

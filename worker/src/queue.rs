@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::assignment::Assignment;
 use crate::gate::Gate;
 use crate::lease::LeaseLayer;
+use crate::shares::Shares;
 
 /// Longest wait between claims: covers a wake-up that was lost.
 const FALLBACK: Duration = Duration::from_secs(7);
@@ -112,6 +113,8 @@ pub struct Claims {
     pub worker: String,
     /// The networks of this machine: jobs that need others are left to other workers.
     pub catalogue: Arc<dyn Catalogue>,
+    /// Whose jobs this worker has.
+    pub shares: Shares,
     /// Closed while this worker cannot make pictures.
     pub gate: Gate,
     /// The store's lease. An idle worker claims at least once in every third of it, so that the store knows that it is within
@@ -135,7 +138,10 @@ impl Claims {
                 return None;
             }
             let wait = match self.store.claim(&request).await {
-                Ok(Claim::Job(job, lease)) => return Some(Assignment { job, lease }),
+                Ok(Claim::Job(job, lease)) => {
+                    let share = Arc::new(self.shares.take(job.client));
+                    return Some(Assignment { job, lease, share });
+                }
                 Ok(Claim::HeldBack) => {
                     request = self.request();
                     tokio::select! {
@@ -170,7 +176,12 @@ impl Claims {
     }
 
     fn request(&self) -> ClaimRequest {
-        ClaimRequest { worker: self.worker.clone(), fence: Fence::random(), skills: self.skills() }
+        ClaimRequest {
+            worker: self.worker.clone(),
+            fence: Fence::random(),
+            skills: self.skills(),
+            busy: self.shares.used_up(),
+        }
     }
 
     fn skills(&self) -> Vec<Skill> {

@@ -19,6 +19,7 @@ use crate::lease::LeaseLayer;
 pub use crate::lease::Shutdown;
 use crate::probes::Probes;
 use crate::queue::{Claims, Queue};
+use crate::shares::Shares;
 
 /// After the grace, how long settling and giving back may take.
 const WIND_UP: Duration = Duration::from_secs(1);
@@ -59,6 +60,7 @@ pub async fn start(
         store: store.clone(),
         worker: name.clone(),
         catalogue: catalogue.clone(),
+        shares: Shares::new(jobs),
         gate: gate.clone(),
         lease,
         stop: shutdown.requested.clone(),

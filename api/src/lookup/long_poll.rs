@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::records::find_job;
+use crate::parse::client::Client;
 use crate::problem::ApiResult;
 use crate::state::Api;
 
@@ -55,8 +56,9 @@ where
 /// The job when it has ended, or as it is after `at_most`.
 ///
 /// # Errors
-/// The job does not exist any more, or the store does not answer.
-pub async fn wait_for_end(api: &Api, id: JobId, at_most: Duration) -> ApiResult<JobRecord> {
+/// The job does not exist any more, the store does not answer, or too many requests of the client wait.
+pub async fn wait_for_end(api: &Api, client: Client, id: JobId, at_most: Duration) -> ApiResult<JobRecord> {
+    let _turn = api.follows.take(client.key).await?;
     let wait = Wait { id: id.0, at_most, read_pause: Duration::ZERO };
     wait_until(api, wait, || find_job(api, id), |job| job.status.is_terminal()).await
 }

@@ -54,7 +54,7 @@ problems! {
     /// Why `POST /batches` is refused.
     BatchRefused = SUBMIT, [BatchTooLarge];
     /// Why a job or a batch cannot be shown or followed.
-    LookupRefused = [NotFound, StoreUnavailable];
+    LookupRefused = [NotFound, Overloaded, StoreUnavailable];
     /// Why a job has no picture to give.
     NoResult = [NotFound, NotFinished, Canceled, ResultExpired, StoreUnavailable, StorageUnavailable];
     /// Why a batch has no ZIP to give.

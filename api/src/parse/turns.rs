@@ -1,4 +1,4 @@
-//! Turns: how many uploads are received at once, in all and of one client.
+//! Turns: how many uploads are received at once, and how many jobs are followed, in all and of one client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,29 +12,32 @@ use crate::problem::{ApiResult, Problem};
 
 /// How long a request waits for its turn, with its body unread.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The number of clients from which on those that no longer upload are forgotten.
+/// The number of clients from which on those that hold no turn are forgotten.
 const MANY: usize = 1024;
 
-/// The turns of one kind of upload.
+/// The turns of one kind of request.
 pub struct Turns {
+    /// What too many requests of this kind are told.
+    busy: &'static str,
     all: Arc<Semaphore>,
     per_client: usize,
     clients: Mutex<HashMap<ClientKey, Weak<Semaphore>>>,
 }
 
-/// The turn of one upload, which ends when this is dropped.
+/// The turn of one request, which ends when this is dropped.
 pub struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_client: OwnedSemaphorePermit,
 }
 
 impl Turns {
-    /// `all` turns at once, of which one client has at most `per_client`: a client whose uploads take long holds up nobody else.
-    pub fn new(all: usize, per_client: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(all)), per_client, clients: Mutex::default() }
+    /// `all` turns at once, of which one client has at most `per_client`: a client whose requests take long holds up nobody else. `busy`
+    /// says what there is too much of.
+    pub fn new(all: usize, per_client: usize, busy: &'static str) -> Self {
+        Self { busy, all: Arc::new(Semaphore::new(all)), per_client, clients: Mutex::default() }
     }
 
-    /// The turn of one more upload of `client`.
+    /// The turn of one more request of `client`.
     ///
     /// # Errors
     /// 503 `overloaded` when there is none within ten seconds.
@@ -47,10 +50,7 @@ impl Turns {
             Some(Turn { _of_all, _of_client })
         };
         let busy = || {
-            let detail = format!(
-                "Too many uploads are being received, of which one client may have {}; nothing was charged.",
-                self.per_client
-            );
+            let detail = format!("{}, of which one client may have {}; nothing was charged.", self.busy, self.per_client);
             Problem::new(ErrorCode::Overloaded, detail)
         };
         tokio::time::timeout(PATIENCE, turn).await.ok().flatten().ok_or_else(busy)
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_holds_all_its_turns_holds_up_nobody_else() {
-        let turns = Turns::new(3, 2);
+        let turns = Turns::new(3, 2, "Too many uploads are being received");
         let hasher = ClientHasher::new([1; 32]);
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| hasher.key(address.parse().unwrap()));
         let held = [turns.take(one).await.unwrap(), turns.take(one).await.unwrap()];

@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 use super::snapshot::Snapshot;
 use crate::lookup::long_poll::FALLBACK_INTERVAL;
+use crate::parse::client::Client;
+use crate::parse::turns::Turn;
 use crate::problem::ApiResult;
 use crate::state::{Api, Shared};
 
@@ -88,8 +90,8 @@ pub trait Followed: Send + 'static {
 /// The answer to a client that follows `followed`: a stream of events, or 204 when the client has received the last one.
 ///
 /// # Errors
-/// 404 `not_found`, or 503 when the store does not answer.
-pub async fn follow<F: Followed>(api: Shared, followed: F, headers: &HeaderMap) -> ApiResult {
+/// 404 `not_found`, or 503 when the store does not answer or the client follows too many.
+pub async fn follow<F: Followed>(api: Shared, client: Client, followed: F, headers: &HeaderMap) -> ApiResult {
     // The subscription comes before the first read, so that no change is missed between the two.
     let watch = api.store.watch(followed.id());
     let state = followed.read(&api).await?;
@@ -98,8 +100,10 @@ pub async fn follow<F: Followed>(api: Shared, followed: F, headers: &HeaderMap) 
     if F::has_ended(&state.record) && sent_version == Some(version) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let turn = api.follows.take(client.key).await?;
     let sent_at = Instant::now().checked_sub(F::MIN_INTERVAL).unwrap_or_else(Instant::now);
     let follower = Follower {
+        _turn: turn,
         api,
         followed,
         watch,
@@ -120,6 +124,7 @@ pub fn event(name: &str, data: &impl serde::Serialize) -> Event {
 
 /// One client that follows.
 struct Follower<F: Followed> {
+    _turn: Turn,
     api: Shared,
     followed: F,
     watch: Watch,

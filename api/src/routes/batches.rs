@@ -10,6 +10,7 @@ use crate::lookup::long_poll::{Wait, wait_until};
 use crate::lookup::records::{batch_read_pause, find_batch};
 use crate::openapi::{Binary, Canceled, NoZip, Versioned};
 use crate::parse::base_url::BaseUrl;
+use crate::parse::client::Client;
 use crate::parse::id::batch_id;
 use crate::parse::wait::{WaitQuery, query_wait};
 use crate::problem::{ApiResult, Problem};
@@ -27,6 +28,7 @@ use crate::state::Shared;
 )]
 pub async fn show_batch(
     State(api): State<Shared>,
+    client: Client,
     BaseUrl(base): BaseUrl,
     Path(id): Path<String>,
     query: Result<Query<WaitQuery>, QueryRejection>,
@@ -38,6 +40,7 @@ pub async fn show_batch(
         && batch.status() == BatchStatus::Open
         && !has_other_version(&headers, &batch.view(&base))
     {
+        let _turn = api.follows.take(client.key).await?;
         let seen = batch.counts();
         let wait = Wait { id: id.0, at_most, read_pause: batch_read_pause(&batch) };
         let has_changed = |batch: &BatchRecord| batch.counts() != seen;

@@ -58,12 +58,12 @@ pub async fn enhance(
 }
 
 async fn answer(reader: SubmitReader<'_>, id: JobId, query: QueryPairs, request: Request) -> ApiResult {
-    let SubmitReader { api, base, .. } = reader;
+    let SubmitReader { api, client, base, .. } = reader;
     let request = reader.upload(query, request).await?;
     let Submitted { record: job, replayed } = submit_job(api, id, request).await?;
     let id = job.id;
     // The job exists, so that a failure from here on must not keep its id from the caller.
-    let job = wait_for_end(api, id, api.settings.sync_timeout).await.unwrap_or(job);
+    let job = wait_for_end(api, client, id, api.settings.sync_timeout).await.unwrap_or(job);
     let mut response = outcome(api, job, base).await?;
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert("x-job-id", id);

@@ -6,6 +6,7 @@ use remaster_shared::job::{BatchId, JobId};
 
 use crate::openapi::{EventStream, LookupRefused};
 use crate::parse::base_url::BaseUrl;
+use crate::parse::client::Client;
 use crate::parse::id::{batch_id, job_id};
 use crate::problem::ApiResult;
 use crate::render::batch_events::FollowedBatch;
@@ -24,11 +25,12 @@ use crate::state::Shared;
 )]
 pub async fn events(
     State(api): State<Shared>,
+    client: Client,
     BaseUrl(base): BaseUrl,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult {
-    follow(api, FollowedJob { id: job_id(&id)?, base }, &headers).await
+    follow(api, client, FollowedJob { id: job_id(&id)?, base }, &headers).await
 }
 
 /// Follow a batch
@@ -42,9 +44,10 @@ pub async fn events(
 )]
 pub async fn batch_events(
     State(api): State<Shared>,
+    client: Client,
     BaseUrl(base): BaseUrl,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult {
-    follow(api, FollowedBatch { id: batch_id(&id)?, base }, &headers).await
+    follow(api, client, FollowedBatch { id: batch_id(&id)?, base }, &headers).await
 }

@@ -57,13 +57,13 @@ pub async fn submit(
 }
 
 async fn answer(reader: SubmitReader<'_>, headers: &HeaderMap, query: QueryPairs, request: Request) -> ApiResult {
-    let SubmitReader { api, base, .. } = reader;
+    let SubmitReader { api, client, base, .. } = reader;
     let at_most = preferred_wait(headers)?;
     let request = reader.upload(query, request).await?;
     let Submitted { record: job, replayed } = submit_job(api, JobId::of(request.client.key), request).await?;
     let Some(at_most) = at_most else { return Ok(mark_replayed(accepted_job(&job, base), replayed)) };
     // The job exists, so that a failure from here on must not keep its id from the caller.
-    let job = wait_for_end(api, job.id, at_most).await.unwrap_or(job);
+    let job = wait_for_end(api, client, job.id, at_most).await.unwrap_or(job);
     let mut response = finished_or_accepted(&job, base);
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", at_most.as_secs())) {
         response.headers_mut().insert("preference-applied", applied);

@@ -11,6 +11,7 @@ use crate::lookup::long_poll::{Wait, wait_until};
 use crate::lookup::records::find_job;
 use crate::openapi::{Canceled, Versioned};
 use crate::parse::base_url::BaseUrl;
+use crate::parse::client::Client;
 use crate::parse::id::job_id;
 use crate::parse::wait::{WaitQuery, query_wait};
 use crate::problem::ApiResult;
@@ -26,6 +27,7 @@ use crate::state::Shared;
 )]
 pub async fn show(
     State(api): State<Shared>,
+    client: Client,
     BaseUrl(base): BaseUrl,
     Path(id): Path<String>,
     query: Result<Query<WaitQuery>, QueryRejection>,
@@ -37,6 +39,7 @@ pub async fn show(
         && !job.status.is_terminal()
         && !has_other_version(&headers, &job.view(&base))
     {
+        let _turn = api.follows.take(client.key).await?;
         let seen = (job.status, job.progress, job.attempt);
         let wait = Wait { id: id.0, at_most, read_pause: Duration::ZERO };
         let has_changed = |job: &JobRecord| (job.status, job.progress, job.attempt) != seen;

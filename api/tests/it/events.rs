@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use remaster_api::ApiSettings;
 
 use crate::fixtures::png;
-use crate::harness::Harness;
+use crate::harness::{Harness, problem};
 use crate::sse::Events;
 
 #[tokio::test]
@@ -104,4 +105,30 @@ async fn many_followers_of_a_batch_share_its_reads() {
     let reads = harness.counts.batch_reads() - before;
     // Two changes, and each may be seen by a read that was under way and by the next one; a few more where the machine is slow.
     assert!(reads < 40, "{reads} reads for 200 followers");
+}
+
+#[tokio::test]
+async fn one_client_follows_so_many_jobs_and_holds_up_nobody_else() {
+    let trusting = |settings: &mut ApiSettings| settings.trusted_proxies = "loopback".parse().unwrap();
+    let harness = Harness::builder().settings(trusting).start().await;
+    let job = harness.submit().await;
+    let looked_at = format!("/jobs/{}", job["id"].as_str().unwrap());
+    let path = format!("{looked_at}/events");
+    let mut followers = Vec::new();
+    for _ in 0..256 {
+        let mut events = harness.events(&path).await;
+        assert_eq!(events.next().await.unwrap().name, "job");
+        followers.push(events);
+    }
+    let get = async |path: &str| harness.http.get(harness.url(path)).send().await.unwrap();
+    let of_another = harness.http.get(harness.url(&path)).header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(of_another.send().await.unwrap().status(), 200);
+    let long_poll = format!("{looked_at}?wait=1");
+    let (refused, waiting) = tokio::join!(get(&path), get(&long_poll));
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!((refused.status().as_u16(), waiting.status().as_u16()), (503, 503));
+    assert_eq!(problem(refused).await["code"], "overloaded");
+    assert_eq!(get(&looked_at).await.status(), 200, "a look holds nothing");
+    followers.pop();
+    assert_eq!(get(&path).await.status(), 200);
 }

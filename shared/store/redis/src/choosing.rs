@@ -132,7 +132,7 @@ impl RedisStore {
     }
 
     async fn glimpse(&self, shard: &Shard, request: &ClaimRequest) -> Result<Glimpse, StoreError> {
-        let args = std::iter::once(self.time()).chain(request.skills.iter().map(ToString::to_string)).collect();
+        let args = std::iter::once(self.time()).chain(claimant(request)).collect();
         let look = self.call(shard.tag(), "rm_glimpse", args);
         tokio::time::timeout(GLIMPSE, look).await.unwrap_or_else(|_| {
             self.servers.suspect();
@@ -147,6 +147,12 @@ impl Search {
         shard.rest();
         self.failed = Some(error);
     }
+}
+
+/// What a worker can do, and who has a share of it, as the functions take it.
+pub(super) fn claimant(request: &ClaimRequest) -> impl Iterator<Item = String> {
+    let skills = request.skills.iter().map(ToString::to_string);
+    skills.chain(request.busy.iter().map(|client| format!("@{client}")))
 }
 
 fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {

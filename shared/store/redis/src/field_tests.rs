@@ -211,7 +211,7 @@ async fn a_claim_of_library_5_is_understood() {
     let server = RedisServer::start();
     let store = RedisStore::open(&server.url(), Policy::default()).await.unwrap();
     let id = submit(&store, 1, 1).await[0];
-    let ClaimRequest { worker, fence, skills } = request();
+    let ClaimRequest { worker, fence, skills, .. } = request();
     let mut args = vec![String::new(), worker.clone(), "30000".into(), "3".into(), fence.to_string()];
     args.extend(skills.iter().map(ToString::to_string));
     let reply: wire::ClaimReply = store.call(COMMON, "rm_claim_5", args).await.unwrap();

@@ -11,6 +11,7 @@ use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, Stor
 use serde::de::DeserializeOwned;
 
 use super::RedisStore;
+use super::choosing::claimant;
 use super::shards::Shard;
 use super::wire::{self, Done, Held, JobReply, json, millis};
 
@@ -81,11 +82,11 @@ impl WorkQueue for RedisStore {
 impl RedisStore {
     /// Claims a job of this shard.
     pub(super) async fn claim_from(&self, shard: &Shard, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        let ClaimRequest { worker, fence, skills } = request;
+        let ClaimRequest { worker, fence, .. } = request;
         let (lease, attempts) = (millis(self.policy.lease), self.policy.max_attempts.to_string());
         let kept = millis(self.policy.result_ttl);
         let mut args = vec![self.time(), worker.clone(), lease, attempts, fence.to_string(), kept];
-        args.extend(skills.iter().map(ToString::to_string));
+        args.extend(claimant(request));
         match self.call(shard.tag(), "rm_claim_6", args).await? {
             wire::ClaimReply::HeldBack {} => Ok(Claim::HeldBack),
             wire::ClaimReply::Next(next) => Ok(Claim::Nothing { next: wire::wait(next) }),

@@ -25,7 +25,7 @@ pub fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Written<Claim, St
     }
     promote(write)?;
     reclaim(write)?;
-    let Some(mut row) = line::next(write.db, &request.skills)? else {
+    let Some(mut row) = line::next(write.db, request)? else {
         return Ok(Claim::Nothing { next: next_event(write.db, write.now)? });
     };
     apply::claim(write, &mut row, request).map_err(Failure::unexpected)?;

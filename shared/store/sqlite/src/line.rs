@@ -1,7 +1,8 @@
 //! The clients' lines: who waits since when, and whose turn it is, by `remaster_store::rules::fairness`.
 
 use remaster_shared::client::ClientKey;
-use remaster_shared::job::{Skill, Status};
+use remaster_shared::job::Status;
+use remaster_store::ClaimRequest;
 use remaster_store::rules::fairness::{self, Order};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -105,17 +106,21 @@ pub fn settle(db: &Connection) -> rusqlite::Result<()> {
 /// lacks are passed over, and count.
 const LOOKED_AT: usize = 64;
 
-/// The oldest ready job of the client whose turn it is, of the clients whose oldest job needs one of `skills` or none. Counts a claim
-/// when there is one.
-pub fn next(db: &Connection, skills: &[Skill]) -> rusqlite::Result<Option<JobRow>> {
+/// The oldest ready job of the client whose turn it is, of the clients whose oldest job needs one of the worker's skills or none. Those that
+/// are busy come after the others that are looked at. Counts a claim when there is one.
+pub fn next(db: &Connection, request: &ClaimRequest) -> rusqlite::Result<Option<JobRow>> {
     let (first, second) = match fairness::order(clock(db)?.claims) {
         Order::Start => (Order::Start, Order::LongestWait),
         Order::LongestWait => (Order::LongestWait, Order::Start),
     };
     // The second order is looked at when the first is full of clients whose oldest job needs another skill.
-    let row = match next_by(db, first, skills)? {
-        Some(row) => Some(row),
-        None => next_by(db, second, skills)?,
+    let row = match next_by(db, first, request)? {
+        Some(Found { row, busy: false }) => Some(row),
+        Some(Found { row, busy: true }) => {
+            let other = next_by(db, second, request)?.filter(|found| !found.busy);
+            Some(other.map_or(row, |found| found.row))
+        }
+        None => next_by(db, second, request)?.map(|found| found.row),
     };
     if row.is_some() {
         db.prepare_cached("UPDATE service SET claims = claims + 1")?.execute([])?;
@@ -123,7 +128,16 @@ pub fn next(db: &Connection, skills: &[Skill]) -> rusqlite::Result<Option<JobRow
     Ok(row)
 }
 
-fn next_by(db: &Connection, order: Order, skills: &[Skill]) -> rusqlite::Result<Option<JobRow>> {
+/// A job that the worker can do.
+struct Found {
+    row: JobRow,
+    /// Whether its client is busy.
+    busy: bool,
+}
+
+/// The first job in this order, of a client that is not busy if there is one.
+fn next_by(db: &Connection, order: Order, request: &ClaimRequest) -> rusqlite::Result<Option<Found>> {
+    let ClaimRequest { skills, busy, .. } = request;
     let order = match order {
         Order::Start => "vstart, head_since",
         Order::LongestWait => "head_since",
@@ -134,6 +148,7 @@ fn next_by(db: &Connection, order: Order, skills: &[Skill]) -> rusqlite::Result<
          FROM clients WHERE ready > 0 ORDER BY {order} LIMIT {LOOKED_AT}"
     ))?;
     let mut clients = oldest.query([])?;
+    let mut of_busy = None;
     while let Some(client) = clients.next()? {
         let row = db
             .prepare_cached("SELECT * FROM jobs WHERE seq = :seq")?
@@ -144,10 +159,13 @@ fn next_by(db: &Connection, order: Order, skills: &[Skill]) -> rusqlite::Result<
         if let Some((needed, row)) = row
             && needed.is_none_or(|needed| skills.iter().any(|own| own.as_str() == needed))
         {
-            return Ok(Some(row));
+            if !busy.contains(&row.record.client) {
+                return Ok(Some(Found { row, busy: false }));
+            }
+            of_busy = of_busy.or(Some(Found { row, busy: true }));
         }
     }
-    Ok(None)
+    Ok(of_busy)
 }
 
 /// An idle client whose start lies in the past is the same as one that was never seen.

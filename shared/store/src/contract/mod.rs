@@ -101,6 +101,7 @@ contract!($:
     a_pause_of_everything_costs_no_attempt
     a_worker_is_given_only_what_it_has_the_model_for
     a_job_that_insists_on_faces_waits_for_a_worker_that_restores_them
+    who_has_a_share_of_a_worker_comes_after_others
     a_queued_job_is_canceled_and_refunded
     a_submit_is_undone_when_its_answer_was_lost
     a_running_job_is_asked_to_stop

@@ -253,6 +253,29 @@ pub(super) async fn a_worker_is_given_only_what_it_has_the_model_for(store: Arc<
     assert!(matches!(store.claim(&able).await.unwrap(), Claim::Job(job, _) if job.id == drawing.1));
 }
 
+pub(super) async fn who_has_a_share_of_a_worker_comes_after_others(store: Arc<dyn Store>, _clock: Arc<ManualClock>) {
+    let first = submit(&*store, 1, 4).await;
+    let busy = || ClaimRequest { busy: vec![client(1)], ..request() };
+    assert_eq!(claim(&*store).await.0.id, first[0]);
+    let later = [submit(&*store, 2, 1).await[0], submit(&*store, 3, 1).await[0]];
+    let mut claimed = Vec::new();
+    for _ in 0..4 {
+        let Claim::Job(job, _) = store.claim(&busy()).await.unwrap() else { panic!("nothing to claim") };
+        claimed.push(job.id);
+    }
+    claimed[..2].sort();
+    let mut expected = later.to_vec();
+    expected.sort();
+    // When nobody else waits, it goes on.
+    expected.extend(&first[1..3]);
+    assert_eq!(claimed, expected);
+    // Whoever needs what the worker lacks is no reason to wait.
+    let mut drawing = new_job_of(client(2));
+    drawing.params.model = ModelId::parse("realesr-animevideov3").unwrap();
+    store.submit(NewJobs::new(client(2), vec![drawing])).await.unwrap();
+    assert!(matches!(store.claim(&busy()).await.unwrap(), Claim::Job(job, _) if job.id == first[3]));
+}
+
 pub(super) async fn a_job_that_insists_on_faces_waits_for_a_worker_that_restores_them(
     store: Arc<dyn Store>,
     _clock: Arc<ManualClock>,

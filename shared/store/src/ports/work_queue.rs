@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use remaster_shared::client::ClientKey;
 use remaster_shared::error::JobError;
 use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, Skill};
 
@@ -18,6 +19,8 @@ pub struct ClaimRequest {
     pub fence: Fence,
     /// What the worker can do: it is given no job that needs another skill.
     pub skills: Vec<Skill>,
+    /// Clients that have their share of this worker: as long as others have jobs that it can do, theirs go first.
+    pub busy: Vec<ClientKey>,
 }
 
 /// A worker's right to a job, until it expires or another worker takes over.

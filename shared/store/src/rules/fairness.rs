@@ -9,7 +9,8 @@
 //! little with every arrival, so that newcomers line up behind those who wait. And every [`LONGEST_WAIT_EVERY`]th claim goes
 //! to the client whose oldest job has been its oldest for longest. From this follows the bound: while a job is its client's
 //! oldest, at most [`LONGEST_WAIT_EVERY`] times as many claims pass it over as there were clients waiting when it became the
-//! oldest. (A worker that lacks models looks at a limited number of clients, and may pass over those that it cannot serve.)
+//! oldest. (A worker that lacks models looks at a limited number of clients, and may pass over those that it cannot serve. A
+//! client that already has half of a worker's jobs is passed over by that worker while others wait.)
 
 /// Every claim of this number (the 8th, the 16th and so on) goes to the client whose oldest job has been its oldest for longest.
 pub const LONGEST_WAIT_EVERY: u64 = 8;
