@@ -151,7 +151,7 @@ pub struct BatchView {
     /// How much of the work is done over all jobs, from 0 to 1.
     pub progress: f64,
     /// The jobs in the order in which their files were sent, without their places in the queue; `GET /jobs/{id}` shows
-    /// the place.
+    /// the place. The webhook of a batch of more than 100 files leaves them out.
     pub jobs: Vec<JobView>,
     /// The state of the batch's webhook; present only if a webhook was requested.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,13 @@
 //! Empties the outbox of a store: attempts every delivery that is due, and records the outcome. The number of attempts in
-//! flight is limited: over all hosts, for each of them, and for each network.
+//! flight is limited: over all hosts, for each of them, for each network, and for each client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use remaster_shared::job::{BatchRecord, JobRecord, Status, UrlBase};
+use remaster_shared::client::ClientKey;
+use remaster_shared::job::{BatchRecord, JobRecord, Status};
 use remaster_shared::metrics::Metrics;
 use remaster_shared::trace::JobSpan;
 use remaster_shared::webhook::{Attempt, Attempted, DueHook, Next, Subject};
@@ -31,6 +32,8 @@ const MAX_IN_FLIGHT: usize = 256;
 /// The largest number of attempts in flight to one host, so that a host that is slow or down does not occupy the places of
 /// the others.
 const MAX_IN_FLIGHT_PER_HOST: usize = 4;
+/// The most jobs of a batch that its webhook tells of. That of a larger batch has only the counts, and the link to the batch.
+const MAX_JOBS_TOLD: usize = 100;
 /// The longest time between two looks at the outbox. It covers a notification that was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How long attempts in flight may take at shutdown. An attempt that takes longer is repeated after the next start.
@@ -109,13 +112,20 @@ impl Deliverer {
     /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
     /// after a while, and the attempt is repeated.
     ///
-    /// Nothing happens where too many attempts are in flight to the receiver's network, or its host has not answered for some time: the store
+    /// Nothing happens where too many attempts of the client or to the receiver's network are in flight, or its host has not answered for some time: the store
     /// hands the delivery out again then, too.
     pub async fn attempt(&self, hook: DueHook) {
+        let told = match self.told(&hook).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::warn!(%error, "the body of a webhook cannot be made now; it will be tried again");
+                return;
+            }
+        };
         // The addresses are resolved again, and checked, when the connection is made.
         let addresses = self.egress.addresses(&hook.target.url).await;
-        let Some(_place) = self.places.take(&addresses) else {
-            tracing::debug!(subject = ?hook.subject, "a webhook waits: too many are in flight to its network");
+        let Some(_place) = self.places.take(&addresses, told.as_ref().map(|told| told.client)) else {
+            tracing::debug!(subject = ?hook.subject, "a webhook waits: too many of its client or to its network are in flight");
             return;
         };
         let (began, host) = (Instant::now(), hook.target.host().to_owned());
@@ -123,12 +133,9 @@ impl Deliverer {
             tracing::debug!(subject = ?hook.subject, host, "a webhook waits: its host does not answer");
             return;
         }
-        let attempted = match self.send_webhook(hook).await {
-            Ok(attempted) => attempted,
-            Err(error) => {
-                tracing::warn!(%error, "the body of a webhook cannot be made now; it will be tried again");
-                return;
-            }
+        let attempted = match told {
+            Some(told) => self.send_webhook(hook, told.body).await,
+            None => give_up_without_subject(hook.subject, hook.attempts, self.store.now()),
         };
         let (subject, attempt, next) = (attempted.subject, &attempted.attempt, attempted.next);
         self.breakers.record(&host, attempt.status.is_some(), self.store.now());
@@ -157,15 +164,8 @@ impl Deliverer {
         }
     }
 
-    async fn send_webhook(&self, hook: DueHook) -> Result<Attempted, StoreError> {
-        let DueHook { subject, target, attempts, body } = hook;
-        let body = match body {
-            Some(body) => body,
-            None => match self.body(subject, &target.base).await? {
-                Some(body) => body,
-                None => return Ok(give_up_without_subject(subject, attempts, self.store.now())),
-            },
-        };
+    async fn send_webhook(&self, hook: DueHook, body: String) -> Attempted {
+        let DueHook { subject, target, attempts, .. } = hook;
         let message = Message {
             id: &format!("msg_{}", subject.id()),
             timestamp: self.store.now().as_second(),
@@ -179,7 +179,7 @@ impl Deliverer {
             Outcome::NoResponse => None,
         };
         let next = next(attempts + 1, &outcome, Jitter::random());
-        Ok(Attempted { subject, attempts, attempt: Attempt { at, status, error }, body, next })
+        Attempted { subject, attempts, attempt: Attempt { at, status, error }, body, next }
     }
 
     /// Posts `body`, and returns the outcome with the error that the submitter is shown. The timeout of the client bounds it.
@@ -208,25 +208,36 @@ impl Deliverer {
         }
     }
 
-    /// The body of the webhook, of which every attempt sends the same bytes; `None` if the job or batch is gone or has not
-    /// ended.
-    async fn body(&self, subject: Subject, base: &UrlBase) -> Result<Option<String>, StoreError> {
-        let body = match subject {
+    /// What is told; `None` if the job or batch is gone or has not ended. Every attempt sends the same bytes.
+    async fn told(&self, hook: &DueHook) -> Result<Option<Told>, StoreError> {
+        let base = &hook.target.base;
+        let (client, body) = match hook.subject {
             Subject::Job(id) => {
                 let Some(job) = self.store.get(id).await? else { return Ok(None) };
                 let Some(timestamp) = job.finished_at else { return Ok(None) };
                 let data = JobRecord { webhook: None, ..job };
-                Event { kind: kind(data.status), timestamp, data: data.view(base) }.body()
+                (data.client, Event { kind: kind(data.status), timestamp, data: data.view(base) }.body())
             }
             Subject::Batch(id) => {
                 let Some(batch) = self.store.batch(id).await? else { return Ok(None) };
                 let Some(timestamp) = batch.finished_at() else { return Ok(None) };
-                let data = BatchRecord { webhook: None, ..batch };
-                Event { kind: EventType::BatchCompleted, timestamp, data: data.view(base) }.body()
+                let mut data = BatchRecord { webhook: None, ..batch }.view(base);
+                if data.jobs.len() > MAX_JOBS_TOLD {
+                    data.jobs.clear();
+                }
+                (batch.client, Event { kind: EventType::BatchCompleted, timestamp, data }.body())
             }
         };
-        body.map(Some).map_err(StoreError::caused_by)
+        let body = body.map_err(StoreError::caused_by)?;
+        Ok(Some(Told { client, body: hook.body.clone().unwrap_or(body) }))
     }
+}
+
+/// What a webhook tells.
+struct Told {
+    /// Whose job or batch it is.
+    client: ClientKey,
+    body: String,
 }
 
 /// Ends a delivery whose job or batch is gone. Stores keep records until their webhooks have ended, so this should not

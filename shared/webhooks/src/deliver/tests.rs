@@ -10,7 +10,7 @@ use super::*;
 use crate::egress::{Lookup, SystemLookup};
 use crate::schedule::RETRY_DELAYS;
 use remaster_shared::clock::ManualClock;
-use remaster_shared::job::{JobId, UrlBase};
+use remaster_shared::job::{BatchId, JobId, UrlBase};
 use remaster_shared::webhook::{Delivery, DeliveryStatus, Target};
 use remaster_store::contract::{client, new_job, start};
 use remaster_store::{NewJobs, Policy, SharedStore};
@@ -314,4 +314,25 @@ async fn a_host_that_does_not_answer_is_left_alone_for_a_while() {
     delivering.clock.advance(Duration::from_secs(330));
     while delivering.attempt_due().await > 0 {}
     assert_eq!(receiver.received().len(), 20, "all are delivered");
+}
+
+#[tokio::test]
+async fn the_webhook_of_a_large_batch_leaves_its_jobs_out() {
+    let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
+    let delivering = Delivering::to(&receiver).await;
+    let told = async |jobs: usize| {
+        let target =
+            Target { url: receiver.url("/").parse().unwrap(), secret: None, base: UrlBase::new("https://photos.example") };
+        let batch = BatchId::of(client(1));
+        let jobs = NewJobs::new(client(1), (0..jobs).map(|_| new_job()).collect());
+        delivering.store.submit(NewJobs { webhook: Some(target), batch: Some(batch), ..jobs }).await.unwrap();
+        delivering.store.cancel_batch(batch).await.unwrap();
+        while delivering.attempt_due().await > 0 {}
+        let request = receiver.received().pop().unwrap();
+        let data = serde_json::from_str::<serde_json::Value>(body(&request)).unwrap()["data"].take();
+        assert_eq!(data["urls"]["self"], format!("https://photos.example/batches/{batch}"));
+        (data["jobs"].as_array().unwrap().len(), data["total"].as_u64().unwrap(), data["counts"]["canceled"].clone())
+    };
+    assert_eq!(told(100).await, (100, 100, 100.into()));
+    assert_eq!(told(101).await, (0, 101, 101.into()));
 }
