@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use remaster_api::proxies::TrustedProxies;
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, DependencyView, FleetView, Hosts, Parts, Webhooks,
-    admin_router, router, serve,
+    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, FleetView, Hosts, Parts, Webhooks, admin_router,
+    router, serve,
 };
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
