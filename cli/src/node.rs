@@ -38,10 +38,10 @@ use crate::parse::LogFormat;
 use crate::spool::Spool;
 use crate::{backends, engine, exit, fetch, trace};
 
-/// How long running jobs may continue after a stop is requested. Container runtimes allow 10 seconds for the whole shutdown.
-const JOB_GRACE: Duration = Duration::from_secs(6);
-/// How long all parts may take to end. After that the process ends without them.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a stop may take beyond the time that running jobs are given. After that the process ends without the parts that still run.
+const WIND_UP: Duration = Duration::from_secs(2);
+/// How long a node without a worker may take to stop.
+const API_GRACE: Duration = Duration::from_secs(6);
 
 /// A node and the parts that it has started.
 pub struct Node {
@@ -56,6 +56,8 @@ pub struct Node {
     works: Arc<AtomicBool>,
     /// The models and the engine of the worker, once there is one.
     worker: Option<(Models, SharedEngine)>,
+    /// How long running jobs may continue after a stop is requested.
+    grace: Duration,
     /// Every part runs until `stop` is canceled. If one ends before, the whole node has failed.
     parts: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
@@ -78,7 +80,8 @@ impl Node {
         let blobs = backends::open_blobs(args).await?;
         let stop = CancellationToken::new();
         let (gate, works) = (Gate::default(), Arc::default());
-        Ok(Self { store, blobs, spool, metrics, stop, gate, works, worker: None, parts: JoinSet::new() })
+        let (worker, grace, parts) = (None, API_GRACE, JoinSet::new());
+        Ok(Self { store, blobs, spool, metrics, stop, gate, works, worker, grace, parts })
     }
 
     /// Sends spans of jobs where the setting says.
@@ -120,12 +123,13 @@ impl Node {
             metrics: self.metrics.clone(),
         };
         self.worker = Some((models.clone(), enhancer.engine.clone()));
+        self.grace = args.job_grace;
         let settings = WorkerSettings {
             name: format!("worker-{}", Uuid::new_v4()),
             jobs: args.worker_jobs as usize,
             lease,
             job_timeout: args.job_timeout,
-            shutdown: Shutdown { requested: self.stop.clone(), grace: JOB_GRACE },
+            shutdown: Shutdown { requested: self.stop.clone(), grace: args.job_grace },
             gate: self.gate.clone(),
             device: engine_args.device.to_string(),
             catalogue: Arc::new(Folder::new(
@@ -313,7 +317,7 @@ impl Node {
         }
         tracing::info!("stopping: no new jobs are taken, and running jobs finish or return to the queue");
         self.stop.cancel();
-        let Ok(ended) = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.parts.join_all()).await else {
+        let Ok(ended) = tokio::time::timeout(self.grace + WIND_UP, self.parts.join_all()).await else {
             // A request that is still open is cut off. Its job is in the store.
             return Ok(ExitCode::SUCCESS);
         };
