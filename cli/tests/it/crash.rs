@@ -40,3 +40,21 @@ async fn every_accepted_job_finishes_once_after_a_kill() {
         assert_eq!(outputs.count(), 1, "one result of {id}");
     }
 }
+
+#[tokio::test]
+async fn a_stop_gives_running_jobs_as_long_as_it_is_told_to() {
+    for (grace, ends) in [("0s", false), ("60s", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Server::start_with(folder.path(), &[("JOB_GRACE", grace)]);
+        let answer = server.post(&format!("/jobs?scale=4&faces=off&model={SMALL_MODEL}"), photo(1000, 800)).await;
+        let path = format!("/jobs/{}", answer.json::<Value>().await.unwrap()["id"].as_str().unwrap());
+        let running = server.eventually(&path, |job| job["status"] == "processing").await;
+        server.signal("TERM");
+        assert!(server.child.wait().unwrap().success());
+
+        let server = Server::start(folder.path());
+        let job = server.finished(path.rsplit('/').next().unwrap()).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(1)), "{job}");
+        assert_eq!(job["started_at"] == running["started_at"], ends, "{grace}: {running} and then {job}");
+    }
+}
