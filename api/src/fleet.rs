@@ -25,20 +25,16 @@ pub struct Fleet {
     pub workers: Vec<WorkerSeen>,
     /// Every known model. A model is installed when some worker has it, or had it when it was last seen.
     pub models: Vec<ModelInfo>,
+    /// The same of the workers that restore faces; none is installed where there is no such worker.
+    pub restoring: Vec<ModelInfo>,
 }
 
 impl Fleet {
     fn new(known: &[ModelInfo], mut workers: Vec<WorkerSeen>, now: Timestamp) -> Self {
-        let mut models = known.to_vec();
-        for announced in workers.iter().flat_map(|worker| &worker.said.models) {
-            match models.iter_mut().find(|model| model.id == announced.id) {
-                Some(model) => model.installed = true,
-                None => models.push(announced.clone()),
-            }
-        }
-        models[known.len()..].sort_by(|one, other| one.id.cmp(&other.id));
+        let models = merged(known, workers.iter());
+        let restoring = merged(known, workers.iter().filter(|worker| restores_faces(worker)));
         workers.retain(|worker| worker.is_live(now));
-        Self { workers, models }
+        Self { workers, models, restoring }
     }
 
     /// How many of the present workers have the model.
@@ -51,6 +47,25 @@ impl Fleet {
     pub fn has_kind(&self, kind: Kind) -> bool {
         self.models.iter().any(|model| model.installed && model.kind == kind)
     }
+}
+
+/// The known models and those that the workers have.
+fn merged<'a>(known: &[ModelInfo], workers: impl Iterator<Item = &'a WorkerSeen>) -> Vec<ModelInfo> {
+    let mut models = known.to_vec();
+    for announced in workers.flat_map(|worker| &worker.said.models) {
+        match models.iter_mut().find(|model| model.id == announced.id) {
+            Some(model) => model.installed = true,
+            None => models.push(announced.clone()),
+        }
+    }
+    models[known.len()..].sort_by(|one, other| one.id.cmp(&other.id));
+    models
+}
+
+/// A worker does that alone: with a detector and a restorer of its own.
+fn restores_faces(worker: &WorkerSeen) -> bool {
+    let has = |kind| worker.said.models.iter().any(|model| model.installed && model.kind == kind);
+    has(Kind::Detector) && has(Kind::FaceRestorer)
 }
 
 /// The fleet, read from the store at most once per half second.

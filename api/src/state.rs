@@ -4,8 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use remaster_blobs::Blobs;
 use remaster_pictures::header::PixelLimits;
+use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, UrlBase};
 use remaster_shared::metrics::Metrics;
+use remaster_shared::quota::UtcDay;
 use remaster_store::Submissions;
 use remaster_webhooks::egress::{Egress, EgressPolicy};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,7 @@ use crate::fleet::FleetView;
 use crate::hosts::Hosts;
 use crate::lookup::shared_reads::SharedReads;
 use crate::parse::allowances::{Allowances, DailyAllowances};
+use crate::parse::client::Client;
 use crate::parse::networks::Networks;
 use crate::parse::turns::Turns;
 use crate::proxies::TrustedProxies;
@@ -142,6 +145,13 @@ impl Api {
             follows: Turns::new(16_384, 256, "Too many requests wait for the end of jobs"),
             followed: FollowedReads::default(),
             metrics,
+        }
+    }
+
+    /// Counts a request or a file of the client that was refused, if that was for the picture.
+    pub(crate) fn count_refusal(&self, client: Client, code: ErrorCode) {
+        if code.is_of_a_picture() {
+            self.allowances.refuse(UtcDay::of(self.store.now()), client.key);
         }
     }
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use remaster_api::{
-    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, FleetView, Hosts, Parts, Webhooks,
-    WorkerState,
+    Admin, Api, ApiSettings, ConnectionLimits, DailyAllowances, FleetView, Hosts, Parts, Webhooks, WorkerState,
 };
 use remaster_blobs::Blobs;
 use remaster_engine::SharedEngine;

@@ -30,8 +30,9 @@ local function recount_batch(batch, now)
   end
   if kept == 0 or redis.call('EXISTS', P .. 'b:' .. batch) == 0 then return drop_batch(batch) end
   redis.call('HSET', P .. 'b:' .. batch, 'open', open, 'kept', kept)
-  if open > 0 then return end
-  redis.call('ZREM', P .. 'open', batch)
-  arm(batch, now)
-  tell(batch)
+  -- It may have ended by itself since its jobs were to be counted.
+  if open == 0 and redis.call('ZREM', P .. 'open', batch) == 1 then
+    arm(batch, now)
+    tell(batch)
+  end
 end

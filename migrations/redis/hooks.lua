@@ -99,6 +99,7 @@ local function due_hooks(_, a)
         for _, subject in ipairs(due) do
           local hook = hash(P .. 'h:' .. subject)
           if hook then
+            free = free - 1
             redis.call('ZADD', line, now + lease, subject)
             redis.call('HSET', P .. 'h:' .. subject, 'due', now + lease)
             hook.due = string.format('%d', now + lease)
@@ -106,11 +107,10 @@ local function due_hooks(_, a)
             table.insert(found, hook)
           else
             redis.call('ZREM', line, subject)
-            lose()
+            redis.call('INCR', P .. 'lost')
           end
         end
         earliest = place_host(host)
-        free = free - #due
       end
       local wait = earliest and math.max(0, earliest - now)
       if wait and free > 0 and (next < 0 or wait < next) then next = wait end
@@ -121,7 +121,7 @@ local function due_hooks(_, a)
   return cjson.encode({ hooks = found, next = next })
 end
 
--- now, subject, attempts before, the attempt, the body, how it goes on: a wait, or the end ("delivered", "failed")
+-- now, subject, attempts before, the attempt, the body or empty if none was sent, how it goes on: a wait, or the end ("delivered", "failed")
 local function hook_attempted(_, a)
   local now, key = time(a[1]), P .. 'h:' .. a[2]
   local hook = hash(key)
@@ -130,7 +130,8 @@ local function hook_attempted(_, a)
   redis.call('HSET', key, 'attempts', hook.attempts + 1, 'last', a[4])
   local wait, line = tonumber(a[6]), P .. 'hk:' .. hook.host
   if wait then
-    redis.call('HSET', key, 'body', a[5], 'due', now + wait)
+    redis.call('HSET', key, 'due', now + wait)
+    if a[5] ~= '' then redis.call('HSET', key, 'body', a[5]) end
     redis.call('ZADD', line, now + wait, a[2])
   else
     redis.call('HSET', key, 'ended', a[6])

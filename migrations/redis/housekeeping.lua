@@ -3,9 +3,15 @@
 -- When a record that cannot be forgotten yet is considered again.
 local LATER = 600000
 
--- Counts again what was counted with jobs that have gone missing. Returns how many batches that were in this step.
+-- How often it is counted again what was counted with jobs that have gone missing, at most.
+local MEND_EVERY = 60000
+
+-- Counts it. Returns how many batches that were in this step.
 local function mend(now)
-  if redis.call('DEL', P .. 'mend') == 1 then
+  local last = tonumber(redis.call('GET', P .. 'mended') or '')
+  if redis.call('EXISTS', P .. 'mend') == 1 and (not last or math.abs(now - last) >= MEND_EVERY) then
+    redis.call('DEL', P .. 'mend')
+    redis.call('SET', P .. 'mended', string.format('%d', now))
     recount_skills()
     redis.call('ZUNIONSTORE', P .. 'mending', 2, P .. 'mending', P .. 'open')
   end

@@ -34,9 +34,10 @@
 --   {rm}:paused       string  there while workers are given no jobs; {rm}:drained set of workers that are given none
 --   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs that has happened to so far
 --   {rm}:models       hash    skill that is needed (shared/src/job/skill.rs) -> queued jobs
---   {rm}:open         zset    batches with jobs that have not ended -> when they were submitted
+--   {rm}:open         zset    batches with jobs that have not ended -> when they were submitted (library 10 and later)
 --   {rm}:lost         string  jobs and webhooks that were listed somewhere though their hash was gone
 --   {rm}:mend         string  there when one was found gone, until housekeeping counts again what was counted with it
+--   {rm}:mended       string  when that was begun last
 --   {rm}:mending      zset    batches whose jobs are to be counted again
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again

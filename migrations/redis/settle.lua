@@ -8,7 +8,9 @@ end
 -- A job of the batch has ended. With the last one its webhook becomes due.
 local function one_ended(batch, now)
   local key = P .. 'b:' .. batch
-  if redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'open', -1) == 0 then
+  -- The rest of a batch that was evicted goes when it is counted again.
+  if redis.call('EXISTS', key) == 0 then return lose() end
+  if redis.call('HINCRBY', key, 'open', -1) == 0 then
     redis.call('ZREM', P .. 'open', batch)
     arm(batch, now)
   end

@@ -52,6 +52,7 @@ local function submit(_, a)
   if used + asked > tonumber(a[4]) then return cjson.encode({ refused = 'quota', used = used, now = now }) end
   local waiting = counted('queued')
   if waiting + asked > tonumber(a[5]) then return cjson.encode({ refused = 'full', waiting = waiting, used = used, now = now }) end
+  if waiting == 0 then redis.call('DEL', P .. 'models') end
   if waiting == 0 and counted('processing') == 0 then settle() end
   if asked > 0 then used = charge(day, client, asked) end
   count('queued', asked)

@@ -131,8 +131,8 @@ local function recount_skills()
   for _, client in ipairs(redis.call('ZRANGE', P .. 'act', 0, -1)) do table.insert(lines, P .. 'c:' .. client) end
   for _, line in ipairs(lines) do
     for _, id in ipairs(redis.call('ZRANGE', line, 0, -1)) do
-      local job = load(id)
-      if job then count_skill(job, 1) end
+      local model, params = unpack(redis.call('HMGET', P .. 'j:' .. id, 'model', 'params'))
+      if params then count_skill({ model = model or nil, params = params }, 1) end
     end
   end
 end

@@ -62,7 +62,8 @@ impl<V: View> IntoResponses for Versioned<V> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let current = with_body::<V>(format!("The {} as it is now.", V::NOUN)).header("ETag", header::<String>());
         let unchanged = Response::new(format!("The {} is the version that `If-None-Match` names.", V::NOUN));
-        let mut responses = by_status(&[ErrorCode::InvalidParameter, ErrorCode::NotFound, ErrorCode::StoreUnavailable]);
+        use ErrorCode::{InvalidParameter, NotFound, Overloaded, StoreUnavailable};
+        let mut responses = by_status(&[InvalidParameter, NotFound, Overloaded, StoreUnavailable]);
         responses.insert("200".to_owned(), current.build().into());
         responses.insert("304".to_owned(), unchanged.into());
         responses

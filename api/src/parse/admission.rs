@@ -17,12 +17,13 @@ use crate::state::Api;
 /// 429 `quota_exceeded`, also after too many files that could not be used, 503 `storage_unavailable` when there is too little space on the disk, or 503 when the store does not
 /// answer.
 pub async fn admit(api: &Api, client: Client, key: Option<&IdempotencyKey>) -> ApiResult<Option<Quota>> {
+    // Also a repeated request is read and looked at.
+    api.allowances.admit(UtcDay::of(api.store.now()), client.key)?;
     if let Some(key) = key
         && api.store.knows(client.key, key).await?
     {
         return Ok(None);
     }
-    api.allowances.admit(UtcDay::of(api.store.now()), client.key)?;
     let quota = api.store.quota(client.key).await?;
     if quota.remaining == 0 {
         return Err(Problem::quota_exceeded(quota));

@@ -16,7 +16,7 @@ pub struct DailyAllowances {
     pub megapixels: u64,
     /// Files that cannot be used.
     pub refused_files: u64,
-    /// Images beyond its quota, which it can only submit because others were given back.
+    /// Images beyond its quota. It can submit them because others were given back: it canceled them, or they failed.
     pub refunds: u64,
 }
 
@@ -70,7 +70,13 @@ impl Allowances {
         let DailyAllowances { upload_bytes, megapixels, refunds, .. } = self.limits;
         let images = self.daily_limit.saturating_add(refunds);
         for (of, amount, most, setting, limit) in [
-            (Of::Images, new.units(), images, "DAILY_REFUNDS", (refunds, "images that are given back")),
+            (
+                Of::Images,
+                new.units(),
+                images,
+                "DAILY_REFUNDS",
+                (refunds, "images beyond its quota, in place of others that were given back,"),
+            ),
             (
                 Of::UploadBytes,
                 accepted().map(|job| job.input.bytes).sum(),
@@ -93,10 +99,10 @@ impl Allowances {
         Ok(())
     }
 
-    /// Counts files of the client that could not be used.
-    pub fn refuse(&self, day: UtcDay, client: ClientKey, files: u64) {
+    /// Counts a file of the client that could not be used.
+    pub fn refuse(&self, day: UtcDay, client: ClientKey) {
         let mut counted = Counted::default();
-        self.used.add(day, (client, Of::RefusedFiles), files, &mut counted);
+        self.used.add(day, (client, Of::RefusedFiles), 1, &mut counted);
         counted.keep();
     }
 
@@ -140,7 +146,10 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(submit(&allowances, &jobs(1, 5)), Ok(()));
         }
-        let refused = NotAllowed { setting: "DAILY_REFUNDS", limit: (5, "images that are given back") };
+        let refused = NotAllowed {
+            setting: "DAILY_REFUNDS",
+            limit: (5, "images beyond its quota, in place of others that were given back,"),
+        };
         assert_eq!(submit(&allowances, &jobs(1, 1)), Err(refused));
         assert_eq!(submit(&allowances, &jobs(2, 5)), Ok(()));
         let mut tomorrow = Counted::default();
@@ -162,9 +171,10 @@ mod tests {
     #[test]
     fn refused_files_are_bounded() {
         let allowances = Allowances::new(LIMITS, 1000);
-        allowances.refuse(UtcDay(1), client(1), 2);
-        assert_eq!(allowances.admit(UtcDay(1), client(1)), Ok(()));
-        allowances.refuse(UtcDay(1), client(1), 1);
+        for _ in 0..LIMITS.refused_files {
+            assert_eq!(allowances.admit(UtcDay(1), client(1)), Ok(()));
+            allowances.refuse(UtcDay(1), client(1));
+        }
         assert_eq!(allowances.admit(UtcDay(1), client(1)).unwrap_err().setting, "DAILY_REFUSED_FILES");
         assert_eq!(allowances.admit(UtcDay(1), client(2)), Ok(()));
         assert_eq!(allowances.admit(UtcDay(2), client(1)), Ok(()));

@@ -20,7 +20,7 @@ use super::spool::{Spool, Spooled, too_large};
 use super::upload::Sent;
 use crate::inputs::StoredInputs;
 use crate::problem::{ApiResult, Problem};
-use crate::state::Shared;
+use crate::state::{Api, Shared};
 
 /// The longest that the upload of a batch may take. It has to be well below the age at which the sweep takes the first files
 /// for orphans.
@@ -142,7 +142,7 @@ async fn fetch_files(
             Ok(spooled) => (spooled.bytes, spooled.inspect(filename.clone()).await?.map(|info| (info, spooled))),
             Err(error) => (0, Err(error.clone())),
         };
-        batch.keep((client, quota), Sent::Url(url), (filename, bytes), inspected).await?;
+        batch.keep(api, (client, quota), Sent::Url(url), (filename, bytes), inspected).await?;
     }
     Ok(batch)
 }
@@ -172,16 +172,17 @@ async fn receive_file(
         _ => spooled.inspect(filename.clone()).await?,
     };
     let inspected = inspected.map(|info| (info, &spooled));
-    batch.keep(payer, Sent::File(spooled.hash), (filename, spooled.bytes), inspected).await
+    batch.keep(api, payer, Sent::File(spooled.hash), (filename, spooled.bytes), inspected).await
 }
 
 impl BatchUpload {
-    /// Adds a file of this name and size, and stores it if it was `inspected` and found good.
+    /// Adds a file of this name and size, and stores it if it was `inspected` and found good. One that was not is counted.
     ///
     /// # Errors
     /// The quota has no unit for it, or the object storage does not answer.
     async fn keep(
         &mut self,
+        api: &Api,
         (client, quota): (Client, Option<Quota>),
         sent: Sent,
         (filename, bytes): (Option<String>, u64),
@@ -194,6 +195,7 @@ impl BatchUpload {
                 BatchFile { job, info, sent, refused: None }
             }
             Err(error) => {
+                api.count_refusal(client, error.code);
                 let info = InputInfo { filename, format: None, width: 0, height: 0, bytes, frames: None, alpha: false };
                 BatchFile { job, info, sent, refused: Some(error) }
             }

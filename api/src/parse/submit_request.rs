@@ -49,7 +49,8 @@ impl SubmitReader<'_> {
     pub async fn upload(&self, query: QueryPairs, request: Request) -> ApiResult<SubmitRequest<Upload>> {
         let (mut options, key) = (SubmitOptions::from_query(query)?, idempotency_key(request.headers())?);
         admit(self.api, self.client, key.as_ref()).await?;
-        let upload = receive_upload(self.api, self.client, request, &mut options).await?;
+        let upload = receive_upload(self.api, self.client, request, &mut options).await;
+        let upload = upload.inspect_err(|problem| self.api.count_refusal(self.client, problem.code))?;
         self.request(upload, &options, key)
     }
 

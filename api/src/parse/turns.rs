@@ -50,7 +50,8 @@ impl Turns {
             Some(Turn { _of_all, _of_client })
         };
         let busy = || {
-            let detail = format!("{}, of which one client may have {}; nothing was charged.", self.busy, self.per_client);
+            let detail =
+                format!("{}, of which one client may have {}; nothing was charged.", self.busy, self.per_client);
             Problem::new(ErrorCode::Overloaded, detail)
         };
         tokio::time::timeout(PATIENCE, turn).await.ok().flatten().ok_or_else(busy)

@@ -4,22 +4,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use remaster_shared::error::ErrorCode;
-use remaster_shared::quota::{Quota, UtcDay};
+use remaster_shared::quota::Quota;
 
 use crate::parse::client::Client;
 use crate::problem::ApiResult;
 use crate::state::Api;
 
-/// Renders the answer to a submit of `client`, with its quota as it is now. A picture that could not be used is counted. A refusal over quota also gets `Retry-After`.
+/// Renders the answer to a submit of `client`, with its quota as it is now. A refusal over quota also gets `Retry-After`.
 pub async fn with_quota(api: &Api, client: Client, answer: ApiResult) -> Response {
     let now = api.store.now();
     let (known, exceeded) = match &answer {
-        Err(problem) => {
-            if problem.code.is_of_a_picture() {
-                api.allowances.refuse(UtcDay::of(now), client.key, 1);
-            }
-            (problem.quota, problem.code == ErrorCode::QuotaExceeded)
-        }
+        Err(problem) => (problem.quota, problem.code == ErrorCode::QuotaExceeded),
         Ok(_) => (None, false),
     };
     let mut response = answer.into_response();

@@ -1,13 +1,13 @@
 //! Submitting many images together.
 
 use remaster_shared::job::{BatchId, BatchRecord, EnhanceParams};
-use remaster_shared::quota::UtcDay;
 use remaster_store::{NewJob, NewJobs};
 
 use super::enqueue::enqueue;
 use super::model::choose_model;
 use super::submitted::Submitted;
 use crate::parse::batch_upload::{BatchFile, BatchUpload};
+use crate::parse::client::Client;
 use crate::parse::submit_request::SubmitRequest;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Shared;
@@ -19,9 +19,7 @@ use crate::state::Shared;
 pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> ApiResult<Submitted<BatchRecord>> {
     let SubmitRequest { client, files: mut upload, params, webhook, idempotency } = request;
     let (params, cost) = choose_model(api, params).await?;
-    refuse_large_pictures(api, &mut upload, &params).await;
-    let refused = upload.files.iter().filter(|file| file.refused.is_some()).count() as u64;
-    api.allowances.refuse(UtcDay::of(api.store.now()), client.key, refused);
+    refuse_large_pictures(api, client, &mut upload, &params).await;
     refuse_batch_of_refused(&upload.files)?;
 
     let id = BatchId::of(client.key);
@@ -46,10 +44,11 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
 }
 
 /// Refuses each file whose picture or result has too many pixels, and deletes what was stored of it.
-async fn refuse_large_pictures(api: &Shared, upload: &mut BatchUpload, params: &EnhanceParams) {
+async fn refuse_large_pictures(api: &Shared, client: Client, upload: &mut BatchUpload, params: &EnhanceParams) {
     for file in upload.files.iter_mut().filter(|file| file.refused.is_none()) {
         if let Err(error) = api.settings.pixels.check(file.info.width, file.info.height, params) {
             upload.inputs.delete(file.job).await;
+            api.count_refusal(client, error.code);
             file.refused = Some(error);
         }
     }

@@ -21,7 +21,8 @@ use crate::state::Shared;
 pub async fn submit_job(api: &Shared, id: JobId, request: SubmitRequest<Upload>) -> ApiResult<Submitted<JobRecord>> {
     let SubmitRequest { client, files: upload, params, webhook, idempotency } = request;
     let (params, cost) = choose_model(api, params).await?;
-    api.settings.pixels.check(upload.info.width, upload.info.height, &params)?;
+    let checked = api.settings.pixels.check(upload.info.width, upload.info.height, &params);
+    checked.inspect_err(|error| api.count_refusal(client, error.code))?;
 
     let mut inputs = StoredInputs::new(api);
     inputs.put(id, upload.file.path()).await?;

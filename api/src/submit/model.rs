@@ -4,7 +4,6 @@ use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, ModelId, Scale};
 
-use crate::fleet::Fleet;
 use crate::parse::option_spec::MODEL;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
@@ -19,18 +18,15 @@ const UNKNOWN_COST: f64 = 1.0;
 /// and cannot be restored, and 503 when the store does not answer.
 pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<(EnhanceParams, f64)> {
     let fleet = api.fleet.current().await?;
-    if params.faces == FaceMode::Require && !restores_faces(&fleet) {
+    let models = if params.faces == FaceMode::Require { &fleet.restoring } else { &fleet.models };
+    if params.faces == FaceMode::Require && !models.iter().any(|model| model.installed) {
         let detail = "Face restoration is not installed, and faces is require; use faces=auto to go on without.";
         return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
     }
     let background = params.background && api.settings.use_realesrgan;
-    let model = if background { upscaler(&fleet.models, &params.model, params.scale)? } else { params.model };
+    let model = if background { upscaler(models, &params.model, params.scale)? } else { params.model };
     let cost = fleet.models.iter().find(|known| known.id == model.as_str()).and_then(|known| known.cost);
     Ok((EnhanceParams { model, background, ..params }, cost.unwrap_or(UNKNOWN_COST)))
-}
-
-fn restores_faces(fleet: &Fleet) -> bool {
-    fleet.has_kind(Kind::Detector) && fleet.has_kind(Kind::FaceRestorer)
 }
 
 fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<ModelId> {
@@ -40,7 +36,9 @@ fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<Mo
     let is_known =
         asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == Kind::Upscaler);
     if is_known {
-        let detail = format!("The model {asked} is on no worker now; GET /models lists what is there.");
+        let detail = format!(
+            "The model {asked} is on no worker now that can do the rest of the job; GET /models lists what is there."
+        );
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))
     } else {
         let accepts = "auto or the id of an upscaler (GET /models lists them)";

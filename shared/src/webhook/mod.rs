@@ -135,7 +135,7 @@ pub struct DueHook {
     /// How many attempts were made before. It is also the fencing token: the outcome is recorded only if no other attempt
     /// was recorded in the meantime.
     pub attempts: u32,
-    /// The body that the first attempt sent; `None` if this attempt is the first.
+    /// The body that an earlier attempt sent; `None` if there was none.
     pub body: Option<String>,
 }
 
@@ -148,8 +148,8 @@ pub struct Attempted {
     pub attempts: u32,
     /// What the submitter is shown about the attempt.
     pub attempt: Attempt,
-    /// The body that was sent. Further attempts send the same bytes.
-    pub body: String,
+    /// The body that was sent. Further attempts send the same bytes. `None` where nothing was sent: then it stays what it is.
+    pub body: Option<String>,
     /// What follows.
     pub next: Next,
 }

@@ -53,7 +53,14 @@ pub struct Deliverer {
 impl Deliverer {
     /// A deliverer for the outbox of `store`, which sends through `egress` and signs with `signer`.
     pub fn new(store: Arc<dyn Outbox>, egress: Egress, signer: Signer, metrics: Arc<Metrics>) -> Self {
-        Self { store, egress, signer: Arc::new(signer), metrics, places: Places::default(), breakers: Breakers::default() }
+        Self {
+            store,
+            egress,
+            signer: Arc::new(signer),
+            metrics,
+            places: Places::default(),
+            breakers: Breakers::default(),
+        }
     }
 
     /// Runs until `stop` is canceled, and then for at most the shutdown grace.
@@ -112,11 +119,23 @@ impl Deliverer {
     /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
     /// after a while, and the attempt is repeated.
     ///
-    /// Nothing happens where too many attempts of the client or to the receiver's network are in flight, or its host has not answered for some time: the store
-    /// hands the delivery out again then, too.
+    /// Nothing is sent to a host that has not answered for some time, which counts as an attempt without an answer. Nothing happens where too
+    /// many attempts of the client or to the receiver's network are in flight: the store hands the delivery out again then, too.
     pub async fn attempt(&self, hook: DueHook) {
+        let (began, host) = (Instant::now(), hook.target.host().to_owned());
+        if !self.breakers.permits(&host, self.store.now()) {
+            return self
+                .record(not_sent(&hook, self.store.now(), "the host does not answer, and was not tried again"), began)
+                .await;
+        }
         let told = match self.told(&hook).await {
-            Ok(told) => told,
+            Ok(Some(told)) => told,
+            Ok(None) => {
+                let gone = not_sent(&hook, self.store.now(), "there is nothing to tell any more");
+                // Stores keep records until their webhooks have ended, so this should not happen; if it does, the delivery must not come
+                // back again and again.
+                return self.record(Attempted { next: Next::GiveUp, ..gone }, began).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "the body of a webhook cannot be made now; it will be tried again");
                 return;
@@ -124,21 +143,17 @@ impl Deliverer {
         };
         // The addresses are resolved again, and checked, when the connection is made.
         let addresses = self.egress.addresses(&hook.target.url).await;
-        let Some(_place) = self.places.take(&addresses, told.as_ref().map(|told| told.client)) else {
+        let Some(_place) = self.places.take(&addresses, told.client) else {
             tracing::debug!(subject = ?hook.subject, "a webhook waits: too many of its client or to its network are in flight");
             return;
         };
-        let (began, host) = (Instant::now(), hook.target.host().to_owned());
-        if !self.breakers.permits(&host, self.store.now()) {
-            tracing::debug!(subject = ?hook.subject, host, "a webhook waits: its host does not answer");
-            return;
-        }
-        let attempted = match told {
-            Some(told) => self.send_webhook(hook, told.body).await,
-            None => give_up_without_subject(hook.subject, hook.attempts, self.store.now()),
-        };
+        let attempted = self.send_webhook(hook, told.body).await;
+        self.breakers.record(&host, attempted.attempt.status.is_some(), self.store.now());
+        self.record(attempted, began).await;
+    }
+
+    async fn record(&self, attempted: Attempted, began: Instant) {
         let (subject, attempt, next) = (attempted.subject, &attempted.attempt, attempted.next);
-        self.breakers.record(&host, attempt.status.is_some(), self.store.now());
         let outcome = match next {
             Next::Delivered => "delivered",
             Next::Retry(_) => "retry",
@@ -179,7 +194,7 @@ impl Deliverer {
             Outcome::NoResponse => None,
         };
         let next = next(attempts + 1, &outcome, Jitter::random());
-        Attempted { subject, attempts, attempt: Attempt { at, status, error }, body, next }
+        Attempted { subject, attempts, attempt: Attempt { at, status, error }, body: Some(body), next }
     }
 
     /// Posts `body`, and returns the outcome with the error that the submitter is shown. The timeout of the client bounds it.
@@ -210,6 +225,9 @@ impl Deliverer {
 
     /// What is told; `None` if the job or batch is gone or has not ended. Every attempt sends the same bytes.
     async fn told(&self, hook: &DueHook) -> Result<Option<Told>, StoreError> {
+        if let Some(body) = hook.body.clone() {
+            return Ok(Some(Told { client: None, body }));
+        }
         let base = &hook.target.base;
         let (client, body) = match hook.subject {
             Subject::Job(id) => {
@@ -228,23 +246,22 @@ impl Deliverer {
                 (batch.client, Event { kind: EventType::BatchCompleted, timestamp, data }.body())
             }
         };
-        let body = body.map_err(StoreError::caused_by)?;
-        Ok(Some(Told { client, body: hook.body.clone().unwrap_or(body) }))
+        Ok(Some(Told { client: Some(client), body: body.map_err(StoreError::caused_by)? }))
     }
 }
 
 /// What a webhook tells.
 struct Told {
-    /// Whose job or batch it is.
-    client: ClientKey,
+    /// Whose job or batch it is, where that was read to make the body: retries are spread over days.
+    client: Option<ClientKey>,
     body: String,
 }
 
-/// Ends a delivery whose job or batch is gone. Stores keep records until their webhooks have ended, so this should not
-/// happen; if it does, the delivery must not come back again and again.
-fn give_up_without_subject(subject: Subject, attempts: u32, at: Timestamp) -> Attempted {
-    let attempt = Attempt { at, status: None, error: Some("there is nothing to tell any more".into()) };
-    Attempted { subject, attempts, attempt, body: String::new(), next: Next::GiveUp }
+/// An attempt in which nothing was sent.
+fn not_sent(hook: &DueHook, at: Timestamp, why: &str) -> Attempted {
+    let attempt = Attempt { at, status: None, error: Some(why.to_owned()) };
+    let next = next(hook.attempts + 1, &Outcome::NoResponse, Jitter::random());
+    Attempted { subject: hook.subject, attempts: hook.attempts, attempt, body: None, next }
 }
 
 fn system_time(at: Timestamp) -> SystemTime {

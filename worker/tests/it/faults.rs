@@ -96,8 +96,15 @@ impl Fleet {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &png).unwrap();
         let bytes = png.len() as u64;
-        let input =
-            InputInfo { filename: None, format: Some(PictureFormat::Png), width: 8, height: 8, bytes, frames: None, alpha: false };
+        let input = InputInfo {
+            filename: None,
+            format: Some(PictureFormat::Png),
+            width: 8,
+            height: 8,
+            bytes,
+            frames: None,
+            alpha: false,
+        };
         let ids: Vec<_> = (0..jobs).map(|_| JobId::random()).collect();
         for id in &ids {
             self.blobs.put_file(BlobKey::Input(*id), file.path()).await.unwrap();

@@ -56,17 +56,28 @@ impl RedisStore {
         let all = self.claims.fetch_add(1, Ordering::Relaxed) % LONGEST_WAIT_EVERY == LONGEST_WAIT_EVERY - 1;
         let (first, others) = order.split_at(if all { order.len() } else { FIRST.min(order.len()) });
         let mut search = Search::default();
-        for shards in [first, others] {
-            for shard in self.with_work(shards, request, &mut search).await {
+        let mut found = self.with_work(first, request, &mut search).await;
+        let mut rest = Some(others);
+        // As long as others wait anywhere, clients that have their share of this worker do not go first.
+        if found.iter().all(|(waited, _)| *waited <= 0.0)
+            && let Some(others) = rest.take()
+        {
+            found.extend(self.with_work(others, request, &mut search).await);
+        }
+        loop {
+            found.sort_by(|one, other| other.0.total_cmp(&one.0));
+            for (_, shard) in found {
                 match self.claim_from(shard, request).await {
                     Ok(Claim::Nothing { next }) => search.next = sooner(search.next, next),
                     Ok(claim) => return Ok(claim),
                     Err(error) => {
-                        self.is_unanswered(shard, request);
+                        self.is_unanswered(shard, request, Instant::now());
                         search.fails(shard, error);
                     }
                 }
             }
+            let Some(others) = rest.take() else { break };
+            found = self.with_work(others, request, &mut search).await;
         }
         match search {
             Search { answered: false, failed: Some(error), .. } => Err(error),
@@ -76,23 +87,24 @@ impl RedisStore {
     }
 
     /// The request may have been carried out.
-    pub(super) fn is_unanswered(&self, shard: &Shard, request: &ClaimRequest) {
+    pub(super) fn is_unanswered(&self, shard: &Shard, request: &ClaimRequest, at: Instant) {
         let (shard, request) = (shard.tag().to_owned(), request.clone());
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        unanswered.push(Unanswered { shard, request, at: Instant::now() });
+        unanswered.push(Unanswered { shard, request, at });
     }
 
     /// Makes a claim of the worker again whose answer was lost, once the shard's server answers again.
     async fn answer_to_an_earlier_claim(&self, worker: &str) -> Option<Claim> {
-        let (shard, request) = {
+        let (shard, Unanswered { request, at, .. }) = {
             let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
             unanswered.retain(|claim| claim.at.elapsed() < self.policy.lease);
             let shard = |claim: &Unanswered| {
                 let shard = self.shards.all().iter().find(|shard| shard.tag() == claim.shard)?;
                 (claim.request.worker == worker && !shard.rests()).then_some(shard)
             };
-            let (place, shard) = unanswered.iter().enumerate().find_map(|(place, claim)| Some((place, shard(claim)?)))?;
-            (shard, unanswered.swap_remove(place).request)
+            let (place, shard) =
+                unanswered.iter().enumerate().find_map(|(place, claim)| Some((place, shard(claim)?)))?;
+            (shard, unanswered.swap_remove(place))
         };
         match self.claim_from(shard, &request).await {
             Ok(Claim::Nothing { .. }) => None,
@@ -100,14 +112,19 @@ impl RedisStore {
             Err(error) => {
                 tracing::debug!(shard = shard.tag(), %error, "claims leave this shard alone for a while");
                 shard.rest();
-                self.is_unanswered(shard, &request);
+                self.is_unanswered(shard, &request, at);
                 None
             }
         }
     }
 
-    /// Those of the shards that have something to do, the one whose client has waited longest first.
-    async fn with_work<'a>(&self, shards: &[&'a Shard], request: &ClaimRequest, search: &mut Search) -> Vec<&'a Shard> {
+    /// Those of the shards that have something to do, each with how long its client has waited, as [`Glimpse`] tells it.
+    async fn with_work<'a>(
+        &self,
+        shards: &[&'a Shard],
+        request: &ClaimRequest,
+        search: &mut Search,
+    ) -> Vec<(f64, &'a Shard)> {
         let (resting, awake): (Vec<_>, Vec<_>) = shards.iter().copied().partition(|shard| shard.rests());
         if let Some(shard) = resting.first() {
             search.failed = Some(StoreError::new(format!("the server of {} did not answer a moment ago", shard.tag())));
@@ -127,8 +144,7 @@ impl RedisStore {
                 Err(error) => search.fails(shard, error),
             }
         }
-        found.sort_by(|one, other| other.0.total_cmp(&one.0));
-        found.into_iter().map(|(_, shard)| shard).collect()
+        found
     }
 
     async fn glimpse(&self, shard: &Shard, request: &ClaimRequest) -> Result<Glimpse, StoreError> {

@@ -1,5 +1,7 @@
 //! Redis that evicts: what has a time to live by itself, and what `allkeys-*` takes, key by key.
 
+use std::time::Duration;
+
 use remaster_shared::clock::ManualClock;
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{BatchId, BatchStatus, JobId, UrlBase};
@@ -115,8 +117,12 @@ async fn a_batch_goes_on_without_jobs_that_were_evicted() {
     evict(&server, 'b', other);
     let (_, lease) = claimed(&store).await;
     store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    store.reap().await.unwrap();
     assert_eq!(store.batch(other).await.unwrap(), None);
     assert!(store.get(ids[0].id).await.unwrap().is_some());
+    assert_eq!(server.command(&["KEYS", &format!("*{other}*")]), "");
+    assert_eq!(server.command(&["ZRANGE", "{rm}:open", "0", "-1"]), "");
 }
 
 #[tokio::test]

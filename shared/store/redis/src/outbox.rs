@@ -51,7 +51,8 @@ impl Outbox for RedisStore {
             Next::Delivered => DeliveryStatus::Delivered.as_str().to_owned(),
             Next::GiveUp => DeliveryStatus::Failed.as_str().to_owned(),
         };
-        let args = vec![self.time(), subject.id().to_string(), attempts.to_string(), json(&attempt)?, body, next];
+        let args = vec![self.time(), subject.id().to_string(), attempts.to_string(), json(&attempt)?];
+        let args = [args, vec![body.unwrap_or_default(), next]].concat();
         let _: Done = self.call(self.shards.of_id(subject.id()).tag(), "rm_hook_attempted", args).await?;
         Ok(())
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use fred::util::redis_keyslot;
 use remaster_shared::clock::ManualClock;
 use remaster_store::contract::{self, client as number, new_job_of, request, result};
-use remaster_store::{Claim, ClaimRequest, Jobs, NewJobs, Outcome, Store, Submissions, SubmitError, WorkQueue, contract_tests};
+use remaster_store::{
+    Claim, ClaimRequest, Jobs, NewJobs, Outcome, Store, Submissions, SubmitError, WorkQueue, contract_tests,
+};
 use remaster_testkit::{RedisCluster, RedisServer};
 
 use super::*;
@@ -332,7 +334,7 @@ async fn a_claim_of_several_shards_whose_answer_was_lost_gives_its_job_again() {
     submit(&store, 250).await.unwrap();
     let (lost, asked) = (store.shards.of_client(number(250)), request());
     let Claim::Job(given, _) = store.claim_from(lost, &asked).await.unwrap() else { panic!("nothing to claim") };
-    store.is_unanswered(lost, &asked);
+    store.is_unanswered(lost, &asked, Instant::now());
     let other = ClaimRequest { worker: "another".into(), ..request() };
     let Claim::Job(job, _) = store.claim(&other).await.unwrap() else { panic!("nothing to claim") };
     assert_eq!(job.client, number(0), "the claim is of one worker");

@@ -145,7 +145,7 @@ pub fn attempted(db: &Connection, now: Timestamp, attempted: &Attempted) -> rusq
     };
     db.prepare_cached(
         "UPDATE hooks SET attempts = attempts + 1, last = :last, due = :due, ended = :ended,
-                 body = iif(:ended IS NULL, :body, NULL)
+                 body = iif(:ended IS NULL, coalesce(:body, body), NULL)
              WHERE subject = :subject AND attempts = :attempts AND ended IS NULL AND due IS NOT NULL",
     )?
     .execute(named_params! {

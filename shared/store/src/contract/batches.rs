@@ -10,7 +10,15 @@ pub fn batch_of(number: u8, jobs: Vec<NewJob>) -> (BatchId, NewJobs) {
 
 fn refused(number: u8, name: &str) -> NewJob {
     let mut job = new_job_of(client(number));
-    job.input = InputInfo { filename: Some(name.into()), format: None, width: 0, height: 0, bytes: 3, frames: None, alpha: false };
+    job.input = InputInfo {
+        filename: Some(name.into()),
+        format: None,
+        width: 0,
+        height: 0,
+        bytes: 3,
+        frames: None,
+        alpha: false,
+    };
     job.refused = Some(JobError::new(ErrorCode::UnsupportedFormat, "not an image"));
     job
 }

@@ -24,7 +24,7 @@ pub async fn due(store: &dyn Store) -> Vec<DueHook> {
 
 pub async fn attempted(store: &dyn Store, hook: &DueHook, status: u16, next: Next) {
     let attempt = Attempt { at: store.now(), status: Some(status), error: None };
-    let body = hook.body.clone().unwrap_or_else(|| "{}".into());
+    let body = Some(hook.body.clone().unwrap_or_else(|| "{}".into()));
     let done = Attempted { subject: hook.subject, attempts: hook.attempts, attempt, body, next };
     store.hook_attempted(done).await.unwrap();
 }

@@ -19,7 +19,7 @@ pub struct ClaimRequest {
     pub fence: Fence,
     /// What the worker can do: it is given no job that needs another skill.
     pub skills: Vec<Skill>,
-    /// Clients that have their share of this worker: as long as others have jobs that it can do, theirs go first.
+    /// Clients that have their share of this worker. As long as other clients have jobs that it can do, the jobs of those go first.
     pub busy: Vec<ClientKey>,
 }
 

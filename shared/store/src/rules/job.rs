@@ -269,9 +269,10 @@ fn finished(policy: &Policy, job: JobState, outcome: Outcome, same: Change) -> R
         }
         Outcome::Failed(error) => failed(job, error, same),
         Outcome::Deferred(_) if job.deferrals >= MAX_DEFERRALS => failed(job, JobError::internal(), same),
-        Outcome::Deferred(wait) => {
-            Ok(Change { defers: true, ..uncounted(job, Line::JoinsAfter(retry::deferral(wait, job.deferrals, retry::spread())), same)? })
-        }
+        Outcome::Deferred(wait) => Ok(Change {
+            defers: true,
+            ..uncounted(job, Line::JoinsAfter(retry::deferral(wait, job.deferrals, retry::spread())), same)?
+        }),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Hosts that do not answer. Each attempt at one holds a place for as long as a receiver may take, so after some in a row only one at a time
-//! tries whether it is back.
+//! Hosts that do not answer. Each attempt at one holds a place for as long as a receiver may take. So after eight in a row without an answer
+//! one a minute is made, until one is answered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 const FAILURES: u32 = 8;
 /// How long it is left alone before one attempt is made, and after that again.
 const REST: SignedDuration = SignedDuration::from_secs(60);
-/// How many hosts are remembered. Beyond that, those are forgotten that could be tried again.
+/// Once so many hosts are remembered, those are forgotten that failed more than a minute ago.
 const REMEMBERED: usize = 10_000;
 
 #[derive(Clone, Copy)]
@@ -93,7 +93,11 @@ mod tests {
     fn few_hosts_are_remembered() {
         let breakers = Breakers::default();
         for number in 0..3 * REMEMBERED as i64 {
-            breakers.record(&format!("{number}.example"), false, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(number));
+            breakers.record(
+                &format!("{number}.example"),
+                false,
+                Timestamp::UNIX_EPOCH + SignedDuration::from_secs(number),
+            );
         }
         assert!(breakers.0.lock().unwrap().len() <= REMEMBERED);
     }

@@ -92,8 +92,7 @@ mod tests {
     fn a_network_is_full_after_so_many_whatever_its_addresses_are() {
         let places = Places::default();
         let take = |text: &str| places.take(&addresses(text), None);
-        let mut held: Vec<_> =
-            (0..MAX_PER_NETWORK).map(|n| take(&format!("203.0.113.{n}")).unwrap()).collect();
+        let mut held: Vec<_> = (0..MAX_PER_NETWORK).map(|n| take(&format!("203.0.113.{n}")).unwrap()).collect();
         assert!(take("203.0.113.200").is_none());
         assert!(take("::ffff:203.0.113.7").is_none());
         // A name that also has another address is not sent to either.

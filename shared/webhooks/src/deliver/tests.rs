@@ -306,7 +306,7 @@ async fn a_host_that_does_not_answer_is_left_alone_for_a_while() {
         ended_job(&delivering.store, &receiver.url("/")).await;
     }
     while delivering.attempt_due().await > 0 {}
-    assert_eq!(receiver.received().len(), 8, "twelve were not attempted");
+    assert_eq!(receiver.received().len(), 8, "twelve were not sent");
     delivering.clock.advance(Duration::from_secs(60));
     while delivering.attempt_due().await > 0 {}
     assert_eq!(receiver.received().len(), 1, "one finds out whether it is back");
@@ -321,8 +321,11 @@ async fn the_webhook_of_a_large_batch_leaves_its_jobs_out() {
     let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
     let delivering = Delivering::to(&receiver).await;
     let told = async |jobs: usize| {
-        let target =
-            Target { url: receiver.url("/").parse().unwrap(), secret: None, base: UrlBase::new("https://photos.example") };
+        let target = Target {
+            url: receiver.url("/").parse().unwrap(),
+            secret: None,
+            base: UrlBase::new("https://photos.example"),
+        };
         let batch = BatchId::of(client(1));
         let jobs = NewJobs::new(client(1), (0..jobs).map(|_| new_job()).collect());
         delivering.store.submit(NewJobs { webhook: Some(target), batch: Some(batch), ..jobs }).await.unwrap();
