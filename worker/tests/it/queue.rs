@@ -88,6 +88,10 @@ impl Bench {
     }
 
     async fn submit(&self, side: u32) -> JobId {
+        self.submit_for(CLIENT, side, 1.0).await
+    }
+
+    async fn submit_for(&self, client: ClientKey, side: u32, cost: f64) -> JobId {
         let png = encoded(&DynamicImage::ImageRgb8(RgbImage::new(side, side)), ImageFormat::Png);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &png).unwrap();
@@ -102,8 +106,8 @@ impl Bench {
             frames: None,
             alpha: false,
         };
-        let job = NewJob::new(id, params("fake", Scale::X4), input);
-        self.store.submit(NewJobs::new(CLIENT, vec![job])).await.unwrap();
+        let job = NewJob { cost, ..NewJob::new(id, params("fake", Scale::X4), input) };
+        self.store.submit(NewJobs::new(client, vec![job])).await.unwrap();
         id
     }
 
@@ -239,5 +243,29 @@ async fn an_input_that_is_gone_fails_the_job_and_refunds_it() {
     let job = bench.until(id, |job| job.status.is_terminal()).await;
     assert_eq!((job.status, job.error.unwrap().code), (Status::Failed, ErrorCode::StorageUnavailable));
     assert_eq!(bench.store.quota(CLIENT).await.unwrap().used, 0);
+    bench.shut_down().await;
+}
+
+/// The one client's jobs take long and are cheap, so that it would be its turn again and again; the other's are short and dear.
+#[tokio::test]
+async fn a_client_has_no_more_than_its_share_of_a_worker_while_others_wait() {
+    let mut bench = Bench::new();
+    let (long, short) = (ClientKey([1; 16]), ClientKey([2; 16]));
+    let mut of_short = Vec::new();
+    for _ in 0..2 {
+        of_short.push(bench.submit_for(short, 40, 1e6).await);
+    }
+    let mut of_long = Vec::new();
+    for _ in 0..3 {
+        of_long.push(bench.submit_for(long, 900, 1e-6).await);
+    }
+    bench.work(fake(Duration::from_millis(200)), 2, Duration::from_millis(50));
+    bench.until(of_short[1], |job| job.status == Status::Succeeded).await;
+    let statuses = of_long.iter().map(async |id| bench.store.get(*id).await.unwrap().unwrap().status);
+    let statuses = futures::future::join_all(statuses).await;
+    assert_eq!(statuses[..2], [Status::Processing, Status::Queued]);
+    // With nobody else waiting, it has both places.
+    bench.until(of_long[1], |job| job.status == Status::Processing).await;
+    assert_eq!(bench.store.get(of_long[0]).await.unwrap().unwrap().status, Status::Processing);
     bench.shut_down().await;
 }
