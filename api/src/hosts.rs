@@ -37,7 +37,15 @@ impl Hosts {
 
     /// Whether a request may name `host`, which may have a port.
     fn have(&self, host: &str) -> bool {
-        let Self::Only(names) = self else { return true };
+        matches!(self, Self::Any) || self.name(host)
+    }
+
+    /// Whether `host`, which may have a port, is an address, localhost, or listed by name.
+    pub(crate) fn name(&self, host: &str) -> bool {
+        let names: &[String] = match self {
+            Self::Any => &[],
+            Self::Only(names) => names,
+        };
         let Ok(authority) = host.parse::<Authority>() else { return false };
         let host = authority.host().trim_end_matches('.').to_ascii_lowercase();
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();

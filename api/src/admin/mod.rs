@@ -1,23 +1,22 @@
-//! Health, metrics and what operators do by hand, on a port of their own. A worker node answers nothing else.
+//! Health, metrics and what operators do by hand, with a page for it, on a port of their own. A worker node answers nothing else.
 
 mod actions;
 mod listing;
+mod page;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use remaster_shared::error::ErrorCode;
 use remaster_shared::metrics::Metrics;
 use remaster_store::{Operations, WorkerRegistry};
 use serde_json::json;
 
 use crate::hosts::Hosts;
-use crate::problem::Problem;
 use crate::render::metrics::{exposition, own_exposition};
 use crate::render::service::Health;
 use crate::server::middleware;
@@ -62,25 +61,10 @@ pub fn admin_router(admin: Admin) -> Router {
         .route("/clients/{address}/quota", get(listing::quota).post(actions::adjust_quota))
         .route("/clients/{address}/purge", post(actions::purge))
         .route("/webhooks/{id}/resend", post(actions::resend))
-        .layer(from_fn(refuse_pages))
+        .merge(page::routes())
+        .layer(from_fn_with_state(hosts.clone(), page::refuse_others))
         .with_state(admin);
     middleware(routes, hosts, layer_metrics)
-}
-
-/// Refuses what a web page can make the browser of an operator send: whatever a page has sent, and a POST that is not JSON.
-async fn refuse_pages(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let by_a_page =
-        headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none");
-    if by_a_page {
-        return Problem::new(ErrorCode::InvalidParameter, "This port answers no web page.").into_response();
-    }
-    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
-    if request.method() == Method::POST && !is_json {
-        let detail = "The request has no Content-Type of application/json, which every POST on this port needs.";
-        return Problem::new(ErrorCode::InvalidParameter, detail).into_response();
-    }
-    next.run(request).await
 }
 
 async fn health(State(admin): State<Admin>) -> Json<Health> {

@@ -112,6 +112,23 @@ async fn a_page_of_another_site_cannot_act() {
     let page = page.header("origin", "http://rebound.example.com").send().await.unwrap();
     assert!(problem(page).await["detail"].as_str().unwrap().contains("no web page"));
     assert_eq!(operator.get("/queue").await["paused"], false);
+    let own = operator.api.http.post(format!("{}/pause", operator.base)).json(&json!({}));
+    assert_eq!(own.header("origin", &operator.base).send().await.unwrap().status(), 200);
+    assert_eq!(operator.get("/queue").await["paused"], true);
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_of_others_and_is_shown_in_no_frame() {
+    let operator = Operator::new().await;
+    for (path, kind) in
+        [("/", "text/html"), ("/page/operators.css", "text/css"), ("/page/operators.js", "text/javascript")]
+    {
+        let file = operator.api.http.get(format!("{}{path}", operator.base)).send().await.unwrap();
+        let told = |name: &str| file.headers()[name].to_str().unwrap().to_owned();
+        assert!(told("content-type").starts_with(kind), "{path}");
+        let policy = told("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod malformed;
 mod models;
 mod nodes;
 mod operators;
+mod operators_page;
 mod page;
 mod page_access;
 mod page_faults;
