@@ -77,10 +77,13 @@ impl RedisServer {
         self.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
     }
 
-    /// Waits until this replica has all that its master has.
+    /// Waits until this replica has all that its master has, also in its append-only file. A server that received a copy of its master
+    /// begins that file anew, and would come up empty if it was killed before the file is complete.
     pub fn catch_up_with(&self, master: &RedisServer) {
         wait_at_most(SYNC_TIMEOUT, "the replica has caught up", || {
+            let persistence = self.command(&["INFO", "persistence"]);
             self.command(&["INFO", "replication"]).contains("master_link_status:up")
+                && ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"].iter().all(|told| persistence.contains(told))
                 && master.command(&["WAIT", "1", "100"]) == "1"
         });
     }
