@@ -83,7 +83,9 @@ impl RedisServer {
         wait_at_most(SYNC_TIMEOUT, "the replica has caught up", || {
             let persistence = self.command(&["INFO", "persistence"]);
             self.command(&["INFO", "replication"]).contains("master_link_status:up")
-                && ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"].iter().all(|told| persistence.contains(told))
+                && ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"]
+                    .iter()
+                    .all(|told| persistence.contains(told))
                 && master.command(&["WAIT", "1", "100"]) == "1"
         });
     }
