@@ -5,13 +5,31 @@ const SILENT = 30_000;
 const SHOWN = 100;
 
 const at = (id) => document.getElementById(id);
-const busy = { jobs: 0 };
+
+/** What was asked last, and whether the node did not answer that. */
+const turn = { last: 0, failed: false };
+
+/** Shows a text where that changes something, so that nobody has it read to them again and again. */
+function show(id, text, kind = "") {
+  if (at(id).textContent !== text) at(id).textContent = text;
+  at(id).className = kind;
+}
 
 /** Shows what came of the last action. */
 function say(text, bad = false) {
-  at("message").textContent = text;
-  at("message").classList.toggle("bad", bad);
+  show("message", text, bad ? "bad" : "");
 }
+
+/** Replaces the rows of a table. Whoever was on a button stays on it. */
+function replace(id, rows) {
+  const here = at(id).contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  at(id).replaceChildren(...rows);
+  const again = [...at(id).querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === here);
+  if (here) again?.focus();
+}
+
+/** By how much the node's clock is ahead of the browser's. */
+const now = { ahead: 0 };
 
 /** Asks the port. What it refuses is thrown as an error with its words. */
 async function ask(path, body) {
@@ -19,6 +37,7 @@ async function ask(path, body) {
   const answer = await fetch(path, body === undefined ? {} : post);
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.detail ?? told.title ?? `status ${answer.status}`);
+  now.ahead = Date.parse(answer.headers.get("date")) - Date.now() || 0;
   return told;
 }
 
@@ -45,6 +64,13 @@ function row(...cells) {
   return line;
 }
 
+/** A row that says that there are no others. */
+function nothing(text, columns) {
+  const line = row([text, "none"]);
+  line.firstChild.colSpan = columns;
+  return line;
+}
+
 function button(label, name, action) {
   const made = document.createElement("button");
   made.type = "button";
@@ -62,14 +88,14 @@ function code(text) {
 
 /** How long ago, in words. */
 function ago(time) {
-  const seconds = Math.max(0, Math.round((Date.now() - new Date(time)) / 1000));
+  const seconds = Math.max(0, Math.round((Date.now() + now.ahead - new Date(time)) / 1000));
   if (seconds < 120) return `${seconds} s ago`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
   return `${Math.round(seconds / 3600)} h ago`;
 }
 
 function state(worker) {
-  if (Date.now() - new Date(worker.seen_at) > SILENT) return ["silent", "bad"];
+  if (Date.now() + now.ahead - new Date(worker.seen_at) > SILENT) return ["silent", "bad"];
   if (worker.stopping) return ["stopping", "none"];
   if (worker.drained) return ["drained", "bad"];
   if (worker.paused) return [`takes no jobs: ${worker.paused}`, "bad"];
@@ -85,13 +111,12 @@ function showWorkers(workers) {
       : button("Drain", name, () => act(() => `${name} is given no more jobs.`, `${path}/drain`));
     return row(code(name), worker.device, `${worker.in_flight} of ${worker.jobs}`, state(worker), ago(worker.seen_at), action);
   });
-  at("workers").replaceChildren(...(rows.length ? rows : [row(["No worker was heard of lately.", "none"])]));
+  replace("workers", rows.length ? rows : [nothing("No worker was heard of lately.", 6)]);
 }
 
 function showQueue(queue) {
   const { paused, queued, processing, clients_today, units_today } = queue;
-  at("claiming").textContent = paused ? "Claiming is paused" : "Jobs are given to workers";
-  at("claiming").className = paused ? "bad" : "good";
+  show("claiming", paused ? "Claiming is paused" : "Jobs are given to workers", paused ? "bad" : "good");
   at("pause").textContent = paused ? "Resume claiming" : "Pause claiming";
   at("pause").hidden = false;
   at("pause").onclick = () =>
@@ -124,9 +149,7 @@ function showJobs(jobs) {
       job.status === "failed" ? button("Queue again", job.id, again) : "",
     );
   });
-  const none = row(["There are none.", "none"]);
-  none.firstChild.colSpan = 8;
-  at("jobs").replaceChildren(...(rows.length ? rows : [none]));
+  replace("jobs", rows.length ? rows : [nothing("There are none.", 8)]);
 }
 
 /** The errors of the jobs that are listed can be chosen. */
@@ -141,7 +164,7 @@ function offerCodes(jobs) {
 }
 
 async function look() {
-  const turn = ++busy.jobs;
+  const mine = ++turn.last;
   const failed = at("status").value === "failed";
   at("code").disabled = !failed;
   const chosen = failed ? at("code").value : "";
@@ -150,13 +173,23 @@ async function look() {
   try {
     const [queue, jobs] = await Promise.all([ask("/queue"), ask(`/jobs?${query}`)]);
     // A later look may have been answered before.
-    if (turn !== busy.jobs) return;
+    if (mine !== turn.last) return;
+    if (turn.failed) say("");
+    turn.failed = false;
     showQueue(queue);
     offerCodes(jobs);
     showJobs(jobs);
   } catch (error) {
+    if (mine !== turn.last) return;
+    turn.failed = true;
     say(`The node does not tell: ${error.message}`, true);
   }
+}
+
+/** Looks again and again, one look at a time. */
+async function keepLooking() {
+  if (!document.hidden) await look();
+  setTimeout(keepLooking, EVERY);
 }
 
 at("status").addEventListener("change", look);
@@ -190,5 +223,4 @@ at("hook").addEventListener("submit", (event) => {
   act(() => `The webhook of ${id} is sent again.`, `/webhooks/${encodeURIComponent(id)}/resend`);
 });
 
-await look();
-setInterval(() => document.hidden || look(), EVERY);
+keepLooking();

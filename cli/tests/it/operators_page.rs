@@ -21,6 +21,11 @@ fn broken() -> Vec<u8> {
     bytes
 }
 
+/// Clicks what may be replaced by another one at any moment.
+async fn press(browser: &Browser, selector: &str) {
+    browser.eval(&format!("document.querySelector({selector:?}).click()")).await;
+}
+
 async fn submit(api: &Server, picture: Vec<u8>) -> String {
     let job: Value = api.post("/jobs?background=false", picture).await.json().await.unwrap();
     job["id"].as_str().unwrap().to_owned()
@@ -43,16 +48,16 @@ async fn an_operator_sees_the_queue_and_acts() {
     browser.click("#pause").await;
     assert_eq!(api.finished(&waiting).await["status"], "succeeded");
 
-    browser.click("#workers button").await;
+    press(&browser, "#workers button").await;
     browser.shows("#workers", "drained").await;
-    browser.click("#workers button").await;
+    press(&browser, "#workers button").await;
     browser.shows("#workers", "takes jobs").await;
 
     let failed = submit(&api, broken()).await;
     assert_eq!(api.finished(&failed).await["error"]["code"], "image_corrupt");
     browser.click("#status option[value='failed']").await;
     browser.shows("#jobs", "image_corrupt").await;
-    browser.click("#jobs button").await;
+    press(&browser, "#jobs button").await;
     browser.shows("#message", &format!("{failed} is queued again.")).await;
 
     browser.find("#client input[name='address']").await.send_keys("127.0.0.1").await.unwrap();

@@ -119,15 +119,10 @@ impl Deliverer {
     /// Makes one attempt and records its outcome. If the outcome cannot be recorded, the store hands the delivery out again
     /// after a while, and the attempt is repeated.
     ///
-    /// Nothing is sent to a host that has not answered for some time, which counts as an attempt without an answer. Nothing happens where too
+    /// Nothing is sent to a receiver that has not answered for some time, which counts as an attempt without an answer. Nothing happens where too
     /// many attempts of the client or to the receiver's network are in flight: the store hands the delivery out again then, too.
     pub async fn attempt(&self, hook: DueHook) {
-        let (began, host) = (Instant::now(), hook.target.host().to_owned());
-        if !self.breakers.permits(&host, self.store.now()) {
-            return self
-                .record(not_sent(&hook, self.store.now(), "the host does not answer, and was not tried again"), began)
-                .await;
-        }
+        let began = Instant::now();
         let told = match self.told(&hook).await {
             Ok(Some(told)) => told,
             Ok(None) => {
@@ -147,8 +142,13 @@ impl Deliverer {
             tracing::debug!(subject = ?hook.subject, "a webhook waits: too many of its client or to its network are in flight");
             return;
         };
+        let receiver = hook.target.url.origin().ascii_serialization();
+        if !self.breakers.permits(&receiver, self.store.now()) {
+            let resting = not_sent(&hook, self.store.now(), "the receiver does not answer, and was not tried again");
+            return self.record(resting, began).await;
+        }
         let attempted = self.send_webhook(hook, told.body).await;
-        self.breakers.record(&host, attempted.attempt.status.is_some(), self.store.now());
+        self.breakers.record(&receiver, attempted.attempt.status.is_some(), self.store.now());
         self.record(attempted, began).await;
     }
 

@@ -1,4 +1,4 @@
-//! Hosts that do not answer. Each attempt at one holds a place for as long as a receiver may take. So after eight in a row without an answer
+//! Receivers (scheme, host and port) that do not answer. Each attempt at one holds a place for as long as a receiver may take. So after eight in a row without an answer
 //! one a minute is made, until one is answered.
 
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Attempts in a row without an answer after which a host is left alone.
+/// Attempts in a row without an answer after which a receiver is left alone.
 const FAILURES: u32 = 8;
 /// How long it is left alone before one attempt is made, and after that again.
 const REST: SignedDuration = SignedDuration::from_secs(60);
-/// Once so many hosts are remembered, those are forgotten that failed more than a minute ago.
+/// Once so many are remembered, those are forgotten that failed more than a minute ago.
 const REMEMBERED: usize = 10_000;
 
 #[derive(Clone, Copy)]
@@ -21,15 +21,15 @@ struct Silence {
     until: Timestamp,
 }
 
-/// The hosts that did not answer lately.
+/// The receivers that did not answer lately.
 #[derive(Clone, Default)]
 pub(super) struct Breakers(Arc<Mutex<HashMap<String, Silence>>>);
 
 impl Breakers {
-    /// Whether an attempt may be made at the host now. Where that is to find out whether it is back, no other may until it rested again.
-    pub(super) fn permits(&self, host: &str, now: Timestamp) -> bool {
+    /// Whether an attempt may be made at the receiver now. Where that is to find out whether it is back, no other may until it rested again.
+    pub(super) fn permits(&self, receiver: &str, now: Timestamp) -> bool {
         let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match silent.get_mut(host) {
+        match silent.get_mut(receiver) {
             Some(silence) if silence.failures >= FAILURES => {
                 let permits = silence.until <= now;
                 if permits {
@@ -41,17 +41,17 @@ impl Breakers {
         }
     }
 
-    /// An attempt at the host came to its end.
-    pub(super) fn record(&self, host: &str, answered: bool, now: Timestamp) {
+    /// An attempt at the receiver came to its end.
+    pub(super) fn record(&self, receiver: &str, answered: bool, now: Timestamp) {
         let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answered {
-            silent.remove(host);
+            silent.remove(receiver);
             return;
         }
         if silent.len() >= REMEMBERED {
             silent.retain(|_, silence| silence.until > now);
         }
-        let silence = silent.entry(host.to_owned()).or_insert(Silence { failures: 0, until: now });
+        let silence = silent.entry(receiver.to_owned()).or_insert(Silence { failures: 0, until: now });
         silence.failures = silence.failures.saturating_add(1);
         silence.until = now + REST;
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silent_host_is_tried_by_one_attempt_at_a_time() {
+    fn a_silent_receiver_is_tried_by_one_attempt_at_a_time() {
         let (breakers, start) = (Breakers::default(), Timestamp::UNIX_EPOCH);
         let at = |seconds| start + SignedDuration::from_secs(seconds);
         for _ in 0..FAILURES {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn few_hosts_are_remembered() {
+    fn few_are_remembered() {
         let breakers = Breakers::default();
         for number in 0..3 * REMEMBERED as i64 {
             breakers.record(

@@ -299,7 +299,7 @@ async fn it_runs_until_it_is_stopped_and_bounds_what_one_host_gets() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_answer_is_left_alone_for_a_while() {
+async fn a_receiver_that_does_not_answer_is_left_alone_for_a_while() {
     let receiver = Receiver::start(Behaviour::Disconnect).await;
     let delivering = Delivering::to(&receiver).await;
     for _ in 0..19 {
