@@ -108,7 +108,7 @@ async def caller(number, session, picture, until, seen):
             seen.polls.append(took)
             if polled == 200 and now["status"] not in ("queued", "processing"):
                 if now["status"] != "succeeded":
-                    seen.count(f"job {now['status']}: {now['error']}")
+                    seen.count(f"job {now['status']}: {now.get('error')}")
                 await ask("GET", f"/jobs/{job['id']}/result")
                 break
         while time.monotonic() < min(until, began + 60):
@@ -186,7 +186,10 @@ def attackers(session, photo):
             if source not in followed:
                 body, kind = form([photo] * 3)
                 _, answer = await asked("POST", source, "/batches?background=false", data=body, headers={"Content-Type": kind})
-                followed[source] = json.loads(answer)["id"]
+                followed[source] = json.loads(answer).get("id")
+        if not followed[source]:
+            del followed[source]
+            return "no batch"
         return await raw(source, request("GET", f"/batches/{followed[source]}/events"), held=30)
 
     async def noise(source):
@@ -210,7 +213,7 @@ async def attack(kind, source, until, answers):
     while time.monotonic() < until:
         try:
             answers[await kind(source)] += 1
-        except (OSError, __import__("aiohttp").ClientError) as error:
+        except Exception as error:  # An attacker goes on, whatever it is answered.
             answers[type(error).__name__] += 1
         await asyncio.sleep(0.2)
 

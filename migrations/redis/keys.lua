@@ -35,7 +35,7 @@
 --   {rm}:n            hash    status -> jobs; reclaimed, poisoned -> how many jobs that has happened to so far
 --   {rm}:models       hash    skill that is needed (shared/src/job/skill.rs) -> queued jobs
 --   {rm}:open         zset    batches with jobs that have not ended -> when they were submitted (library 10 and later)
---   {rm}:lost         string  jobs and webhooks that were listed somewhere though their hash was gone
+--   {rm}:lost         string  how often something was missed: a job or a webhook that was listed, or the batch of a job that ended
 --   {rm}:mend         string  there when one was found gone, until housekeeping counts again what was counted with it
 --   {rm}:mended       string  when that was begun last
 --   {rm}:mending      zset    batches whose jobs are to be counted again

@@ -9,7 +9,7 @@ use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
 
 /// Before the upload is read, refuses a client that has used up its daily quota; otherwise returns the quota that is left.
-/// `None` is a repeated request, which is read in any case because it costs nothing.
+/// `None` is a repeated request, which is read although the quota is used up, because it costs nothing.
 ///
 /// The charge itself is checked again by the store, in the same step as the enqueue.
 ///

@@ -24,17 +24,18 @@ pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<(Enhanc
         return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
     }
     let background = params.background && api.settings.use_realesrgan;
-    let model = if background { upscaler(models, &params.model, params.scale)? } else { params.model };
+    let model = if background { upscaler(models, &fleet.models, &params.model, params.scale)? } else { params.model };
     let cost = fleet.models.iter().find(|known| known.id == model.as_str()).and_then(|known| known.cost);
     Ok((EnhanceParams { model, background, ..params }, cost.unwrap_or(UNKNOWN_COST)))
 }
 
-fn upscaler(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<ModelId> {
+/// The upscaler for `asked` of those in `models`; `all` are those of all workers.
+fn upscaler(models: &[ModelInfo], all: &[ModelInfo], asked: &ModelId, scale: Scale) -> ApiResult<ModelId> {
     if let Some(model) = resolve(models, asked, scale) {
         return Ok(model);
     }
     let is_known =
-        asked.as_str() == AUTO || models.iter().any(|model| model.id == asked.as_str() && model.kind == Kind::Upscaler);
+        asked.as_str() == AUTO || all.iter().any(|model| model.id == asked.as_str() && model.kind == Kind::Upscaler);
     if is_known {
         let detail = format!(
             "The model {asked} is on no worker now that can do the rest of the job; GET /models lists what is there."
