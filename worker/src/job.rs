@@ -75,7 +75,10 @@ impl Service<Task<Assignment>> for RunJob {
         let workshop = Arc::clone(&self.0);
         Box::pin(async move {
             let assignment = task.args;
-            Ok(match working_on(assignment.job.id, workshop.run(&assignment)).await {
+            let done = working_on(assignment.job.id, workshop.run(&assignment)).await;
+            // Before there is room for the next job, whose claim is to know of it.
+            drop(assignment.share);
+            Ok(match done {
                 Ok(result) => Outcome::Succeeded(result),
                 Err(Failure::Job(error)) => Outcome::Failed(error),
                 Err(Failure::Worker) => Outcome::Deferred(DEFER),

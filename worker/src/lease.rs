@@ -90,7 +90,7 @@ where
     fn call(&mut self, task: Task<Assignment>) -> Self::Future {
         let layer = self.layer.clone();
         let lease = task.args.lease.clone();
-        let counted = (layer.in_flight.enter(), Arc::clone(&task.args.share));
+        let counted = layer.in_flight.enter();
         if lease.attempt == 1 {
             let waited = layer.store.now().duration_since(task.args.job.created_at);
             let waited = Duration::try_from(waited).unwrap_or_default();

@@ -320,6 +320,8 @@ async fn a_receiver_that_does_not_answer_is_left_alone_for_a_while() {
 async fn the_webhook_of_a_large_batch_leaves_its_jobs_out() {
     let receiver = Receiver::start(Behaviour::Respond("200 OK")).await;
     let delivering = Delivering::to(&receiver).await;
+    // The one job that is there has a webhook too.
+    assert_eq!(delivering.attempt_due().await, 1);
     let told = async |jobs: usize| {
         let target = Target {
             url: receiver.url("/").parse().unwrap(),
