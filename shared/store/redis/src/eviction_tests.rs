@@ -8,8 +8,8 @@ use remaster_shared::job::{BatchId, BatchStatus, JobId, UrlBase};
 use remaster_shared::webhook::{Subject, Target};
 use remaster_store::contract::{client as number, new_job, new_job_of, request, result, start, submit};
 use remaster_store::{
-    Claim, HookRoom, Housekeeping, Idempotency, Jobs, Lease, NewJobs, Operations, Outbox, Outcome, Submissions,
-    SubmitError, WorkQueue,
+    Claim, HookRoom, Housekeeping, Idempotency, Jobs, Lease, NewJobs, Outbox, Outcome, Submissions, SubmitError,
+    WorkQueue,
 };
 use remaster_testkit::RedisServer;
 
