@@ -120,9 +120,9 @@ async def raw(source, head, body=b"", piece=None, pause=0.0, patience=90, held=0
     """Sends a request over a connection of its own, in pieces where it is asked to, and returns the status of the answer. The connection
     is held for a while then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT, local_addr=(source, 0))
+    answer = asyncio.ensure_future(reader.readline())
     try:
         writer.write(head)
-        answer = asyncio.ensure_future(reader.readline())
         for start in range(0, len(body), piece or max(1, len(body))):
             if answer.done():
                 break
@@ -136,6 +136,9 @@ async def raw(source, head, body=b"", piece=None, pause=0.0, patience=90, held=0
     except (OSError, asyncio.TimeoutError) as error:
         return type(error).__name__
     finally:
+        # Nobody asks any more what it was answered.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        answer.cancel()
         writer.close()
 
 
