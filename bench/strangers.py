@@ -10,6 +10,7 @@ the attackers were answered, and the memory of the service, as tables in Markdow
 import argparse
 import asyncio
 import collections
+import contextlib
 import io
 import os
 import random
@@ -230,7 +231,8 @@ async def run(server, options):
     import aiohttp
 
     async def hang(reader, writer):
-        await asyncio.sleep(options.minutes * 60)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(options.minutes * 60)
 
     silent = await asyncio.start_server(hang, "0.0.0.0", SILENT)
     until = time.monotonic() + options.minutes * 60
