@@ -238,7 +238,7 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
     site.s3.age(Duration::from_secs(3 * 3600));
     site.redis.command(&["DEL", "{rm}:sweep"]);
     site.redis.command(&["EVAL", AGE_TRASH, "1", "{rm}:trash", &INPUT_KEPT.as_millis().to_string()]);
-    let (mut deadline, mut fewest) = (Instant::now() + SETTLED, usize::MAX);
+    let (mut deadline, mut before) = (Instant::now() + SETTLED, Vec::new());
     loop {
         let mut left = Vec::new();
         for (kind, job) in pictures(&site.s3) {
@@ -255,10 +255,12 @@ async fn left_behind(site: &Site, accepted: &HashSet<String>, caller: &mut Calle
         if left.is_empty() || Instant::now() > deadline {
             return left;
         }
-        // A large storage takes the sweep its time: it is waited for as long as it gets on.
-        if left.len() < fewest {
-            (deadline, fewest) = (Instant::now() + SETTLED, left.len());
+        // A large storage takes the sweep its time: it is waited for as long as it gets on. Results that expire meanwhile come to what is
+        // left, so their number tells nothing.
+        if before.iter().any(|one| !left.contains(one)) {
+            deadline = Instant::now() + SETTLED;
         }
+        before = left;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
