@@ -12,6 +12,7 @@ import asyncio
 import collections
 import contextlib
 import io
+import json
 import os
 import random
 import struct
@@ -148,9 +149,9 @@ def request(method, path, body=b"", kind="image/png", more=""):
     return head.encode()
 
 
-def attackers(session, photo):
+def attackers(photo):
     """Each kind by its name: how many at once, and what one of them does again and again from an address of this machine."""
-    import json
+    import aiohttp
 
     bad, large = bomb(), deep()
     junk, junk_kind = form([photo] + [b"no picture at all"] * 99)
@@ -161,8 +162,8 @@ def attackers(session, photo):
         return await raw(source, request("POST", path, body, kind), body, **how)
 
     async def asked(method, source, path, **more):
-        connector = __import__("aiohttp").TCPConnector(local_addr=(source, 0), force_close=True)
-        async with __import__("aiohttp").ClientSession(connector=connector) as own:
+        connector = aiohttp.TCPConnector(local_addr=(source, 0), force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as own:
             async with own.request(method, BASE + path, **more) as answer:
                 return answer.status, await answer.read()
 
@@ -241,7 +242,7 @@ async def run(server, options):
     connector = aiohttp.TCPConnector(limit=0, local_addr=(PROXY, 0))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(90)) as session:
         work = [caller(number, session, photo, until, seen) for number in range(options.clients)]
-        for number, (name, (count, kind)) in enumerate(attackers(session, photo).items()):
+        for number, (name, (count, kind)) in enumerate(attackers(photo).items()):
             work += [attack(kind, f"127.0.0.{ATTACKER + number}", until, answers[name]) for _ in range(count)]
         tasks = [asyncio.create_task(one) for one in work]
         while time.monotonic() < until:
