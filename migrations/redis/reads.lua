@@ -23,11 +23,8 @@ end
 -- among shards. For how many microseconds the longest waiting client whose oldest job it can do has waited, 0 if there are only clients that
 -- have their share, or -1; and for how many milliseconds nothing else will happen.
 local function glimpse(_, a)
-  local skills, busy, waited = {}, {}, -1
-  for i = 2, #a do
-    local client = string.match(a[i], '^@(.*)$')
-    if client then busy[client] = true else skills[a[i]] = true end
-  end
+  local skills, busy = claimant(a, 2)
+  local waited = -1
   local heads = redis.call('ZRANGE', P .. 'heads', 0, LOOKED_AT - 1, 'WITHSCORES')
   for i = 1, #heads, 2 do
     local first = redis.call('ZRANGE', P .. 'c:' .. heads[i], 0, 0)[1] or ''

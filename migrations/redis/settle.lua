@@ -180,11 +180,7 @@ local function claim(_, a)
   local again = given and load(given)
   -- The answer to the first of these requests was lost.
   if again and again.status == 'processing' and again.fence == fence then return cjson.encode({ job = again }) end
-  local skills, busy = {}, {}
-  for i = 7, #a do
-    local client = string.match(a[i], '^@(.*)$')
-    if client then busy[client] = true else skills[a[i]] = true end
-  end
+  local skills, busy = claimant(a, 7)
   if held_back(a[2]) then
     -- What woke it is for another worker.
     local waiting = find_job(skills)

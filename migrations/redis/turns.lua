@@ -79,6 +79,16 @@ local function oldest(client)
   return nil
 end
 
+-- What a worker can do, and which clients have their share of it, from the arguments `from` on: skills, and clients with @ before them.
+local function claimant(a, from)
+  local skills, busy = {}, {}
+  for i = from, #a do
+    local client = string.match(a[i], '^@(.*)$')
+    if client then busy[client] = true else skills[a[i]] = true end
+  end
+  return skills, busy
+end
+
 -- The oldest job of the client whose turn it is, of the clients whose oldest job needs one of `skills` or none; `skills` is nil for a
 -- worker of a release that did not tell. Clients that are `busy` come after the others that are looked at.
 local function find_job(skills, busy)
