@@ -293,6 +293,10 @@ pub struct WorkerArgs {
     /// How long an attempt at a picture may take. A job that takes longer, or clearly would, fails with what its caller can do about it
     #[arg(long, env = "JOB_TIMEOUT", default_value = "1h", value_parser = parse::job_timeout)]
     pub job_timeout: Duration,
+    /// 1: a picture that the same client sends again with the same options, while its first result is kept, is given that result, and charged
+    /// as before; 0: it is made again
+    #[arg(long, env = "REUSE_RESULTS", default_value = "1", value_parser = parse::switch)]
+    pub reuse_results: bool,
     /// How long running jobs may go on after a stop is requested. Container runtimes allow 10 seconds for the whole stop by default
     #[arg(long, env = "JOB_GRACE", default_value = "6s", value_parser = parse::duration)]
     pub job_grace: Duration,

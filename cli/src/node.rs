@@ -128,6 +128,7 @@ impl Node {
             jobs: args.worker_jobs as usize,
             lease,
             job_timeout: args.job_timeout,
+            reuse_results: args.reuse_results,
             shutdown: Shutdown { requested: self.stop.clone(), grace: args.job_grace },
             gate: self.gate.clone(),
             device: engine_args.device.to_string(),

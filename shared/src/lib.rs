@@ -22,6 +22,7 @@ pub mod job;
 pub mod links;
 pub mod metrics;
 pub mod quota;
+pub mod recipe;
 pub mod stats;
 pub mod tls;
 pub mod trace;

@@ -215,6 +215,11 @@ impl Metrics {
         self.attempts.get_or_create(&AttemptLabels { outcome, code }).inc();
     }
 
+    /// A job was given the result of an earlier one.
+    pub fn reused(&self) {
+        self.work.reused.inc();
+    }
+
     /// A job was claimed for the first time after it had waited for `seconds`.
     pub fn waited(&self, seconds: f64) {
         self.waited.observe(seconds);

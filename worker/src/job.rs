@@ -12,8 +12,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use remaster_blobs::{BlobError, Blobs};
 use remaster_shared::blob_key::{BlobKey, OutputName};
+use remaster_shared::catalogue::Catalogue;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{EnhanceParams, JobId, JobRecord, JobResult};
+use remaster_shared::recipe::Recipe;
 use remaster_shared::trace::working_on;
 use remaster_store::{Lease, Outcome, WorkQueue};
 use tokio::sync::watch;
@@ -45,6 +47,11 @@ enum Failure {
     Worker,
 }
 
+/// Where this attempt's picture is stored.
+pub fn output_of(job: &JobRecord, lease: &Lease) -> BlobKey {
+    BlobKey::Output(job.id, OutputName::Fence(lease.fence, job.params.format))
+}
+
 /// What every job needs.
 pub struct Workshop {
     pub store: Arc<dyn WorkQueue>,
@@ -56,6 +63,16 @@ pub struct Workshop {
     pub gate: Gate,
     /// Tries whether a part of this worker works.
     pub probe: Arc<dyn Probe>,
+    /// The models of this machine, where results of earlier jobs are reused.
+    pub reuses: Option<Arc<dyn Catalogue>>,
+}
+
+/// What an attempt has made, or found.
+enum Obtained {
+    /// A picture that is still to be stored, and the recipe by which it was made if it may be reused.
+    Made(Enhanced, Option<Recipe>),
+    /// A result of an earlier job, which is stored already.
+    Found(JobResult),
 }
 
 /// The innermost service: an [`Assignment`] to its [`Outcome`].
@@ -93,18 +110,24 @@ impl Workshop {
         tracing::info!(job = %job.id, attempt = lease.attempt, model = %job.params.model, "job started");
         let (progress, reports) = watch::channel(0.0);
         let seen = reports.clone();
-        let made = tokio::select! {
-            made = self.make(job, lease, progress) => made?,
+        let obtained = tokio::select! {
+            obtained = self.obtain(job, lease, progress) => obtained?,
             () = self.report(lease, reports) => unreachable!("reports go on for as long as the work"),
             error = self.deadline.passed(seen) => {
                 tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job is stopped");
                 return Err(Failure::Job(error));
             }
         };
-        let output = OutputName::Fence(lease.fence, job.params.format);
+        let (made, recipe) = match obtained {
+            Obtained::Made(made, recipe) => (made, recipe),
+            Obtained::Found(result) => return Ok(result),
+        };
         let is_made = Instant::now();
-        self.store(BlobKey::Output(job.id, output), &made).await?;
+        self.store(output_of(job, lease), &made).await?;
         self.enhancer.metrics.stage("store", is_made.elapsed());
+        if let Some(recipe) = recipe {
+            self.note(job, recipe).await;
+        }
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         let precision = if job.params.background { self.enhancer.engine.precision(&job.params.model) } else { None };
         Ok(JobResult {
@@ -117,15 +140,21 @@ impl Workshop {
         })
     }
 
-    async fn make(&self, job: &JobRecord, lease: &Lease, progress: watch::Sender<f64>) -> Result<Enhanced, Failure> {
+    async fn obtain(&self, job: &JobRecord, lease: &Lease, progress: watch::Sender<f64>) -> Result<Obtained, Failure> {
         let began = Instant::now();
         let input = self.fetch(job.id).await?;
         self.enhancer.metrics.stage("fetch", began.elapsed());
+        let recipe = self.recipe(&input, job);
+        if let Some(recipe) = recipe
+            && let Some(result) = self.reuse(job, lease, recipe).await
+        {
+            return Ok(Obtained::Found(result));
+        }
         let report = |fraction| {
             progress.send_replace(fraction);
         };
         match self.enhancer.enhance(input, &job.input, &job.params, &report).await {
-            Ok(made) => Ok(made),
+            Ok(made) => Ok(Obtained::Made(made, recipe)),
             Err(error) => {
                 tracing::warn!(job = %job.id, attempt = lease.attempt, %error, "the job failed");
                 Err(self.blame(error, &job.params).await)

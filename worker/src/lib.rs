@@ -22,6 +22,7 @@ pub mod picture;
 mod probes;
 mod progress;
 mod queue;
+mod reuse;
 mod run;
 mod shares;
 pub mod upscale;

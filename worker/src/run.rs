@@ -34,6 +34,8 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How long an attempt at a picture may take.
     pub job_timeout: Duration,
+    /// Whether the result of an earlier job of the client is taken where it is the same.
+    pub reuse_results: bool,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
     /// Says why the worker takes no jobs, while it takes none.
@@ -54,7 +56,9 @@ pub async fn start(
     enhancer: Enhancer,
     settings: WorkerSettings,
 ) -> impl Future<Output = Result<(), MonitorError>> {
-    let WorkerSettings { name, jobs, lease, job_timeout, shutdown, gate, device, catalogue, metrics } = settings;
+    let WorkerSettings { name, jobs, lease, job_timeout, reuse_results, shutdown, gate, device, catalogue, metrics } =
+        settings;
+    let reuses = reuse_results.then(|| catalogue.clone());
     let in_flight = InFlight::default();
     let claims = Claims {
         store: store.clone(),
@@ -90,6 +94,7 @@ pub async fn start(
             deadline: Deadline { limit: job_timeout, sharing: jobs },
             gate,
             probe,
+            reuses,
         });
         let housekeeping = tokio::spawn(janitor::run(store.clone(), blobs, lease, shutdown.requested.clone()));
 

@@ -91,6 +91,14 @@ impl Blobs {
         }
     }
 
+    /// Copies an object within the storage. The copy becomes visible as a whole, or not at all.
+    ///
+    /// # Errors
+    /// There is no object at `from`, or the storage does not answer.
+    pub async fn copy(&self, from: BlobKey, to: BlobKey) -> Result<(), BlobError> {
+        self.store.copy(&path(from), &path(to)).await.map_err(|error| map_not_found(from, error))
+    }
+
     /// Reads the whole object into memory.
     ///
     /// # Errors

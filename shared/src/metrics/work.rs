@@ -26,6 +26,7 @@ pub(super) struct WorkMetrics {
     stages: Family<StageLabel, Histogram>,
     runs: Family<ModelLabel, Counter>,
     busy: Counter<f64, AtomicU64>,
+    pub(super) reused: Counter,
     engine: Mutex<Engine>,
 }
 
@@ -49,11 +50,16 @@ impl Drop for EngineRun<'_> {
 impl WorkMetrics {
     pub(super) fn in_registry(registry: &mut Registry) -> Self {
         let stages = Family::new_with_constructor((|| Histogram::new(STAGE_BOUNDS)) as fn() -> Histogram);
-        let (runs, busy) = (Family::default(), Counter::default());
+        let (runs, busy, reused) = (Family::default(), Counter::default(), Counter::default());
         registry.register(
             "stage_seconds",
             "Time of a stage of a job (fetch, decode, find_faces, enlarge, restore_faces, fit, encode, store) on this node, in seconds",
             stages.clone(),
+        );
+        registry.register(
+            "results_reused",
+            "Jobs of this node whose result is that of an earlier job of the same client",
+            reused.clone(),
         );
         registry.register("engine_runs", "Runs of a network on this node, by model", runs.clone());
         registry.register_with_unit(
@@ -63,7 +69,7 @@ impl WorkMetrics {
             busy.clone(),
         );
         let engine = Mutex::new(Engine { runs: 0, counted: Instant::now() });
-        Self { stages, runs, busy, engine }
+        Self { stages, runs, busy, reused, engine }
     }
 
     pub(super) fn stage(&self, stage: &'static str, time: Duration) {

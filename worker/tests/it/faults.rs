@@ -120,6 +120,7 @@ impl Fleet {
             jobs: 1,
             lease: Policy::default().lease,
             job_timeout: Duration::from_secs(60),
+            reuse_results: false,
             shutdown: Shutdown { requested: self.stop.clone(), grace: Duration::from_secs(5) },
             gate: Gate::default(),
             device: "cpu".into(),

@@ -40,6 +40,7 @@ struct Bench {
     blobs: Blobs,
     stop: CancellationToken,
     job_timeout: Duration,
+    reuses: bool,
     worker: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
@@ -54,6 +55,7 @@ impl Bench {
             blobs: Blobs::in_memory(),
             stop: CancellationToken::new(),
             job_timeout: Duration::from_secs(60),
+            reuses: false,
             worker: None,
             _folder: folder,
         }
@@ -66,6 +68,7 @@ impl Bench {
             jobs,
             lease: Policy::default().lease,
             job_timeout: self.job_timeout,
+            reuse_results: self.reuses,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
             gate: Gate::default(),
             device: "cpu".into(),
@@ -146,6 +149,34 @@ async fn jobs_are_worked_on() {
         assert_eq!(png.len() as u64, result.bytes);
         assert_eq!(image::load_from_memory(&png).unwrap().width(), 160);
     }
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_comes_again_is_not_made_again() {
+    let mut bench = Bench { reuses: true, ..Bench::new() };
+    let engine = fake(Duration::ZERO);
+    bench.work(engine.clone(), 1, Duration::from_secs(5));
+    let first = bench.submit(40).await;
+    let first = bench.until(first, |job| job.status == Status::Succeeded).await;
+    let runs = engine.runs.load(Ordering::SeqCst);
+    let again = bench.submit(40).await;
+    let again = bench.until(again, |job| job.status == Status::Succeeded).await;
+    assert_eq!((again.result, engine.runs.load(Ordering::SeqCst)), (first.result.clone(), runs));
+    // Each has a picture of its own.
+    bench.blobs.delete(first.output_key().unwrap()).await.unwrap();
+    let png = bench.blobs.get(again.output_key().unwrap()).await.unwrap();
+    assert_eq!(png.len() as u64, first.result.unwrap().bytes);
+    // What cannot be copied is made.
+    bench.blobs.delete(again.output_key().unwrap()).await.unwrap();
+    let third = bench.submit(40).await;
+    bench.until(third, |job| job.status == Status::Succeeded).await;
+    let made = engine.runs.load(Ordering::SeqCst);
+    assert!(made > runs);
+    // Another client has it made, too.
+    let other = bench.submit_for(ClientKey([2; 16]), 40, 1.0).await;
+    bench.until(other, |job| job.status == Status::Succeeded).await;
+    assert_eq!(engine.runs.load(Ordering::SeqCst), made + runs);
     bench.shut_down().await;
 }
 

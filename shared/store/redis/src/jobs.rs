@@ -44,7 +44,7 @@ impl Jobs for RedisStore {
         let now = self.now();
         let tag = self.shards.of_client(client).tag();
         let key = format!("{tag}:quota:{}", UtcDay::of(now).0);
-        let used: Option<u64> = self.read(tag, "HGET", vec![key, client.to_string()]).await?;
+        let used: Option<u64> = self.plain(tag, "HGET", vec![key, client.to_string()]).await?;
         // A client that is not in the hash has used nothing.
         Ok(Quota::new(used.unwrap_or(0), self.policy.daily_limit, now))
     }

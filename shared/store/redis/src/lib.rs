@@ -273,14 +273,14 @@ impl RedisStore {
         }
     }
 
-    /// A command that only reads, on the server that holds `tag`.
-    async fn read<T: FromValue>(&self, tag: &str, command: &'static str, args: Vec<String>) -> Result<T, StoreError> {
-        let read = CustomCommand::new_static(command, tag, false);
-        let mut answer = self.servers.of(tag).custom(read.clone(), args.clone()).await;
+    /// A command of Redis itself, on the server that holds `tag`. It can be carried out twice.
+    async fn plain<T: FromValue>(&self, tag: &str, command: &'static str, args: Vec<String>) -> Result<T, StoreError> {
+        let plain = CustomCommand::new_static(command, tag, false);
+        let mut answer = self.servers.of(tag).custom(plain.clone(), args.clone()).await;
         if let Err(error) = &answer
             && self.servers.has_moved(error).await
         {
-            answer = self.servers.of(tag).custom(read, args).await;
+            answer = self.servers.of(tag).custom(plain, args).await;
         }
         answer.map_err(StoreError::caused_by)
     }

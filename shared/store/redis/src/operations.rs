@@ -19,7 +19,7 @@ impl Operations for RedisStore {
     async fn is_paused(&self) -> Result<bool, StoreError> {
         // Each shard is paused; the first one tells.
         let tag = self.shards.all()[0].tag();
-        self.read(tag, "EXISTS", vec![format!("{tag}:paused")]).await
+        self.plain(tag, "EXISTS", vec![format!("{tag}:paused")]).await
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
@@ -28,7 +28,7 @@ impl Operations for RedisStore {
 
     async fn drained(&self) -> Result<BTreeSet<String>, StoreError> {
         let tag = self.shards.all()[0].tag();
-        let names: Vec<String> = self.read(tag, "SMEMBERS", vec![format!("{tag}:drained")]).await?;
+        let names: Vec<String> = self.plain(tag, "SMEMBERS", vec![format!("{tag}:drained")]).await?;
         Ok(names.into_iter().collect())
     }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use remaster_shared::client::ClientKey;
 use remaster_shared::error::{Fault, JobError};
-use remaster_shared::job::{JobRecord, JobResult, Skill};
+use remaster_shared::job::{JobRecord, JobResult, Skill, Status};
+use remaster_shared::recipe::Recipe;
 use remaster_store::rules::job::MAX_DEFERRALS;
 use remaster_store::rules::retry;
-use remaster_store::{Beat, Claim, ClaimRequest, Lease, LeaseError, Outcome, StoreError, WorkQueue};
+use remaster_store::{Beat, Claim, ClaimRequest, Jobs, Lease, LeaseError, Outcome, StoreError, WorkQueue};
 use serde::de::DeserializeOwned;
 
 use super::RedisStore;
@@ -77,6 +79,24 @@ impl WorkQueue for RedisStore {
         let _: Done = self.held(lease, "rm_release", self.fenced(lease)).await?;
         Ok(())
     }
+
+    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError> {
+        let tag = self.shards.of_client(job.client).tag();
+        let key = recipe_key(tag, job.client, recipe);
+        let args = vec![key, job.id.to_string(), "PX".to_owned(), millis(self.policy.result_ttl)];
+        self.plain::<String>(tag, "SET", args).await.map(drop)
+    }
+
+    async fn made_by(&self, client: ClientKey, recipe: Recipe) -> Result<Option<JobRecord>, StoreError> {
+        let tag = self.shards.of_client(client).tag();
+        let noted: Option<String> = self.plain(tag, "GET", vec![recipe_key(tag, client, recipe)]).await?;
+        let Some(job) = noted.and_then(|job| job.parse().ok()) else { return Ok(None) };
+        Ok(self.get(job).await?.filter(|job| job.status == Status::Succeeded))
+    }
+}
+
+fn recipe_key(tag: &str, client: ClientKey, recipe: Recipe) -> String {
+    format!("{tag}:made:{client}:{recipe}")
 }
 
 impl RedisStore {

@@ -19,6 +19,7 @@ mod open;
 mod operations;
 mod quota;
 mod reap;
+mod recipes;
 #[cfg(test)]
 mod release_test;
 mod rows;
@@ -48,6 +49,7 @@ use remaster_shared::idempotency::IdempotencyKey;
 use remaster_shared::job::{BatchId, BatchRecord, JobId, JobRecord, Skill, Status};
 use remaster_shared::metrics::Metrics;
 use remaster_shared::quota::{Quota, UtcDay};
+use remaster_shared::recipe::Recipe;
 use remaster_shared::stats::{QueueGauges, Stats};
 use remaster_shared::webhook::Attempted;
 use remaster_store::{
@@ -290,6 +292,16 @@ impl WorkQueue for SqliteStore {
     async fn release(&self, lease: &Lease) -> Result<(), LeaseError> {
         let lease = lease.clone();
         self.write("release", move |write| settle::release(write, &lease)).await
+    }
+
+    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError> {
+        let job = (job.client, job.id);
+        self.write("note_recipe", move |write| Ok(recipes::note(write, job, recipe)?)).await
+    }
+
+    async fn made_by(&self, client: ClientKey, recipe: Recipe) -> Result<Option<JobRecord>, StoreError> {
+        let now = self.now();
+        self.read("made_by", move |db| recipes::made_by(db, client, recipe, now)).await
     }
 }
 

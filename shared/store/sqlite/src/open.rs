@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0005_fences.sql"),
     include_str!("../../../../migrations/sqlite/0006_operations.sql"),
     include_str!("../../../../migrations/sqlite/0007_skills.sql"),
+    include_str!("../../../../migrations/sqlite/0008_recipes.sql"),
 ];
 
 /// Why the store cannot be opened.

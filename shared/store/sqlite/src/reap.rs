@@ -10,7 +10,7 @@ use rusqlite::{Connection, named_params};
 use super::apply::apply;
 use super::rows::{JobRow, Word, millis, read_job};
 use super::write::{Failure, Write, Written};
-use super::{batch, hooks, idempotency, lease, line, quota, totals};
+use super::{batch, hooks, idempotency, lease, line, quota, recipes, totals};
 
 /// Jobs handled in one call, so that none takes long.
 const STEP: usize = 1000;
@@ -28,6 +28,7 @@ pub fn reap(write: &mut Write<'_>) -> Written<Reaped, StoreError> {
         [reaped.requeued + reaped.poisoned, reaped.expired, reaped.forgotten].iter().any(|n| *n >= STEP as u64);
     quota::forget_before(write.db, UtcDay::of(write.now))?;
     idempotency::expire(write.db, write.now)?;
+    recipes::expire(write)?;
     line::forget_idle(write.db)?;
     Ok(reaped)
 }

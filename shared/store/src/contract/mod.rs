@@ -27,6 +27,7 @@ use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::fleet::{Announcement, WORKER_REMEMBERED, WORKER_SEEN};
 use remaster_shared::idempotency::FingerprintBuilder;
 use remaster_shared::job::{BatchId, FaceMode, Fence, InputInfo, JobId, ModelId, OutputFormat, Skill, Status};
+use remaster_shared::recipe::Recipe;
 
 pub use fixtures::{client, new_job, new_job_of, request, result, start, submit};
 pub use opening::{OldStore, the_jobs_of_an_old_store_go_on};
@@ -95,6 +96,7 @@ contract!($:
     what_may_pass_is_retried_and_then_refunded
     what_is_the_caller_s_fault_is_final_and_charged
     shutdown_gives_the_job_back
+    a_result_is_known_by_its_recipe
     nothing_is_lost_under_contention
     a_claim_whose_answer_was_lost_costs_nothing
     a_fault_of_the_service_costs_no_attempt

@@ -292,3 +292,28 @@ pub(super) async fn a_job_that_insists_on_faces_waits_for_a_worker_that_restores
     let able = ClaimRequest { skills: Skill::of_worker(&[upscaler], true), ..request() };
     assert!(matches!(store.claim(&able).await.unwrap(), Claim::Job(job, _) if job.id == id));
 }
+
+pub(super) async fn a_result_is_known_by_its_recipe(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let [recipe, other] = [Recipe([1; 32]), Recipe([2; 32])];
+    submit(&*store, 1, 1).await;
+    let (job, lease) = claim(&*store).await;
+    assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
+    store.note_recipe(&job, recipe).await.unwrap();
+    // There is no result yet.
+    assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
+    let done = store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    let found = store.made_by(client(1), recipe).await.unwrap().expect("it is known");
+    assert_eq!((found.id, found.result, found.output_key()), (done.id, done.result.clone(), done.output_key()));
+    // What one client has had made tells no other that it was there.
+    assert_eq!(store.made_by(client(2), recipe).await.unwrap(), None);
+    assert_eq!(store.made_by(client(1), other).await.unwrap(), None);
+    // The latest one counts, for it is kept the longest.
+    submit(&*store, 1, 1).await;
+    let (again, lease) = claim(&*store).await;
+    store.note_recipe(&again, recipe).await.unwrap();
+    store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
+    assert_eq!(store.made_by(client(1), recipe).await.unwrap().unwrap().id, again.id);
+    clock.advance(Policy::default().result_ttl + Duration::from_secs(1));
+    store.reap().await.unwrap();
+    assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
+}

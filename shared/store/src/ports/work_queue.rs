@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use remaster_shared::client::ClientKey;
 use remaster_shared::error::JobError;
 use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, Skill};
+use remaster_shared::recipe::Recipe;
 
 use super::Jobs;
 use crate::StoreError;
@@ -123,4 +124,16 @@ pub trait WorkQueue: Jobs {
     /// # Errors
     /// The lease is lost, or the store does not answer.
     async fn release(&self, lease: &Lease) -> Result<(), LeaseError>;
+
+    /// Records that the result of this job is made by this recipe, for as long as results are kept.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError>;
+
+    /// The latest job of the client that was recorded with this recipe, if it has succeeded and its result is kept.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn made_by(&self, client: ClientKey, recipe: Recipe) -> Result<Option<JobRecord>, StoreError>;
 }
