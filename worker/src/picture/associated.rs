@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use tiff::decoder::Decoder;
-use tiff::tags::Tag;
+use ::tiff::decoder::Decoder;
+use ::tiff::tags::Tag;
 
 use super::raster::{Picture, Samples};
 use super::sample::Sample;

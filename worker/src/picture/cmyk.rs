@@ -7,6 +7,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::ycbcr;
+
 /// The picture in sRGB where `jpeg` is of four inks: through `profile` where that describes inks, else as if inks took away the light of
 /// one primary each. `None` for a JPEG of gray or of three colours.
 ///
@@ -32,11 +34,8 @@ pub(super) fn decode(jpeg: &[u8], profile: Option<&[u8]>) -> Result<Option<RgbIm
 
 /// Adobe's YCCK is the YCbCr of inks, and black as the light that it leaves. Files store the light that inks leave.
 fn light_of_ycck(pixel: &mut [u8]) {
-    let [y, cb, cr] = [0, 1, 2].map(|channel| f32::from(pixel[channel]));
-    let (cb, cr) = (cb - 128.0, cr - 128.0);
-    // JFIF, https://www.w3.org/Graphics/JPEG/jfif3.pdf
-    let inks = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
-    pixel.iter_mut().zip(inks).for_each(|(out, ink)| *out = 255 - (ink + 0.5).clamp(0.0, 255.0) as u8);
+    ycbcr::to_rgb(pixel);
+    pixel[..3].iter_mut().for_each(|ink| *ink = 255 - *ink);
 }
 
 /// The picture by its profile; `None` where the profile cannot be used.

@@ -2,15 +2,17 @@
 
 use std::io::Cursor;
 
+use ::tiff::TiffError;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
 use remaster_pictures::header::image_format;
+use remaster_pictures::tiff::Rare;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 
 use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
-use super::{chunks, cmyk};
+use super::{chunks, cmyk, jpeg, tiff};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -35,13 +37,24 @@ pub struct Decoded {
 pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
     let format = info.format.map(image_format).ok_or_else(unknown)?;
+    let resized = || JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.");
+    let limit = u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE;
+    if info.format == Some(PictureFormat::Tiff)
+        && let Some(rare) = remaster_pictures::tiff::rare(Cursor::new(bytes))
+    {
+        return if (rare.width, rare.height) == (info.width, info.height) {
+            rare_tiff(bytes, rare, limit)
+        } else {
+            Err(resized())
+        };
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE);
+    limits.max_alloc = Some(limit);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|error| corrupt(&error))?;
     if decoder.dimensions() != (info.width, info.height) {
-        return Err(JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said."));
+        return Err(resized());
     }
     // A picture whose metadata cannot be read is decoded without it.
     let mut icc = decoder.icc_profile().ok().flatten();
@@ -53,22 +66,31 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
     let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
     let orientation = said.unwrap_or(Orientation::NoTransforms);
-    let inks = match info.format {
-        Some(PictureFormat::Jpeg) => cmyk::decode(bytes, icc.as_deref()).map_err(damaged)?,
-        _ => None,
-    };
-    let image = match inks {
-        Some(rgb) => {
+    let is_jpeg = info.format == Some(PictureFormat::Jpeg);
+    let inks = if is_jpeg { cmyk::decode(bytes, icc.as_deref()).map_err(damaged)? } else { None };
+    let whole = if is_jpeg && inks.is_none() { jpeg::decode(bytes).map_err(damaged)? } else { None };
+    let image = match (inks, whole) {
+        (Some(rgb), _) => {
             // The colours are sRGB now.
             icc = None;
             rgb.into()
         }
-        None => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
+        (None, Some(whole)) => whole,
+        (None, None) => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
     };
     let image = if info.format == Some(PictureFormat::Gif) { without_needless_alpha(image) } else { image };
     let chunks = if info.format == Some(PictureFormat::Png) { chunks::kept(bytes) } else { Vec::new() };
     let associated = info.format == Some(PictureFormat::Tiff) && has_associated_alpha(bytes);
     Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } })
+}
+
+/// A TIFF of a kind that the other decoder does not read.
+fn rare_tiff(bytes: &[u8], rare: Rare, limit: u64) -> Result<Decoded, JobError> {
+    let (image, orientation, metadata) = tiff::decode(bytes, rare, limit).map_err(|error| match error {
+        TiffError::UnsupportedError(what) => not_read(&what),
+        error => damaged(error),
+    })?;
+    Ok(Decoded { image, orientation, associated: has_associated_alpha(bytes), metadata })
 }
 
 /// The decoder of GIF gives every picture an alpha channel, whether or not anything is transparent.
@@ -116,11 +138,13 @@ fn upright_in_words(xmp: &str) -> String {
 
 fn corrupt(error: &ImageError) -> JobError {
     match error {
-        ImageError::Unsupported(what) => {
-            JobError::new(ErrorCode::UnsupportedFormat, format!("The image is of a kind that is not read: {what}."))
-        }
+        ImageError::Unsupported(what) => not_read(what),
         _ => damaged(error),
     }
+}
+
+fn not_read(what: &dyn std::fmt::Display) -> JobError {
+    JobError::new(ErrorCode::UnsupportedFormat, format!("The image is of a kind that is not read: {what}."))
 }
 
 fn damaged(why: impl std::fmt::Display) -> JobError {

@@ -13,12 +13,15 @@ mod encode;
 pub(crate) mod fixtures;
 mod flat;
 mod hidden;
+mod jpeg;
 mod lanczos;
 mod layout;
 mod raster;
 mod sample;
 mod tensor;
+mod tiff;
 mod window;
+mod ycbcr;
 
 pub use composite::Overlay;
 pub use decode::{Decoded, decode};

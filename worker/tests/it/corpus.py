@@ -7,6 +7,7 @@ the number of channels and bits that are kept. Pixels come from the arrays that 
 import io
 import json
 import pathlib
+import struct
 import sys
 
 import imagecodecs
@@ -199,11 +200,69 @@ def tiffs():
         for channels in (1, 3, 4):
             image = Image.fromarray(picture(channels, 8).squeeze())
             pillow(f"tiff-pillow{channels}-{compression}.tif", image, "TIFF", 0, compression=compression)
+    rare_tiffs()
     for bits in (8, 16):
         pixels = picture(3, bits)
         out = io.BytesIO()
         tifffile.imwrite(out, np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate", compression="lzw")
         add(f"tiff-planar{bits}.tif", out.getvalue(), rgba16(pixels, bits), 3, bits)
+
+
+def rare_tiffs():
+    """Kinds that few programs write."""
+
+    def write(name, stored, expected, channels, bits, off=0, **options):
+        for order in "<>":
+            out = io.BytesIO()
+            tifffile.imwrite(out, stored, byteorder=order, **options)
+            add(f"tiff-{name}-{'little' if order == '<' else 'big'}.tif", out.getvalue(), expected, channels, bits, off)
+
+    for compression in (None, "zstd", "adobe_deflate"):
+        end = compression or "plain"
+        for bits in (8, 16):
+            pixels = picture(2, bits)
+            options = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "compression": compression, "rowsperstrip": 9}
+            write(f"gray-alpha{bits}-{end}", pixels, rgba16(pixels, bits), 2, bits, planarconfig="contig", **options)
+            pixels = picture(3, bits)
+            write(f"rgb{bits}-{end}-strips", pixels, rgba16(pixels, bits), 3, bits, photometric="rgb", compression=compression)
+        for kind in (np.float16, np.float32, np.float64):
+            gray = (picture(1, 16)[..., 0] / 65535).astype(kind)
+            expected = rgba16(np.rint(gray.astype(float) * 65535)[..., None], 16)
+            name = f"float{8 * gray.itemsize}-{end}"
+            write(name, gray, expected, 1, 16, 1, photometric="minisblack", compression=compression, tile=(16, 32))
+        numbers = picture(1, 8)[..., 0]
+        table = np.stack([np.arange(256) * 257, 65535 - np.arange(256) * 200, np.arange(256) * 37 % 256 * 257]).astype(np.uint16)
+        colours = (table >> 8)[:, numbers].transpose(1, 2, 0).astype(np.uint8)
+        write(f"palette-{end}", numbers, rgba16(colours, 8), 3, 8, photometric="palette", colormap=table, compression=compression)
+    for name, options in {"jpeg": {"compression": "jpeg"}, "palette-pillow": {"compression": "tiff_lzw"}}.items():
+        image = Image.fromarray(picture(3, 8))
+        image = image if name == "jpeg" else image.quantize(200)
+        out = io.BytesIO()
+        image.save(out, "TIFF", **options)
+        back = np.asarray(Image.open(io.BytesIO(out.getvalue())).convert("RGB"))
+        add(f"tiff-{name}.tif", out.getvalue(), rgba16(back, 8), 3, 8, 6 * 257 if name == "jpeg" else 0)
+    # Bilevel pictures have their own kind, and so has a palette of two colours.
+    for bits in (1, 2, 4):
+        numbers = picture(1, bits)[..., 0]
+        packed = np.packbits(np.stack([numbers >> at & 1 for at in reversed(range(bits))], axis=-1).reshape(HEIGHT, -1), axis=-1)
+        levels = np.rint(numbers[..., None].astype(float) * 255 / (2**bits - 1)).astype(np.uint8)
+        add(f"tiff-gray{bits}.tif", directory(packed, bits, None), rgba16(levels, 8), 1, 8)
+        table = (np.arange(3 * 2**bits) * 65535 // (3 * 2**bits - 1)).astype(np.uint16).reshape(3, -1)
+        colours = (table >> 8)[:, numbers].transpose(1, 2, 0).astype(np.uint8)
+        add(f"tiff-palette{bits}.tif", directory(packed, bits, table), rgba16(colours, 8), 3, 8)
+
+
+def directory(packed, bits, table):
+    """A TIFF of one strip with samples of a few bits: gray, or the numbers of colours."""
+    data, colours = packed.tobytes(), b"" if table is None else table.astype("<u2").tobytes()
+    tags = [(256, 3, 1, WIDTH), (257, 3, 1, HEIGHT), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, 1 if table is None else 3)]
+    tags += [(273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, HEIGHT), (279, 4, 1, len(data))]
+    if table is not None:
+        tags.append((320, 3, table.size, 8 + len(data)))
+    body = data + colours
+    body += b"\0" * (len(body) % 2)
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
 for write in (pngs, jpegs, webps, tiffs):

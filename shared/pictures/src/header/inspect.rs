@@ -10,6 +10,7 @@ use remaster_shared::job::{InputInfo, PictureFormat};
 use super::frames::frames;
 use super::jpeg;
 use super::whole::is_whole;
+use crate::tiff::{self, Kind};
 
 /// The first bytes of a BigTIFF, whose offsets have 64 bits, in either order of bytes.
 const BIG_TIFF: [&[u8]; 2] = [b"II\x2B\0", b"MM\0\x2B"];
@@ -35,6 +36,12 @@ pub fn inspect(mut file: impl BufRead + Seek, bytes: u64, filename: Option<Strin
 
 /// The size in pixels that the header says, and whether it speaks of an alpha channel.
 fn size(mut file: impl BufRead + Seek, format: PictureFormat) -> Result<(u32, u32, bool), JobError> {
+    if format == PictureFormat::Tiff {
+        if let Some(rare) = tiff::rare(&mut file) {
+            return Ok((rare.width, rare.height, rare.kind == Kind::GrayAlpha));
+        }
+        file.rewind().map_err(|_| corrupt(format))?;
+    }
     match format {
         PictureFormat::Jpeg => {
             let frame = jpeg::frame(&mut file).ok().flatten().ok_or_else(|| corrupt(format))?;

@@ -1,6 +1,7 @@
 //! What can be known of an upload without decoding it: its format from its first bytes, its size from its header, and
 //! whether the file is whole. No pixel is allocated.
 
+mod directories;
 mod frames;
 mod gif;
 mod inspect;
@@ -10,5 +11,6 @@ mod limits;
 mod tests;
 mod whole;
 
+pub(crate) use directories::photometric;
 pub use inspect::{image_format, inspect};
 pub use limits::PixelLimits;

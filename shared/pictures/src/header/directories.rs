@@ -1,0 +1,97 @@
+//! The directories of a TIFF file, one for each of its pictures.
+
+use std::io::{BufRead, Result, Seek, SeekFrom};
+
+use super::gif::bytes;
+
+/// The tag that says whether a picture is a smaller copy of another one. It has the smallest number of those in use.
+const NEW_SUBFILE_TYPE: u64 = 254;
+/// The tag that says what samples mean.
+const PHOTOMETRIC: u64 = 262;
+
+/// How many pages `file` has; smaller copies of a page are not counted. At most `most` directories are looked at.
+pub(super) fn pages(file: &mut (impl BufRead + Seek), most: usize) -> Result<u32> {
+    let mut walk = Walk::of(file)?;
+    let mut count = 0;
+    for _ in 0..most {
+        if walk.at == 0 {
+            break;
+        }
+        // Entries are sorted.
+        let (tag, value) = walk.entry(0)?;
+        let is_copy = tag == NEW_SUBFILE_TYPE && walk.number(value, 4)? & 1 == 1;
+        count += u32::from(!is_copy);
+        walk.advance()?;
+    }
+    Ok(count)
+}
+
+/// Where in `file` it says what the samples of its first picture mean, in two bytes, and whether the low one comes first.
+///
+/// # Errors
+/// The file ends before that.
+pub(crate) fn photometric(file: &mut (impl BufRead + Seek)) -> Result<(u64, bool)> {
+    let mut walk = Walk::of(file)?;
+    for entry in 0..walk.entries()? {
+        let (tag, value) = walk.entry(entry)?;
+        if tag == PHOTOMETRIC {
+            return Ok((value, walk.little));
+        }
+    }
+    Err(std::io::ErrorKind::NotFound.into())
+}
+
+/// A walk through the directories, each of which says where the next one is.
+struct Walk<'a, F> {
+    file: &'a mut F,
+    /// Whether the low byte of a number comes first.
+    little: bool,
+    /// The bytes of an offset, of the number of entries, and of an entry.
+    widths: (u64, u64, u64),
+    /// Where the present directory is; 0 behind the last one.
+    at: u64,
+}
+
+impl<'a, F: BufRead + Seek> Walk<'a, F> {
+    /// The walk at the first directory.
+    fn of(file: &'a mut F) -> Result<Self> {
+        file.seek(SeekFrom::Start(0))?;
+        let [order, version] = [bytes::<2>(file)?, bytes(file)?];
+        let is_big = [u16::from_le_bytes(version), u16::from_be_bytes(version)].contains(&43);
+        let widths = if is_big { (8, 8, 20) } else { (4, 2, 12) };
+        let mut walk = Self { file, little: &order == b"II", widths, at: 0 };
+        walk.at = walk.number(if is_big { 8 } else { 4 }, widths.0)?;
+        Ok(walk)
+    }
+
+    /// How many entries the directory has.
+    fn entries(&mut self) -> Result<u64> {
+        self.number(self.at, self.widths.1)
+    }
+
+    /// The tag of an entry, and where its value is, or the offset of a value that is too large for the entry.
+    fn entry(&mut self, number: u64) -> Result<(u64, u64)> {
+        let (offset, many, entry) = self.widths;
+        let at = self.at.saturating_add(many).saturating_add(number.saturating_mul(entry));
+        Ok((self.number(at, 2)?, at.saturating_add(entry - offset)))
+    }
+
+    /// Goes to the next directory.
+    fn advance(&mut self) -> Result<()> {
+        let (offset, many, entry) = self.widths;
+        let entries = self.entries()?.saturating_mul(entry);
+        self.at = self.number(self.at.saturating_add(many).saturating_add(entries), offset)?;
+        Ok(())
+    }
+
+    /// The number of `width` bytes, at most 8, at the offset `at`.
+    fn number(&mut self, at: u64, width: u64) -> Result<u64> {
+        self.file.seek(SeekFrom::Start(at))?;
+        let mut number = 0;
+        for place in 0..width {
+            let [byte] = bytes(self.file)?;
+            number |= u64::from(byte) << (8 * if self.little { place } else { width - 1 - place });
+        }
+        Ok(number)
+    }
+}

@@ -1,0 +1,78 @@
+//! Kinds of TIFF that the crate `image` does not read, and the crate `tiff` nearly does.
+
+use std::io::{Cursor, Read, Seek};
+
+use ::tiff::decoder::Decoder;
+use ::tiff::tags::PhotometricInterpretation::{self, BlackIsZero, RGBPalette, WhiteIsZero, YCbCr};
+use ::tiff::tags::{CompressionMethod, SampleFormat, Tag};
+
+use crate::header::photometric;
+
+/// One of these kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Each sample is the number of a colour in a table. It has so many bits, at most 8.
+    Palette(u8),
+    /// Gray of 2 or 4 bits.
+    Gray(u8),
+    /// Gray of 8 or 16 bits, with alpha.
+    GrayAlpha,
+    /// Gray in floating point, where 1 is white.
+    FloatGray,
+    /// A JPEG of brightness and two differences of colour in each strip or tile.
+    YCbCr,
+}
+
+/// A TIFF of such a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rare {
+    /// The kind.
+    pub kind: Kind,
+    /// The width in pixels.
+    pub width: u32,
+    /// The height in pixels.
+    pub height: u32,
+}
+
+/// What the first picture of `file` is, if it is of a kind above.
+pub fn rare(file: impl Read + Seek) -> Option<Rare> {
+    let mut decoder = Decoder::new(file).ok()?;
+    let (width, height) = decoder.dimensions().ok()?;
+    let mut first = |tag, default| first(&mut decoder, tag, default);
+    let (samples, bits) = (first(Tag::SamplesPerPixel, 1)?, first(Tag::BitsPerSample, 1)?);
+    let photometric = PhotometricInterpretation::from_u16(first(Tag::PhotometricInterpretation, u16::MAX)?)?;
+    let format = SampleFormat::from_u16_exhaustive(first(Tag::SampleFormat, 1)?);
+    let is_jpeg = first(Tag::Compression, 1)? == CompressionMethod::ModernJPEG.to_u16();
+    let is_planar = first(Tag::PlanarConfiguration, 1)? == 2 && samples > 1;
+    let has_alpha = matches!(first(Tag::ExtraSamples, 0)?, 1 | 2);
+    let kind = match (photometric, samples, bits, format) {
+        (RGBPalette, 1, 1 | 2 | 4 | 8, SampleFormat::Uint) => Kind::Palette(bits as u8),
+        (BlackIsZero | WhiteIsZero, 1, 2 | 4, SampleFormat::Uint) => Kind::Gray(bits as u8),
+        (BlackIsZero, 2, 8 | 16, SampleFormat::Uint) if has_alpha && !is_planar => Kind::GrayAlpha,
+        (BlackIsZero | WhiteIsZero, 1, 32 | 64, SampleFormat::IEEEFP) => Kind::FloatGray,
+        (BlackIsZero, 1, 16, SampleFormat::IEEEFP) => Kind::FloatGray,
+        (YCbCr, 3, 8, SampleFormat::Uint) if is_jpeg && !is_planar => Kind::YCbCr,
+        _ => return None,
+    };
+    Some(Rare { kind, width, height })
+}
+
+/// The first number of a tag, or what stands for a tag that is not there.
+fn first<R: Read + Seek>(decoder: &mut Decoder<R>, tag: Tag, default: u16) -> Option<u16> {
+    let numbers = decoder.find_tag_unsigned_vec::<u16>(tag).ok()?;
+    Some(numbers.and_then(|numbers| numbers.first().copied()).unwrap_or(default))
+}
+
+/// The file with its numbers of colours declared to be gray, which is how they are read.
+///
+/// # Errors
+/// The file ends within its directory, or has no such declaration.
+pub fn as_gray(file: &[u8]) -> std::io::Result<Vec<u8>> {
+    let (at, little) = photometric(&mut Cursor::new(file))?;
+    let gray = BlackIsZero.to_u16();
+    let mut patched = file.to_vec();
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    let value = patched.get_mut(at..at.saturating_add(2)).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    value.copy_from_slice(&if little { gray.to_le_bytes() } else { gray.to_be_bytes() });
+    Ok(patched)
+}
