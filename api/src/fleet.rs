@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use moka::future::Cache;
-use remaster_shared::catalogue::{Kind, ModelInfo};
+use remaster_shared::catalogue::{Kind, ModelInfo, restores_faces};
 use remaster_shared::fleet::WorkerSeen;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
@@ -32,7 +32,8 @@ pub struct Fleet {
 impl Fleet {
     fn new(known: &[ModelInfo], mut workers: Vec<WorkerSeen>, now: Timestamp) -> Self {
         let models = merged(known, workers.iter());
-        let restoring = merged(known, workers.iter().filter(|worker| restores_faces(worker)));
+        // A worker does that alone: with a detector and a restorer of its own.
+        let restoring = merged(known, workers.iter().filter(|worker| restores_faces(&worker.said.models)));
         workers.retain(|worker| worker.is_live(now));
         Self { workers, models, restoring }
     }
@@ -60,12 +61,6 @@ fn merged<'a>(known: &[ModelInfo], workers: impl Iterator<Item = &'a WorkerSeen>
     }
     models[known.len()..].sort_by(|one, other| one.id.cmp(&other.id));
     models
-}
-
-/// A worker does that alone: with a detector and a restorer of its own.
-fn restores_faces(worker: &WorkerSeen) -> bool {
-    let has = |kind| worker.said.models.iter().any(|model| model.installed && model.kind == kind);
-    has(Kind::Detector) && has(Kind::FaceRestorer)
 }
 
 /// The fleet, read from the store at most once per half second.

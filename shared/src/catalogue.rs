@@ -121,6 +121,12 @@ pub fn resolve(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> Option<Mo
     ModelId::parse(&model.id).ok()
 }
 
+/// Whether a machine with these models restores faces, which takes a detector and a restorer.
+pub fn restores_faces(models: &[ModelInfo]) -> bool {
+    let has = |kind| models.iter().any(|model| model.installed && model.kind == kind);
+    has(Kind::Detector) && has(Kind::FaceRestorer)
+}
+
 /// An upscaler by four without a rank, for tests.
 #[cfg(any(test, feature = "testing"))]
 pub fn upscaler(id: &str, installed: bool) -> ModelInfo {

@@ -12,7 +12,7 @@ use std::{
 use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
-use remaster_shared::catalogue::{Catalogue, Kind};
+use remaster_shared::catalogue::{Catalogue, Kind, restores_faces};
 use remaster_shared::fence::Fence;
 use remaster_shared::job::{ModelId, Skill};
 use remaster_store::{Claim, ClaimRequest, WorkQueue};
@@ -186,9 +186,8 @@ impl Claims {
 
     fn skills(&self) -> Vec<Skill> {
         let installed: Vec<_> = self.catalogue.models().into_iter().filter(|model| model.installed).collect();
-        let has = |kind| installed.iter().any(|model| model.kind == kind);
         let upscalers = installed.iter().filter(|model| model.kind == Kind::Upscaler);
         let upscalers: Vec<_> = upscalers.filter_map(|model| ModelId::parse(&model.id).ok()).collect();
-        Skill::of_worker(&upscalers, has(Kind::Detector) && has(Kind::FaceRestorer))
+        Skill::of_worker(&upscalers, restores_faces(&installed))
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
+use remaster_testkit::axe_core;
 use reqwest::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
@@ -59,6 +60,20 @@ impl Browser {
         let page = builder.connect(&driver.url()).await.unwrap();
         page.goto(&format!("{base}/")).await.unwrap();
         Self { driver, page, downloads, base: base.to_owned() }
+    }
+
+    /// Shows the page to somebody who prefers this colour scheme, light or dark.
+    pub async fn prefer(&self, theme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// What axe-core finds wrong with the page as it is.
+    pub async fn faults(&self) -> Vec<Value> {
+        let script = format!("{}\nconst done = arguments[0]; axe.run().then(done);", axe_core());
+        let found = self.page.execute_async(&script, vec![]).await.unwrap();
+        assert!(!found["passes"].as_array().unwrap().is_empty(), "axe-core ran");
+        found["violations"].as_array().unwrap().clone()
     }
 
     pub async fn find(&self, selector: &str) -> Element {
