@@ -162,7 +162,7 @@ async fn a_picture_that_comes_again_is_not_made_again() {
     let runs = engine.runs.load(Ordering::SeqCst);
     let again = bench.submit(40).await;
     let again = bench.until(again, |job| job.status == Status::Succeeded).await;
-    assert_eq!((again.result, engine.runs.load(Ordering::SeqCst)), (first.result.clone(), runs));
+    assert_eq!((again.result.as_ref(), engine.runs.load(Ordering::SeqCst)), (first.result.as_ref(), runs));
     // Each has a picture of its own.
     bench.blobs.delete(first.output_key().unwrap()).await.unwrap();
     let png = bench.blobs.get(again.output_key().unwrap()).await.unwrap();
