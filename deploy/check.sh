@@ -4,7 +4,8 @@
 #   deploy/check.sh          builds the image, checks, tears down
 #   KEEP=1 deploy/check.sh   leaves everything up
 #
-# BINARY names an image that has the binary as /remaster, to use instead of compiling it (deploy/Dockerfile).
+# BINARY names an image that has the binary as /remaster, to use instead of compiling it (deploy/Dockerfile). BINARY_FILE is such a
+# binary, which needs no newer C library than the image has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -97,6 +98,12 @@ phase() { echo "$1" >"$work/phase"; }
 answers() { sed -n "s/^$1 //p" "$work"/answers-* | sort | uniq -c | sort -rn | sed 's/^ */    /'; }
 
 say "building and starting"
+if [ -n "${BINARY_FILE:-}" ]; then
+  mkdir "$work/binary"
+  strip -o "$work/binary/remaster" "$BINARY_FILE"
+  export BINARY=remaster-binary:check
+  tar -C "$work/binary" -c remaster | docker import - $BINARY >/dev/null
+fi
 compose build >"$work/build" 2>&1 || { tail -30 "$work/build"; fail "the image is not built"; }
 compose up -d >"$work/up" 2>&1 || { tail -30 "$work/up"; compose logs --tail 20; fail "compose up"; }
 eventually 600 ready

@@ -37,8 +37,9 @@ async fn each_request(State(metrics): State<Arc<Metrics>>, request: Request, nex
         span.in_scope(|| tracing::error!("a handler panicked"));
         Problem::new(ErrorCode::Internal, "Something went wrong on our side.").into_response()
     });
-    let mut response = as_problem(response, &id);
+    let (mut response, refusal) = as_problem(response, &id);
     metrics.answered(response.status().as_u16());
+    refusal.into_iter().for_each(|code| metrics.refused(code));
     metrics.request_took(known(&method), &route, started.elapsed());
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered"));
     let headers = response.headers_mut();
@@ -58,8 +59,8 @@ fn known(method: &Method) -> &'static str {
     known.iter().position(|known| known == method).map_or("other", |at| names[at])
 }
 
-/// Renders a problem again with the request's id, and turns a plain refusal of axum into a problem.
-fn as_problem(response: Response, id: &str) -> Response {
+/// Renders a problem again with the request's id, and turns a plain refusal of axum into a problem. With it comes the code of the problem.
+fn as_problem(response: Response, id: &str) -> (Response, Option<ErrorCode>) {
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
         None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
@@ -71,7 +72,7 @@ fn as_problem(response: Response, id: &str) -> Response {
         None if response.status() == StatusCode::BAD_REQUEST => {
             Problem::new(ErrorCode::InvalidParameter, "The path or the query of the request cannot be read.")
         }
-        None => return response,
+        None => return (response, None),
     };
     let (before, _) = response.into_parts();
     let mut rendered = problem.render(id);
@@ -80,5 +81,5 @@ fn as_problem(response: Response, id: &str) -> Response {
             rendered.headers_mut().insert(name, value.clone());
         }
     }
-    rendered
+    (rendered, Some(problem.code))
 }

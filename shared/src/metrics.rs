@@ -1,6 +1,7 @@
 //! The metrics of this process, in the text format of
 //! [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus reads.
 
+mod gpu;
 mod process;
 mod queue;
 mod work;
@@ -13,10 +14,12 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info};
 use prometheus_client::registry::Registry;
 
+use crate::error::ErrorCode;
 use crate::job::Status;
 use crate::stats::{QueueGauges, Stats};
 use crate::trace::{self, JobSpan, Tracer};
 use crate::version::VERSION;
+use gpu::GpuMetrics;
 use process::ProcessMetrics;
 use queue::QueueMetrics;
 use work::WorkMetrics;
@@ -31,6 +34,11 @@ struct StatusLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabel {
+    code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,10 +89,12 @@ pub struct Metrics {
     store_errors: Family<VerbLabel, Counter>,
     event_lag: Histogram,
     answers: Family<CodeLabel, Counter>,
+    refusals: Family<ErrorLabel, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     webhooks: Family<OutcomeLabel, Counter>,
     work: WorkMetrics,
     process: ProcessMetrics,
+    gpus: OnceLock<Option<GpuMetrics>>,
     queue: QueueMetrics,
     tracer: OnceLock<Arc<dyn Tracer>>,
 }
@@ -137,6 +147,12 @@ impl Default for Metrics {
             seconds.clone(),
         );
         registry.register("http_answers", "HTTP responses of this node, by status code", answers.clone());
+        let refusals = Family::default();
+        registry.register(
+            "http_errors",
+            "HTTP responses of this node that are errors, by error code",
+            refusals.clone(),
+        );
         let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_BOUNDS)) as fn() -> Histogram);
         registry.register(
             "http_request_seconds",
@@ -193,10 +209,12 @@ impl Default for Metrics {
             store_errors,
             event_lag,
             answers,
+            refusals,
             request_seconds,
             webhooks,
             work,
             process: ProcessMetrics::default(),
+            gpus: OnceLock::new(),
             queue: QueueMetrics::default(),
             tracer: OnceLock::new(),
         }
@@ -283,6 +301,16 @@ impl Metrics {
         self.answers.get_or_create(&CodeLabel { code }).inc();
     }
 
+    /// Counts an HTTP response that is an error by its error code.
+    pub fn refused(&self, code: ErrorCode) {
+        self.refusals.get_or_create(&ErrorLabel { code: code.as_str() }).inc();
+    }
+
+    /// From now on the GPUs of this machine are told of, if it has NVIDIA's driver.
+    pub fn watch_gpus(&self) {
+        self.gpus.get_or_init(GpuMetrics::open);
+    }
+
     /// Renders every metric. `store` holds what the store reported, with the workers that are there; without it, these are left out.
     pub fn text(&self, store: Option<StoreNumbers>) -> String {
         let mut text = String::new();
@@ -291,6 +319,9 @@ impl Metrics {
         let _ = encode_registry(&mut text, &self.registry);
         if let Some(process) = self.process.registry() {
             let _ = encode_registry(&mut text, &process);
+        }
+        if let Some(gpus) = self.gpus.get().and_then(Option::as_ref) {
+            let _ = encode_registry(&mut text, gpus.registry());
         }
         if let Some(numbers) = store {
             self.queue.set(numbers);
@@ -311,6 +342,7 @@ mod tests {
         metrics.settled(Status::Succeeded, 0.3);
         metrics.settled(Status::Succeeded, 70.0);
         metrics.answered(202);
+        metrics.refused(ErrorCode::QuotaExceeded);
         metrics.request_took("GET", "/jobs/{id}", Duration::from_millis(3));
         metrics.attempted("failed", "image_corrupt");
         metrics.waited(3.0);
@@ -337,6 +369,7 @@ mod tests {
             "remaster_jobs_settled_total{status=\"succeeded\"} 2",
             "remaster_job_seconds_bucket{le=\"0.5\"} 1",
             "remaster_http_answers_total{code=\"202\"} 1",
+            "remaster_http_errors_total{code=\"quota_exceeded\"} 1",
             "remaster_http_request_seconds_bucket{le=\"0.005\",method=\"GET\",route=\"/jobs/{id}\"} 1",
             "remaster_build_info{version=",
             "remaster_webhook_attempts_total{outcome=\"given_up\"} 0",

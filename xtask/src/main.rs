@@ -23,9 +23,10 @@ fn main() -> ExitCode {
         Some("lint") => lint(&mut steps),
         Some("deny") => deny(&mut steps),
         Some("deploy") => deploy(&mut steps),
+        Some("stack") => stack(&mut steps),
         Some("fuzz") => fuzz::run(std::env::args().nth(2)),
         _ => {
-            eprintln!("usage: cargo xtask test | lint | deny | deploy | fuzz [seconds for each target]");
+            eprintln!("usage: cargo xtask test | lint | deny | deploy | stack | fuzz [seconds for each target]");
             return ExitCode::from(2);
         }
     };
@@ -47,6 +48,7 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     deploy(steps)?;
     // Of the examples, which clippy has checked, only the one that a test runs.
     steps.run("build", cargo(&["build", "--workspace", "--tests", "--example", "client", "--locked"]))?;
+    stack(steps)?;
     steps.print();
     let tests: &[&str] = if tools::is_installed("cargo-nextest") { &["nextest", "run"] } else { &["test"] };
     execute("tests", cargo(&[tests, &["--workspace", "--tests", "--locked"]].concat()))
@@ -92,6 +94,15 @@ fn deploy(steps: &mut Steps) -> anyhow::Result<()> {
     let paths = std::iter::once(linters.join("bin")).chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(paths)?).env("PYTHONPATH", &linters);
     steps.run("deploy", command)
+}
+
+/// Brings the stack of compose.yaml up and checks it under load and faults, with the binary of the tests. It says so where there is no
+/// container engine, and takes some 10 minutes where there is one.
+fn stack(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.run("binary", cargo(&["build", "--workspace", "--tests", "--locked"]))?;
+    let mut check = Command::new("deploy/check.sh");
+    check.env("BINARY_FILE", "target/debug/remaster");
+    steps.run("stack", check)
 }
 
 /// The steps that have passed, each with its duration.

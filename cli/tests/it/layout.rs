@@ -25,6 +25,19 @@ fn every_test_that_the_page_on_reliability_names_exists() {
 }
 
 #[test]
+fn the_image_is_built_from_every_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let kept: Vec<_> =
+        read(".dockerignore").lines().filter_map(|line| Some(line.strip_prefix('!')?.to_owned())).collect();
+    for member in manifest["workspace"]["members"].as_array().unwrap() {
+        let folder = Path::new(member.as_str().unwrap());
+        assert!(folder.ancestors().any(|folder| kept.iter().any(|kept| Path::new(kept) == folder)), "{member}");
+    }
+}
+
+#[test]
 fn no_file_is_a_place_for_leftovers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut seen = 0;
