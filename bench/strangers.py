@@ -26,6 +26,8 @@ from pathlib import Path
 from run import ROOT, WORK, install, machine, prepare
 
 PORT, SILENT = 7591, 7593
+# How often a minute the memory is looked at.
+SAMPLES = 12
 BASE = f"http://127.0.0.1:{PORT}"
 NETWORK = "realesr-animevideov3"
 # The address of the proxy, and the first one of the attackers.
@@ -246,7 +248,7 @@ async def run(server, options):
             work += [attack(kind, f"127.0.0.{ATTACKER + number}", until, answers[name]) for _ in range(count)]
         tasks = [asyncio.create_task(one) for one in work]
         while time.monotonic() < until:
-            await asyncio.sleep(5)
+            await asyncio.sleep(60 / SAMPLES)
             memory.append(resident(server))
         ended, late = await asyncio.wait(tasks, timeout=100)
         for task in late:
@@ -296,8 +298,8 @@ def main():
     print("\n| attackers | were answered |\n|---|---|")
     for name, counts in answers.items():
         print(f"| {name} | {', '.join(f'{answer}: {times}' for answer, times in sorted(counts.items()))} |")
-    minute = int(60 / 5)
-    print(f"\nResident memory: {memory[min(minute, len(memory) - 1)]:.0f} MiB after a minute, {max(memory):.0f} at most, {memory[-1]:.0f} at the end.")
+    minutes = memory[SAMPLES - 1 :: SAMPLES] or memory
+    print(f"\nResident memory after each minute, in MiB: {', '.join(f'{value:.0f}' for value in minutes)}; {max(memory):.0f} at most.")
 
 
 if __name__ == "__main__":
