@@ -76,7 +76,7 @@ impl Node {
         let spool =
             Spool::new(&args.data_dir).with_context(|| format!("{} cannot be used", args.data_dir.display()))?;
         let store = backends::open_store(args, daily_limit, metrics.clone()).await?;
-        let blobs = backends::open_blobs(args).await?;
+        let blobs = backends::open_blobs(args).await?.measured_by(metrics.clone());
         let stop = CancellationToken::new();
         let (gate, works) = (Gate::default(), Arc::default());
         let (worker, grace, parts) = (None, API_GRACE, JoinSet::new());

@@ -85,8 +85,8 @@ pub struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     seconds: Histogram,
     waited: Histogram,
-    store_seconds: Family<VerbLabel, Histogram>,
-    store_errors: Family<VerbLabel, Counter>,
+    store: Calls,
+    storage: Calls,
     event_lag: Histogram,
     answers: Family<CodeLabel, Counter>,
     refusals: Family<ErrorLabel, Counter>,
@@ -104,30 +104,59 @@ const DURATION_BOUNDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 
 /// The upper bounds of the histogram of waits in the queue, in seconds.
 const WAIT_BOUNDS: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
-/// The upper bounds of the histogram of calls of the store, in seconds.
-const STORE_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5];
+/// The upper bounds of the histograms of calls of the store and the storage, in seconds.
+const CALL_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5];
 
 /// The upper bounds of the histogram of requests, in seconds. Long polls take up to 60, and `POST /enhance` longer.
 const REQUEST_BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
 /// The upper bounds of the histogram of how late changes are heard, in seconds.
 const LAG_BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0];
 
-/// One call of the store, until it is answered or fails. One that nobody waits for any more counts as neither.
-pub struct StoreCall<'a> {
-    metrics: &'a Metrics,
+/// The calls of a store or a storage, by verb.
+struct Calls {
+    seconds: Family<VerbLabel, Histogram>,
+    errors: Family<VerbLabel, Counter>,
+}
+
+impl Calls {
+    /// Those of `what`, in words, whose names begin with `name`.
+    fn in_registry(registry: &mut Registry, name: &str, what: &str) -> Self {
+        let seconds = Family::new_with_constructor((|| Histogram::new(CALL_BOUNDS)) as fn() -> Histogram);
+        let errors = Family::default();
+        registry.register(
+            format!("{name}_call_seconds"),
+            format!("Time of a call of the {what} by this node, by verb"),
+            seconds.clone(),
+        );
+        registry.register(
+            format!("{name}_errors"),
+            format!("Calls of the {what} that failed, by verb"),
+            errors.clone(),
+        );
+        Self { seconds, errors }
+    }
+
+    fn begin(&self, verb: &'static str) -> Call<'_> {
+        Call { calls: self, label: VerbLabel { verb }, began: Instant::now() }
+    }
+}
+
+/// One call, until it is answered or fails. One that nobody waits for any more counts as neither.
+pub struct Call<'a> {
+    calls: &'a Calls,
     label: VerbLabel,
     began: Instant,
 }
 
-impl StoreCall<'_> {
-    /// The store has answered.
+impl Call<'_> {
+    /// There was an answer, which may be a refusal.
     pub fn answered(self) {
-        self.metrics.store_seconds.get_or_create(&self.label).observe(self.began.elapsed().as_secs_f64());
+        self.calls.seconds.get_or_create(&self.label).observe(self.began.elapsed().as_secs_f64());
     }
 
-    /// The store has not answered in time, or is not there.
+    /// There was no answer in time, or nobody is there.
     pub fn failed(self) {
-        self.metrics.store_errors.get_or_create(&self.label).inc();
+        self.calls.errors.get_or_create(&self.label).inc();
     }
 }
 
@@ -175,14 +204,8 @@ impl Default for Metrics {
             "Time from the submission of a job to its first claim, in seconds, of jobs that this node claimed",
             waited.clone(),
         );
-        let store_seconds = Family::new_with_constructor((|| Histogram::new(STORE_BOUNDS)) as fn() -> Histogram);
-        let store_errors = Family::default();
-        registry.register(
-            "store_call_seconds",
-            "Time of a call of the job store by this node, by verb",
-            store_seconds.clone(),
-        );
-        registry.register("store_errors", "Calls of the job store that failed, by verb", store_errors.clone());
+        let store = Calls::in_registry(&mut registry, "store", "job store");
+        let storage = Calls::in_registry(&mut registry, "storage", "object storage");
         let event_lag = Histogram::new(LAG_BOUNDS);
         registry.register(
             "event_lag_seconds",
@@ -205,8 +228,8 @@ impl Default for Metrics {
             attempts,
             seconds,
             waited,
-            store_seconds,
-            store_errors,
+            store,
+            storage,
             event_lag,
             answers,
             refusals,
@@ -244,8 +267,13 @@ impl Metrics {
     }
 
     /// A call of the store begins.
-    pub fn store_call(&self, verb: &'static str) -> StoreCall<'_> {
-        StoreCall { metrics: self, label: VerbLabel { verb }, began: Instant::now() }
+    pub fn store_call(&self, verb: &'static str) -> Call<'_> {
+        self.store.begin(verb)
+    }
+
+    /// A call of the object storage begins.
+    pub fn storage_call(&self, verb: &'static str) -> Call<'_> {
+        self.storage.begin(verb)
     }
 
     /// A change was heard so long after it was published.
@@ -353,6 +381,7 @@ mod tests {
         metrics.store_call("claim").failed();
         // Nobody waits for this one any more.
         let _ = metrics.store_call("get");
+        metrics.storage_call("put").answered();
         let text = metrics.text(Some(StoreNumbers {
             stats: Stats { queued: 7, ..Stats::default() },
             queue: QueueGauges {
@@ -380,6 +409,7 @@ mod tests {
             "remaster_job_wait_seconds_bucket{le=\"5.0\"} 1",
             "remaster_store_call_seconds_count{verb=\"claim\"} 1",
             "remaster_store_errors_total{verb=\"claim\"} 1",
+            "remaster_storage_call_seconds_count{verb=\"put\"} 1",
             "remaster_event_lag_seconds_bucket{le=\"0.005\"} 1",
             "remaster_model_queue_depth{model=\"realesrgan-x4plus\"} 6",
             "remaster_queue_oldest_seconds 90",

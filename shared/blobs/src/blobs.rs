@@ -3,7 +3,7 @@
 use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
 use object_store::{
@@ -12,6 +12,7 @@ use object_store::{
 };
 use remaster_shared::blob_key::BlobKey;
 use remaster_shared::clock::from_millis;
+use remaster_shared::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -50,12 +51,33 @@ pub struct Blobs {
     pub(super) store: Arc<dyn ObjectStore>,
     /// Signs URLs; `None` if the storage cannot sign or must not.
     pub(super) signer: Option<Arc<dyn Signer>>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Blobs {
     /// Objects in the memory of this process.
     pub fn in_memory() -> Self {
-        Self { store: Arc::new(InMemory::new()), signer: None }
+        Self { store: Arc::new(InMemory::new()), signer: None, metrics: Arc::default() }
+    }
+
+    /// The same, where the time of each call is counted in `metrics`.
+    pub fn measured_by(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    async fn timed<T>(
+        &self,
+        verb: &'static str,
+        call: impl Future<Output = Result<T, BlobError>>,
+    ) -> Result<T, BlobError> {
+        let timer = self.metrics.storage_call(verb);
+        let done = call.await;
+        match &done {
+            Err(BlobError::Unavailable(_)) => timer.failed(),
+            // A file of this machine that cannot be read is not the storage's fault.
+            Ok(_) | Err(BlobError::NotFound(_) | BlobError::Io(_)) => timer.answered(),
+        }
+        done
     }
 
     /// Streams the file at `source` to `key`. The object becomes visible as a whole, or not at all.
@@ -68,7 +90,7 @@ impl Blobs {
     pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
         let file = tokio::fs::File::open(source).await?;
         let blobs = self.clone();
-        let sent = tokio::spawn(async move { blobs.put_open(key, file).await });
+        let sent = tokio::spawn(async move { blobs.timed("put", blobs.put_open(key, file)).await });
         sent.await.map_err(std::io::Error::other)?
     }
 
@@ -96,7 +118,9 @@ impl Blobs {
     /// # Errors
     /// There is no object at `from`, or the storage does not answer.
     pub async fn copy(&self, from: BlobKey, to: BlobKey) -> Result<(), BlobError> {
-        self.store.copy(&path(from), &path(to)).await.map_err(|error| map_not_found(from, error))
+        let (source, target) = (path(from), path(to));
+        let copied = self.store.copy(&source, &target);
+        self.timed("copy", copied.map_err(|error| map_not_found(from, error))).await
     }
 
     /// Reads the whole object into memory.
@@ -104,8 +128,11 @@ impl Blobs {
     /// # Errors
     /// There is no such object, or the storage does not answer.
     pub async fn get(&self, key: BlobKey) -> Result<Bytes, BlobError> {
-        let got = self.store.get(&path(key)).await.map_err(|error| map_not_found(key, error))?;
-        got.bytes().await.map_err(|error| map_not_found(key, error))
+        let read = async {
+            let got = self.store.get(&path(key)).await.map_err(|error| map_not_found(key, error))?;
+            got.bytes().await.map_err(|error| map_not_found(key, error))
+        };
+        self.timed("get", read).await
     }
 
     /// Reads the object in chunks. `range` selects bytes; its end is exclusive.
@@ -114,7 +141,9 @@ impl Blobs {
     /// There is no such object, the range lies outside it, or the storage does not answer.
     pub async fn stream(&self, key: BlobKey, range: Option<std::ops::Range<u64>>) -> Result<BlobStream, BlobError> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let got = self.store.get_opts(&path(key), options).await.map_err(|error| map_not_found(key, error))?;
+        let path = path(key);
+        let begun = self.store.get_opts(&path, options).map_err(|error| map_not_found(key, error));
+        let got = self.timed("stream", begun).await?;
         let size = got.meta.size;
         let body = match got.payload {
             GetResultPayload::File(file, _) => read_range(file, got.range).await?,
@@ -126,6 +155,7 @@ impl Blobs {
     /// Deletes the objects, many with one request where the storage can. Returns those that are gone, which includes those that
     /// did not exist, and the first error if any is left.
     pub async fn delete_all(&self, keys: Vec<BlobKey>) -> (Vec<BlobKey>, Option<BlobError>) {
+        let timer = self.metrics.storage_call("delete_many");
         let paths: Vec<_> = keys.iter().map(|key| Ok(path(*key))).collect();
         let mut deleted = self.store.delete_stream(futures::stream::iter(paths).boxed());
         let (mut gone, mut failed) = (Vec::new(), None);
@@ -141,6 +171,11 @@ impl Blobs {
                 }
             }
         }
+        if failed.is_none() {
+            timer.answered();
+        } else {
+            timer.failed();
+        }
         (gone, failed)
     }
 
@@ -149,10 +184,13 @@ impl Blobs {
     /// # Errors
     /// The storage does not answer.
     pub async fn delete(&self, key: BlobKey) -> Result<(), BlobError> {
-        match self.store.delete(&path(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(BlobError::Unavailable(error)),
-        }
+        let delete = async {
+            match self.store.delete(&path(key)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(BlobError::Unavailable(error)),
+            }
+        };
+        self.timed("delete", delete).await
     }
 
     /// The keys of the objects that are at least this old by the clock of the storage, which stamps them. Objects with other names

@@ -15,7 +15,7 @@ impl Blobs {
     /// # Errors
     /// The folder cannot be created or used.
     pub fn in_folder(folder: &Path) -> Result<Self, StorageError> {
-        Ok(Self { store: Arc::new(folder::open(folder)?), signer: None })
+        Ok(Self { store: Arc::new(folder::open(folder)?), signer: None, metrics: Arc::default() })
     }
 
     /// Opens `storage`. The settings of the cloud providers (`AWS_…`, `GOOGLE_…`, `AZURE_…`) are taken from `vars`.
@@ -34,7 +34,7 @@ impl Blobs {
             "az" => cloud::azure(&url, &vars)?,
             other => return Err(StorageError::Scheme(other.to_owned())),
         };
-        Ok(Self { store: opened.store, signer: opened.signer.filter(|_| storage.sign) })
+        Ok(Self { store: opened.store, signer: opened.signer.filter(|_| storage.sign), metrics: Arc::default() })
     }
 }
 
