@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OptionSpec, QUALITY, SCALE};
 use remaster_api::proxies::TrustedProxies;
 use remaster_engine::{Device, Precision};
-use remaster_shared::job::{EnhanceParams, FaceMode, MaxSide, MetadataPolicy, ModelId, OutputFormat, Quality, Scale};
+use remaster_shared::job::{
+    Denoise, EnhanceParams, FaceMode, MaxSide, MetadataPolicy, ModelId, OutputFormat, Quality, Scale,
+};
 use remaster_shared::version::VERSION;
 use remaster_webhooks::{egress::EgressPolicy, sign::Signer};
 use remaster_worker::upscale::TileSettings;
@@ -400,6 +402,10 @@ pub struct JobOptionArgs {
     /// The largest side of results in pixels; larger ones are reduced to it
     #[arg(long, value_parser = parse::option::<MaxSide>)]
     pub max_side: Option<MaxSide>,
+    /// How much noise the network removes, from 0 to 1; for networks that can do more or less of it, such as realesr-general-x4v3, which auto
+    /// takes then
+    #[arg(long, value_parser = parse::option::<Denoise>)]
+    pub denoise: Option<Denoise>,
 }
 
 impl JobOptionArgs {
@@ -415,6 +421,7 @@ impl JobOptionArgs {
             format,
             quality: self.quality,
             max_side: self.max_side,
+            denoise: self.denoise,
         }
     }
 }

@@ -43,6 +43,7 @@ impl Folder {
             installed: asset.installed && (runs || asset.kind == Kind::Runtime),
             rank: asset.rank,
             cost: asset.cost,
+            weak_denoiser: asset.weak_denoiser,
         };
         shown.map(info).collect()
     }
@@ -61,6 +62,7 @@ pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
         installed: false,
         rank: asset.rank,
         cost: asset.cost,
+        weak_denoiser: asset.weak_denoiser.clone(),
     };
     shown.map(info).collect()
 }

@@ -6,9 +6,9 @@ use anyhow::bail;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use remaster_engine::{Absent, SharedEngine};
-use remaster_models::Kind;
+use remaster_models::{Asset, Kind};
 use remaster_pictures::header::inspect;
-use remaster_shared::catalogue::{AUTO, Catalogue, resolve};
+use remaster_shared::catalogue::{AUTO, Catalogue, resolve, resolve_denoiser};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId, Scale};
 use remaster_worker::enhance::Enhancer;
 
@@ -48,16 +48,29 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         if args.engine.device.may_use_openvino() {
             fetch_openvino(&models)?;
         }
-        if args.options.background {
-            fetch_upscaler(&models, &args.options.model, args.options.scale)?;
+        match args.options.denoise {
+            Some(_) if !args.options.background => bail!("--denoise is for the network, and --background is false"),
+            Some(_) => fetch_denoiser(&models, &args.options.model)?,
+            None if args.options.background => fetch_upscaler(&models, &args.options.model, args.options.scale)?,
+            None => {}
         }
         engine::open(&models, &args.engine)?
     } else {
         Arc::new(Absent)
     };
     let catalogue = Folder::new(models.manifest, models.library, engine::configured_runtime(&args.engine)).models();
-    let model = match resolve(&catalogue, &args.options.model, args.options.scale) {
+    let resolved = match args.options.denoise {
+        Some(_) => resolve_denoiser(&catalogue, &args.options.model),
+        None => resolve(&catalogue, &args.options.model, args.options.scale),
+    };
+    let model = match resolved {
         Some(model) => model,
+        None if args.options.denoise.is_some() => {
+            bail!(
+                "--denoise needs a model that has a weak denoiser, and both installed; {} has not",
+                args.options.model
+            )
+        }
         None if !args.options.background => args.options.model.clone(),
         None => bail!("the model {} is not installed; `remaster models list` shows what is", args.options.model),
     };
@@ -105,6 +118,17 @@ fn fetch_upscaler(models: &Models, asked: &ModelId, scale: Scale) -> anyhow::Res
         eprintln!("note: {failure}; another network is used instead");
     }
     Ok(())
+}
+
+/// Fetches the requested upscaler and its weak denoiser if they are missing. For `auto` it is the first one that has one.
+fn fetch_denoiser(models: &Models, asked: &ModelId) -> anyhow::Result<()> {
+    let is_meant = |asset: &&Asset| asked.as_str() == AUTO || asset.id == asked.as_str();
+    let mut pairs = models.manifest.here().filter(is_meant);
+    let Some((id, weak)) = pairs.find_map(|asset| Some((&asset.id, asset.weak_denoiser.as_deref()?))) else {
+        return Ok(());
+    };
+    fetch(models, Some(id))?;
+    fetch(models, Some(weak))
 }
 
 /// Fetches OpenVINO if it is missing. If it cannot be fetched, the networks run without it, more slowly.

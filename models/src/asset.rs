@@ -24,6 +24,8 @@ pub struct Asset {
     pub scale: Option<u32>,
     /// An upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`.
     pub cost: Option<f64>,
+    /// The id of the upscaler of the same shape that removes less noise.
+    pub weak_denoiser: Option<String>,
     /// What an upscaler is good for.
     #[serde(default)]
     pub purpose: Vec<Purpose>,

@@ -37,6 +37,9 @@ pub struct AssetStatus {
     /// An upscaler's work for a pixel of the input, in units of `realesrgan-x4plus`, where it is known.
     #[serde(skip)]
     pub cost: Option<f64>,
+    /// The upscaler of the same shape that removes less noise.
+    #[serde(skip)]
+    pub weak_denoiser: Option<String>,
 }
 
 /// Every asset for this platform in the order of the manifest, followed by the imported models outside the manifest, by id.
@@ -57,6 +60,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         bytes: asset.bytes(),
         rank: asset.rank,
         cost: asset.cost,
+        weak_denoiser: asset.weak_denoiser.clone(),
     });
     let custom = library.installed()?.into_iter().filter(|model| manifest.find(&model.id).is_none());
     let custom = custom.map(|model| AssetStatus {
@@ -72,6 +76,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         bytes: model.bytes,
         rank: None,
         cost: None,
+        weak_denoiser: None,
     });
     Ok(listed.chain(custom).collect())
 }

@@ -94,6 +94,9 @@ pub struct ModelInfo {
     /// manifest of this release.
     #[serde(skip)]
     pub cost: Option<f64>,
+    /// The upscaler of the same shape that removes less noise, if there is one. Like the rank, it comes from the manifest of this release.
+    #[serde(skip)]
+    pub weak_denoiser: Option<String>,
 }
 
 /// The models of this machine, installed and known.
@@ -121,6 +124,16 @@ pub fn resolve(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> Option<Mo
     ModelId::parse(&model.id).ok()
 }
 
+/// The upscaler for `asked` that can be told how much noise to remove, or `None` where it or its weak denoiser is not installed. `auto` takes the
+/// first.
+pub fn resolve_denoiser(models: &[ModelInfo], asked: &ModelId) -> Option<ModelId> {
+    let has = |id: &str| models.iter().any(|model| model.installed && model.id == id);
+    let can = |model: &&ModelInfo| has(&model.id) && model.weak_denoiser.as_deref().is_some_and(has);
+    let is_meant = |model: &&ModelInfo| asked.as_str() == AUTO || model.id == asked.as_str();
+    let found = models.iter().filter(is_meant).find(can)?;
+    ModelId::parse(&found.id).ok()
+}
+
 /// Whether a machine with these models restores faces, which takes a detector and a restorer.
 pub fn restores_faces(models: &[ModelInfo]) -> bool {
     let has = |kind| models.iter().any(|model| model.installed && model.kind == kind);
@@ -140,6 +153,7 @@ pub fn upscaler(id: &str, installed: bool) -> ModelInfo {
         installed,
         rank: None,
         cost: None,
+        weak_denoiser: None,
     }
 }
 
@@ -150,6 +164,21 @@ mod tests {
     /// As the manifest ranks the two.
     fn ranked(id: &str, scale: u32, rank: u32) -> ModelInfo {
         ModelInfo { scale: Some(scale), rank: Some(rank), ..upscaler(id, true) }
+    }
+
+    #[test]
+    fn noise_is_left_by_a_network_with_a_weak_denoiser() {
+        let weak_denoiser = Some("weak".to_owned());
+        let strong = |installed| ModelInfo { weak_denoiser: weak_denoiser.clone(), ..upscaler("strong", installed) };
+        let pick = |models: &[ModelInfo], asked| {
+            resolve_denoiser(models, &ModelId::parse(asked).unwrap()).map(|id| id.as_str().to_owned())
+        };
+        let both = [upscaler("other", true), strong(true), upscaler("weak", true)];
+        assert_eq!(pick(&both, AUTO).as_deref(), Some("strong"));
+        assert_eq!(pick(&both, "strong").as_deref(), Some("strong"));
+        assert_eq!(pick(&both, "other"), None);
+        assert_eq!(pick(&[strong(true), upscaler("weak", false)], AUTO), None);
+        assert_eq!(pick(&[strong(false), upscaler("weak", true)], AUTO), None);
     }
 
     #[test]

@@ -129,7 +129,8 @@ impl Workshop {
             self.note(job, recipe).await;
         }
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
-        let precision = if job.params.background { self.enhancer.engine.precision(&job.params.model) } else { None };
+        let precision =
+            if job.params.background { self.enhancer.engine.precision(&job.params.network()) } else { None };
         Ok(JobResult {
             width: made.width,
             height: made.height,

@@ -19,6 +19,7 @@ pub const OPTIONS: [&OptionSpec; 11] = [
     &FORMAT,
     &QUALITY,
     &MAX_SIDE,
+    &DENOISE,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
 ];
@@ -125,6 +126,15 @@ pub const MAX_SIDE: OptionSpec = OptionSpec {
     takes: Takes::Value(|| {
         ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(65_535)).build()
     }),
+};
+
+/// How much noise is removed.
+pub const DENOISE: OptionSpec = OptionSpec {
+    name: "denoise",
+    description: "How much noise the network removes: 1 is what it does by itself, 0 leaves the most noise and grain. It is for networks that \
+        can do more or less of it, such as `realesr-general-x4v3`, which `auto` takes then.",
+    default: None,
+    takes: Takes::Value(|| ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(1)).build()),
 };
 
 /// Where the end is reported.

@@ -12,7 +12,7 @@ use remaster_shared::webhook::secret::SecretError;
 use remaster_webhooks::egress::EgressPolicy;
 
 use super::option_spec::{
-    BACKGROUND, FACE_STRENGTH, FACES, FORMAT, MAX_SIDE, METADATA, MODEL, OPTIONS, OptionSpec, QUALITY, SCALE,
+    BACKGROUND, DENOISE, FACE_STRENGTH, FACES, FORMAT, MAX_SIDE, METADATA, MODEL, OPTIONS, OptionSpec, QUALITY, SCALE,
     WEBHOOK_SECRET, WEBHOOK_URL,
 };
 use crate::problem::{ApiResult, Problem, QUOTED};
@@ -74,6 +74,7 @@ impl SubmitOptions {
             format: self.text(&FORMAT).parse()?,
             quality: self.text(&QUALITY).parse()?,
             max_side: self.given(&MAX_SIDE).filter(|text| !text.is_empty()).map(str::parse).transpose()?,
+            denoise: self.given(&DENOISE).filter(|text| !text.is_empty()).map(str::parse).transpose()?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Choosing the network for a job from what the workers have.
 
-use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve};
+use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve, resolve_denoiser};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, ModelId, Scale};
 
@@ -24,7 +24,15 @@ pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<(Enhanc
         return Err(Problem::new(ErrorCode::ModelUnavailable, detail));
     }
     let background = params.background && api.settings.use_realesrgan;
-    let model = if background { upscaler(models, &fleet.models, &params.model, params.scale)? } else { params.model };
+    let model = match params.denoise {
+        Some(_) if !params.background => {
+            let detail = "denoise is given with background=false, and only the network removes noise.";
+            return Err(Problem::new(ErrorCode::InvalidParameter, detail));
+        }
+        Some(_) if background => denoiser(models, &fleet.models, &params.model)?,
+        None if background => upscaler(models, &fleet.models, &params.model, params.scale)?,
+        _ => params.model,
+    };
     let cost = fleet.models.iter().find(|known| known.id == model.as_str()).and_then(|known| known.cost);
     Ok((EnhanceParams { model, background, ..params }, cost.unwrap_or(UNKNOWN_COST)))
 }
@@ -44,5 +52,23 @@ fn upscaler(models: &[ModelInfo], all: &[ModelInfo], asked: &ModelId, scale: Sca
     } else {
         let accepts = "auto or the id of an upscaler (GET /models lists them)";
         Err(Problem::parameter(MODEL.name, asked.as_str(), accepts))
+    }
+}
+
+/// The upscaler for `asked` that can be told how much noise to remove, of those in `models`; `all` are those of all workers.
+fn denoiser(models: &[ModelInfo], all: &[ModelInfo], asked: &ModelId) -> ApiResult<ModelId> {
+    if let Some(model) = resolve_denoiser(models, asked) {
+        return Ok(model);
+    }
+    let can = |model: &&ModelInfo| model.weak_denoiser.is_some();
+    let known: Vec<_> = all.iter().filter(can).map(|model| model.id.as_str()).collect();
+    let known = known.join(", ");
+    if asked.as_str() == AUTO || all.iter().filter(can).any(|model| model.id == asked.as_str()) {
+        let detail = format!("denoise takes {known} and its weak denoiser, which are not both on a worker now.");
+        Err(Problem::new(ErrorCode::ModelUnavailable, detail))
+    } else {
+        let detail =
+            format!("denoise is given, and the model {asked} cannot be told how much noise to remove; {known} can.");
+        Err(Problem::new(ErrorCode::InvalidParameter, detail))
     }
 }

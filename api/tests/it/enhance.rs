@@ -5,9 +5,9 @@ use std::time::Duration;
 use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::Status;
 use remaster_store::Outcome;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::fixtures::{form, png};
+use crate::fixtures::{form, model, png};
 use crate::harness::{Harness, problem, until};
 
 #[tokio::test]
@@ -39,6 +39,23 @@ async fn answers_in_the_format_that_was_asked_for() {
         assert!(disposition.contains(name), "{disposition}");
         assert_eq!(answer.bytes().await.unwrap(), "the picture");
     }
+}
+
+#[tokio::test]
+async fn noise_is_left_by_a_network_that_has_a_weak_denoiser() {
+    let harness = Harness::new().await;
+    harness.announce(["realesrgan-x4plus", "strong", "weak"].map(|id| model(id, true)).into()).await;
+    // The fleet is read again after half a second.
+    for _ in 0..50 {
+        let answer = harness.post("/jobs?denoise=0.35", Some(png(20, 10)), &[]).await;
+        if answer.status() == 202 {
+            let job = answer.json::<Value>().await.unwrap();
+            assert_eq!((&job["params"]["model"], &job["params"]["denoise"]), (&json!("strong"), &json!(0.35)));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the job is not accepted");
 }
 
 #[tokio::test]

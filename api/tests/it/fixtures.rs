@@ -39,6 +39,7 @@ pub fn model(id: &str, installed: bool) -> ModelInfo {
         installed,
         rank: None,
         cost: None,
+        weak_denoiser: None,
     }
 }
 

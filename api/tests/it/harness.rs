@@ -65,7 +65,7 @@ impl Builder {
         Self { settings: Box::new(change), ..self }
     }
 
-    /// Starts the service with one worker that has one of the two known models.
+    /// Starts the service with one worker that has one of the known models.
     pub async fn start(self) -> Harness {
         remaster_shared::tls::install_default_provider();
         let folder = tempfile::tempdir().unwrap();
@@ -98,7 +98,8 @@ impl Builder {
         let store: SharedStore = Arc::new(SqliteStore::open(&folder.path().join("data"), policy, self.clock).unwrap());
         let counts = Arc::new(CountingStore::new(store.clone()));
         let blobs = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
-        let known = vec![model("realesrgan-x4plus", false), model("absent", false)];
+        let strong = ModelInfo { weak_denoiser: Some("weak".into()), ..model("strong", false) };
+        let known = vec![model("realesrgan-x4plus", false), model("absent", false), strong, model("weak", false)];
         let api = Api::new(Parts {
             store: counts.clone(),
             blobs: blobs.clone(),

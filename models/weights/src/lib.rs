@@ -3,6 +3,7 @@
 //! - [`convert`] turns the bytes of a weight file into the bytes of an ONNX model.
 //! - [`Description`] is what such a model says about itself in its ONNX metadata.
 //! - [`half_precision`] turns a converted model into the same network in float16, for GPUs.
+//! - [`mix`] makes a network between two of the same shape.
 //! - [`split`] cuts one where its features are enlarged.
 //!
 //! This crate works on bytes in memory. It knows nothing of where files come from or where they are installed.
@@ -18,6 +19,7 @@
 mod architecture;
 mod checkpoint;
 mod convert;
+mod mix;
 mod ncnn;
 mod network;
 mod onnx;
@@ -28,6 +30,7 @@ mod split;
 pub use architecture::Architecture;
 pub use checkpoint::WeightsError;
 pub use convert::{ConvertError, Converted, Expected, WeightFile, convert};
+pub use mix::mix;
 pub use ncnn::NcnnError;
 pub use onnx::meta::Description;
 pub use onnx_file::OnnxError;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::EnumString;
 use utoipa::ToSchema;
 
+use super::denoise::Denoise;
 use super::output::{MaxSide, OutputFormat, Quality};
 
 /// The value of an option is not acceptable.
@@ -51,6 +52,10 @@ pub struct EnhanceParams {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 65535)]
     pub max_side: Option<MaxSide>,
+    /// How much noise the network removes, from 0 to 1. It is left out where the network does what it does by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    pub denoise: Option<Denoise>,
 }
 
 impl EnhanceParams {
@@ -66,7 +71,13 @@ impl EnhanceParams {
             format: OutputFormat::default(),
             quality: Quality::default(),
             max_side: None,
+            denoise: None,
         }
+    }
+
+    /// The network that enlarges the background, as an engine knows it.
+    pub fn network(&self) -> ModelId {
+        self.model.denoising(self.denoise)
     }
 
     /// The width and the height of the result for a picture of `width` x `height` pixels.
@@ -175,6 +186,13 @@ impl ModelId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl ModelId {
+    /// A text that is made of an id.
+    pub(super) fn unchecked(text: String) -> Self {
+        Self(text)
     }
 }
 

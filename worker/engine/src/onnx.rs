@@ -159,13 +159,14 @@ impl Engine for OnnxEngine {
         if let Some(network) = self.networks.lock().unwrap_or_else(PoisonError::into_inner).get(model) {
             return Ok(*network);
         }
-        let (library, id) = (self.library.clone(), model.clone());
+        // A mixture is cut like the network that it is of.
+        let (library, (id, _)) = (self.library.clone(), model.mixture());
         let found = tokio::task::spawn_blocking(move || library.get(id.as_str()));
         let found = found.await.map_err(|_| EngineError::Stopped)?;
         let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
         let tile = self.manifest.tile(&found.architecture, found.scale);
         let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
-        let drawings = self.manifest.find(model.as_str()).is_some_and(Asset::is_for_drawings);
+        let drawings = self.manifest.find(model.mixture().0.as_str()).is_some_and(Asset::is_for_drawings);
         let Tile { overlap, align } = tile.ok_or_else(unlisted)?;
         // A network that works on blocks of pixels takes memory for each block; one in two parts takes hardly any for its tail.
         let stretch = if self.splits && found.architecture == SPLIT { 2 * align } else { align };

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use remaster_models::{Installed, Kind, Library};
-use remaster_shared::job::ModelId;
-use remaster_weights::{Split, half_precision, split};
+use remaster_models::{Installed, Kind, Library, Manifest};
+use remaster_shared::job::{Denoise, ModelId};
+use remaster_weights::{Split, half_precision, mix, split};
 
 use crate::agreement::{ENOUGH, agreement, sample};
 use crate::error::{Cause, EngineError};
@@ -115,8 +115,26 @@ impl Sessions {
         Ok(agreement(&single, &other, range))
     }
 
+    /// The network of this id. Of a mixture it is the one that removes more noise.
     fn find(&self, model: &ModelId) -> Result<Installed, EngineError> {
-        self.library.get(model.as_str()).ok_or_else(|| EngineError::NotInstalled(model.clone()))
+        let (network, _) = model.mixture();
+        self.library.get(network.as_str()).ok_or(EngineError::NotInstalled(network))
+    }
+
+    /// The mixture of the network and its weak denoiser; `None` for the id of a network itself.
+    fn mixed(&self, model: &ModelId, found: &Installed) -> Result<Option<Vec<u8>>, EngineError> {
+        let (network, denoise) = model.mixture();
+        if denoise == Denoise::FULL {
+            return Ok(None);
+        }
+        let failed = |cause: Cause| EngineError::Load(model.clone(), cause);
+        let manifest = Manifest::embedded().map_err(|error| failed(error.into()))?;
+        let weak = manifest.find(network.as_str()).and_then(|asset| asset.weak_denoiser.clone());
+        let weak = weak.ok_or_else(|| failed("there is no weak denoiser of it".into()))?;
+        let weak = self.find(&ModelId::parse(&weak).map_err(|error| failed(error.into()))?)?;
+        let read = |found: &Installed| std::fs::read(&found.path).map_err(|error| failed(error.into()));
+        let mixed = mix(&read(found)?, &read(&weak)?, denoise.share());
+        mixed.map(Some).ok_or_else(|| failed("its weak denoiser has another shape".into()))
     }
 
     fn network(&mut self, model: &ModelId, float: Float) -> Result<&mut Network, EngineError> {
@@ -128,7 +146,9 @@ impl Sessions {
                     self.loaded.remove(0);
                 }
                 let found = self.find(model)?;
-                let network = self.load(&found, float).map_err(|cause| EngineError::Load(model.clone(), cause))?;
+                let mixed = self.mixed(model, &found)?;
+                let loaded = self.load(&found, mixed, float);
+                let network = loaded.map_err(|cause| EngineError::Load(model.clone(), cause))?;
                 Loaded { model: model.clone(), float, network }
             }
         };
@@ -137,21 +157,24 @@ impl Sessions {
         Ok(&mut self.loaded[last].network)
     }
 
-    fn load(&mut self, found: &Installed, float: Float) -> Result<Network, Cause> {
+    /// Loads a network from its file, or from the bytes of the mixture that is to be it.
+    fn load(&mut self, found: &Installed, mixed: Option<Vec<u8>>, float: Float) -> Result<Network, Cause> {
+        let bytes = || mixed.clone().map_or_else(|| std::fs::read(&found.path), Ok);
         if float == Float::Float16 {
-            let model = half_precision(&std::fs::read(&found.path)?)
-                .map_err(|error| format!("in float16: {error}; PRECISION=fp32 takes it"))?;
+            let model =
+                half_precision(&bytes()?).map_err(|error| format!("in float16: {error}; PRECISION=fp32 takes it"))?;
             return Ok(Network::Whole(self.runtime.load(Source::Memory(&model), float)?));
         }
         // On a GPU the features would have to leave it and come back.
         let on_cpu = self.slot.threads().is_some();
-        let parts = if on_cpu && found.kind == Kind::Upscaler { split(&std::fs::read(&found.path)?) } else { None };
+        let parts = if on_cpu && found.kind == Kind::Upscaler { split(&bytes()?) } else { None };
         if let Some(Split { trunk, tail, halo }) = parts {
             let mut graph = |part: &[u8]| self.runtime.load(Source::Memory(part), float);
             let (trunk, tail) = (graph(&trunk)?, graph(&tail)?);
             return Ok(Network::Split { trunk, tail, halo, scale: found.scale as usize });
         }
-        Ok(Network::Whole(self.runtime.load(Source::File(&found.path), float)?))
+        let source = mixed.as_deref().map_or(Source::File(&found.path), Source::Memory);
+        Ok(Network::Whole(self.runtime.load(source, float)?))
     }
 }
 

@@ -83,11 +83,11 @@ impl Steps<'_> {
         picture: &Arc<Picture>,
         progress: Progress<'_>,
     ) -> Result<Picture, EnhanceError> {
-        let EnhanceParams { model, scale, background, .. } = self.params;
+        let EnhanceParams { scale, background, .. } = self.params;
         let picture = Arc::clone(picture);
         if *background {
             let engine = Arc::clone(self.engine);
-            let upscaler = Upscaler { engine, tiles: self.tiles, model: model.clone(), scale: *scale };
+            let upscaler = Upscaler { engine, tiles: self.tiles, model: self.params.network(), scale: *scale };
             Ok(upscaler.upscale(picture, progress).await?)
         } else {
             let scale = scale.factor() as usize;

@@ -78,6 +78,28 @@ async fn imported_weights_equal_pytorch() {
     }
 }
 
+#[tokio::test]
+async fn a_mixture_with_a_weak_denoiser_equals_pytorch() {
+    let id = |id| ModelId::parse(id).unwrap();
+    for (file, id) in [("srvgg-x4.pth", "realesr-general-x4v3"), ("srvgg-x4-weak.pth", "realesr-general-wdn-x4v3")] {
+        import(&fixture(file), id, &library(), &ImportOptions::default()).unwrap();
+    }
+    let mixed = id("realesr-general-x4v3").denoising(Some("0.35".parse().unwrap()));
+    let whole = id("realesr-general-wdn-x4v3").denoising(Some("0.35".parse().unwrap()));
+    for engine in engines() {
+        assert_eq!(engine.network(&mixed).await.unwrap().scale, 4);
+        let mut expected = expected("srvgg-x4-mixed.pth");
+        for shape in SHAPES {
+            let output = engine.run(&mixed, picture(shape)).await.unwrap();
+            let worst = output.iter().map(|got| (got - expected.next().unwrap()).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{shape:?} on {:?}: {worst}", engine.running_on());
+        }
+        assert_eq!(expected.next(), None);
+        let error = engine.run(&whole, picture(SHAPES[0])).await.unwrap_err();
+        assert!(error.to_string().contains("weak denoiser"), "{error}");
+    }
+}
+
 /// The CPU rounds values to float16 and computes with them in float32.
 #[tokio::test]
 async fn half_precision_is_near() {
