@@ -92,7 +92,7 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     prepare()
     random.seed(7)
-    settings = {"MODELS_DIR": str(WORK / "models"), "BIND": BASE[7:], "ADMIN_BIND": ADMIN[7:], "LOG_LEVEL": "warn", "PULL_MODELS": "0", "MAX_OUTPUT_PIXELS": "300000000"}
+    settings = {"MODELS_DIR": str(WORK / "models"), "BIND": BASE[7:], "ADMIN_BIND": ADMIN[7:], "LOG_LEVEL": "warn", "PULL_MODELS": "0", "REUSE_RESULTS": "0", "MAX_OUTPUT_PIXELS": "300000000"}
     ours = {**os.environ, **settings}
     subprocess.run([options.binary, "models", "pull", options.model, "onnxruntime", "openvino"], env=ours, check=True)
     asked = f"scale=4&model={options.model}&faces=off"

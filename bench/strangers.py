@@ -272,6 +272,8 @@ def main():
         "MODELS_DIR": str(WORK / "models"),
         "BIND": f"127.0.0.1:{PORT}",
         "LOG_LEVEL": "error",
+        # The callers send the same photo, and its work is part of the load.
+        "REUSE_RESULTS": "0",
         "PULL_MODELS": "0",
         "TRUSTED_PROXIES": PROXY,
         "WEBHOOK_ALLOW": "127.0.0.0/8",

@@ -84,8 +84,9 @@ load() {
     number=$((number + 1))
     while [ ! -e "$work/stop" ]; do
       echo '{}' >"$answer"
-      code=$(web -o "$answer" -w '%{http_code} %{exitcode}' -H "Idempotency-Key: $1-$number" -H 'Content-Type: image/tiff' \
-        --data-binary @"$work/small.tiff" "$PUBLIC_URL/jobs?scale=4&model=realesr-animevideov3") || true
+      # Each has bytes of its own behind the picture, or it would be given the result of the one before.
+      code=$({ cat "$work/small.tiff"; echo "$1-$number"; } | web -o "$answer" -w '%{http_code} %{exitcode}' \
+        -H "Idempotency-Key: $1-$number" -H 'Content-Type: image/tiff' --data-binary @- "$PUBLIC_URL/jobs?scale=4&model=realesr-animevideov3") || true
       echo "$(cat "$work/phase") $code $(jq -r '.detail // ""' "$answer")" >>"$work/answers-$1"
       [[ $code == 20?" 0" ]] && jq -r .id "$answer" >>"$work/jobs-$1" && break
       sleep 0.3

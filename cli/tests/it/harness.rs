@@ -35,6 +35,8 @@ pub fn with_models(folder: &Path) -> Command {
     // machine.
     command.env("PULL_MODELS", "0");
     command.env("MODELS_DIR", remaster_testkit::library().dir());
+    // Tests send the same photo again and again, and mean the work on it.
+    command.env("REUSE_RESULTS", "0");
     command
 }
 

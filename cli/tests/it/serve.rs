@@ -44,6 +44,25 @@ async fn a_photo_comes_back_enlarged() {
     assert!(status.success(), "{status}");
 }
 
+#[tokio::test]
+async fn the_same_photo_again_is_given_the_result_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &[("REUSE_RESULTS", "1")]);
+    let mut pictures = Vec::new();
+    for _ in 0..2 {
+        let answer = server.post(&format!("/jobs?scale=4&model={SMALL_MODEL}"), photo(96, 64)).await;
+        let job: serde_json::Value = answer.json().await.unwrap();
+        let done = server.finished(job["id"].as_str().unwrap()).await;
+        assert_eq!(done["status"], "succeeded");
+        let url = done["result"]["url"].as_str().unwrap();
+        pictures.push(server.http.get(url).send().await.unwrap().bytes().await.unwrap());
+    }
+    assert!(!pictures[0].is_empty() && pictures[0] == pictures[1]);
+    assert_eq!(server.json("/quota").await["used"], 2);
+    let metrics = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("remaster_results_reused_total 1\n"), "{metrics}");
+}
+
 #[test]
 fn the_start_says_what_runs_and_what_to_do_next() {
     let folder = tempfile::tempdir().unwrap();
