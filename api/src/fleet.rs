@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use moka::future::Cache;
-use remaster_shared::catalogue::{Kind, ModelInfo, restores_faces};
+use remaster_shared::catalogue::{Kind, ModelInfo, denoisers, restores_faces};
 use remaster_shared::fleet::WorkerSeen;
+use remaster_shared::job::ModelId;
 use remaster_store::{Jobs, StoreError, WorkerRegistry};
 
 /// How old the view of the fleet may be. The store is asked no more often than this, however many submits arrive.
@@ -27,15 +28,22 @@ pub struct Fleet {
     pub models: Vec<ModelInfo>,
     /// The same of the workers that restore faces; none is installed where there is no such worker.
     pub restoring: Vec<ModelInfo>,
+    /// The upscalers that some worker can tell how much noise to remove.
+    pub denoisers: Vec<ModelId>,
+    /// The same of the workers that restore faces.
+    pub restoring_denoisers: Vec<ModelId>,
 }
 
 impl Fleet {
     fn new(known: &[ModelInfo], mut workers: Vec<WorkerSeen>, now: Timestamp) -> Self {
         let models = merged(known, workers.iter());
         // A worker does that alone: with a detector and a restorer of its own.
-        let restoring = merged(known, workers.iter().filter(|worker| restores_faces(&worker.said.models)));
+        let restorers = || workers.iter().filter(|worker| restores_faces(&worker.said.models));
+        let restoring = merged(known, restorers());
+        let restoring_denoisers = all_denoisers(known, restorers());
+        let denoisers = all_denoisers(known, workers.iter());
         workers.retain(|worker| worker.is_live(now));
-        Self { workers, models, restoring }
+        Self { workers, models, restoring, denoisers, restoring_denoisers }
     }
 
     /// How many of the present workers have the model.
@@ -61,6 +69,18 @@ fn merged<'a>(known: &[ModelInfo], workers: impl Iterator<Item = &'a WorkerSeen>
     }
     models[known.len()..].sort_by(|one, other| one.id.cmp(&other.id));
     models
+}
+
+/// The upscalers of which one of these workers has the weak denoiser too.
+fn all_denoisers<'a>(known: &[ModelInfo], workers: impl Iterator<Item = &'a WorkerSeen>) -> Vec<ModelId> {
+    let of_worker = |worker| denoisers(&merged(known, std::iter::once(worker)));
+    let mut all = Vec::new();
+    for model in workers.flat_map(of_worker) {
+        if !all.contains(&model) {
+            all.push(model);
+        }
+    }
+    all
 }
 
 /// The fleet, read from the store at most once per half second.

@@ -44,6 +44,7 @@ impl Folder {
             rank: asset.rank,
             cost: asset.cost,
             weak_denoiser: asset.weak_denoiser,
+            source_sha256: asset.source_sha256,
         };
         shown.map(info).collect()
     }
@@ -63,6 +64,7 @@ pub fn known(manifest: &Manifest) -> Vec<ModelInfo> {
         rank: asset.rank,
         cost: asset.cost,
         weak_denoiser: asset.weak_denoiser.clone(),
+        source_sha256: None,
     };
     shown.map(info).collect()
 }

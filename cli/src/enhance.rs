@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use remaster_engine::{Absent, SharedEngine};
 use remaster_models::{Asset, Kind};
 use remaster_pictures::header::inspect;
-use remaster_shared::catalogue::{AUTO, Catalogue, resolve, resolve_denoiser};
+use remaster_shared::catalogue::{AUTO, Catalogue, denoisers, resolve};
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, ModelId, Scale};
 use remaster_worker::enhance::Enhancer;
 
@@ -31,6 +31,9 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         args.log.log_level = "warn".into();
     }
     log::to_stderr(&args.log);
+    if args.options.denoise.is_some() && !args.options.background {
+        bail!("--denoise is for the network, and --background is false");
+    }
     let format = output_format(&args.output, args.options.format)?;
     let pairs = pair(&args.inputs, &args.output, format)?;
     let models = Models::open_to_use(args.models, &args.pull)?;
@@ -49,7 +52,6 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
             fetch_openvino(&models)?;
         }
         match args.options.denoise {
-            Some(_) if !args.options.background => bail!("--denoise is for the network, and --background is false"),
             Some(_) => fetch_denoiser(&models, &args.options.model)?,
             None if args.options.background => fetch_upscaler(&models, &args.options.model, args.options.scale)?,
             None => {}
@@ -59,17 +61,17 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         Arc::new(Absent)
     };
     let catalogue = Folder::new(models.manifest, models.library, engine::configured_runtime(&args.engine)).models();
+    let asked = &args.options.model;
     let resolved = match args.options.denoise {
-        Some(_) => resolve_denoiser(&catalogue, &args.options.model),
-        None => resolve(&catalogue, &args.options.model, args.options.scale),
+        Some(_) => denoisers(&catalogue).into_iter().find(|model| asked.as_str() == AUTO || model == asked),
+        None => resolve(&catalogue, asked, args.options.scale),
     };
     let model = match resolved {
         Some(model) => model,
         None if args.options.denoise.is_some() => {
-            bail!(
-                "--denoise needs a model that has a weak denoiser, and both installed; {} has not",
-                args.options.model
-            )
+            let can = catalogue.iter().filter(|model| model.weak_denoiser.is_some()).map(|model| model.id.as_str());
+            let can = can.collect::<Vec<_>>().join(", ");
+            bail!("--denoise is for {can} with its weak denoiser, both installed, and --model is {asked}")
         }
         None if !args.options.background => args.options.model.clone(),
         None => bail!("the model {} is not installed; `remaster models list` shows what is", args.options.model),

@@ -141,7 +141,8 @@ impl Node {
         };
         let worker = remaster_worker::start(self.store.clone(), self.blobs.clone(), enhancer, settings).await;
         self.works.store(true, Ordering::Relaxed);
-        self.metrics.watch_gpus();
+        let metrics = self.metrics.clone();
+        tokio::task::spawn_blocking(move || metrics.watch_gpus());
         self.parts.spawn(async { ("the worker", worker.await.map_err(anyhow::Error::from)) });
         tokio::task::spawn_blocking(move || fetch::remaining_models(&models, networks));
         Ok(())

@@ -42,7 +42,7 @@
 --   {rm}:w            zset    workers -> when they were last heard of; {rm}:wi hash worker -> what it said
 --   {rm}:idem:<client>:<key>  string  when, fingerprint, jobs of a submit that may come again
 --   {rm}:idems        zset    <client>:<key> of those -> when
---   {rm}:made:<client>:<recipe>  string  the job whose result is made by this recipe. It may be lost, and has a time to live
+--   {rm}:made:<client>:<recipe>  string  the job and its output that is made by this recipe. It may be lost, and has a time to live
 --   {rm}:quota:<day>  hash    client -> units used; {rm}:used:<day> their sum; {rm}:days zset of those days
 -- What has to last has no time to live, for a server whose policy is volatile-* evicts what has. Housekeeping deletes it.
 --   {rm}:bell:<skill> list    holds one entry while a job that needs this skill (none: empty name) may wait for a worker. A worker that

@@ -40,6 +40,9 @@ pub struct AssetStatus {
     /// The upscaler of the same shape that removes less noise.
     #[serde(skip)]
     pub weak_denoiser: Option<String>,
+    /// The SHA-256 of the weight file that an installed network was made from.
+    #[serde(skip)]
+    pub source_sha256: Option<String>,
 }
 
 /// Every asset for this platform in the order of the manifest, followed by the imported models outside the manifest, by id.
@@ -47,6 +50,8 @@ pub struct AssetStatus {
 /// # Errors
 /// The models directory cannot be read.
 pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>, LibraryError> {
+    let models = library.installed()?;
+    let source = |id: &str| models.iter().find(|model| model.id == id).map(|model| model.source_sha256.clone());
     let listed = manifest.here().map(|asset| AssetStatus {
         id: asset.id.clone(),
         kind: asset.kind,
@@ -61,8 +66,9 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         rank: asset.rank,
         cost: asset.cost,
         weak_denoiser: asset.weak_denoiser.clone(),
+        source_sha256: source(&asset.id),
     });
-    let custom = library.installed()?.into_iter().filter(|model| manifest.find(&model.id).is_none());
+    let custom = models.iter().filter(|model| manifest.find(&model.id).is_none()).cloned();
     let custom = custom.map(|model| AssetStatus {
         id: model.id,
         kind: model.kind,
@@ -77,6 +83,7 @@ pub fn status(manifest: &Manifest, library: &Library) -> Result<Vec<AssetStatus>
         rank: None,
         cost: None,
         weak_denoiser: None,
+        source_sha256: Some(model.source_sha256),
     });
     Ok(listed.chain(custom).collect())
 }

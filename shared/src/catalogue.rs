@@ -97,6 +97,9 @@ pub struct ModelInfo {
     /// The upscaler of the same shape that removes less noise, if there is one. Like the rank, it comes from the manifest of this release.
     #[serde(skip)]
     pub weak_denoiser: Option<String>,
+    /// The SHA-256 of the weights that are installed here. It is this machine's own, and no part of what is announced.
+    #[serde(skip)]
+    pub source_sha256: Option<String>,
 }
 
 /// The models of this machine, installed and known.
@@ -124,14 +127,11 @@ pub fn resolve(models: &[ModelInfo], asked: &ModelId, scale: Scale) -> Option<Mo
     ModelId::parse(&model.id).ok()
 }
 
-/// The upscaler for `asked` that can be told how much noise to remove, or `None` where it or its weak denoiser is not installed. `auto` takes the
-/// first.
-pub fn resolve_denoiser(models: &[ModelInfo], asked: &ModelId) -> Option<ModelId> {
+/// The upscalers that a machine with these models can tell how much noise to remove: those whose weak denoiser is installed too.
+pub fn denoisers(models: &[ModelInfo]) -> Vec<ModelId> {
     let has = |id: &str| models.iter().any(|model| model.installed && model.id == id);
     let can = |model: &&ModelInfo| has(&model.id) && model.weak_denoiser.as_deref().is_some_and(has);
-    let is_meant = |model: &&ModelInfo| asked.as_str() == AUTO || model.id == asked.as_str();
-    let found = models.iter().filter(is_meant).find(can)?;
-    ModelId::parse(&found.id).ok()
+    models.iter().filter(can).filter_map(|model| ModelId::parse(&model.id).ok()).collect()
 }
 
 /// Whether a machine with these models restores faces, which takes a detector and a restorer.
@@ -154,6 +154,7 @@ pub fn upscaler(id: &str, installed: bool) -> ModelInfo {
         rank: None,
         cost: None,
         weak_denoiser: None,
+        source_sha256: None,
     }
 }
 
@@ -170,15 +171,10 @@ mod tests {
     fn noise_is_left_by_a_network_with_a_weak_denoiser() {
         let weak_denoiser = Some("weak".to_owned());
         let strong = |installed| ModelInfo { weak_denoiser: weak_denoiser.clone(), ..upscaler("strong", installed) };
-        let pick = |models: &[ModelInfo], asked| {
-            resolve_denoiser(models, &ModelId::parse(asked).unwrap()).map(|id| id.as_str().to_owned())
-        };
-        let both = [upscaler("other", true), strong(true), upscaler("weak", true)];
-        assert_eq!(pick(&both, AUTO).as_deref(), Some("strong"));
-        assert_eq!(pick(&both, "strong").as_deref(), Some("strong"));
-        assert_eq!(pick(&both, "other"), None);
-        assert_eq!(pick(&[strong(true), upscaler("weak", false)], AUTO), None);
-        assert_eq!(pick(&[strong(false), upscaler("weak", true)], AUTO), None);
+        let found = |models: &[ModelInfo]| denoisers(models).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(found(&[upscaler("other", true), strong(true), upscaler("weak", true)]), ["strong"]);
+        assert_eq!(found(&[strong(true), upscaler("weak", false)]), [""; 0]);
+        assert_eq!(found(&[strong(false), upscaler("weak", true)]), [""; 0]);
     }
 
     #[test]

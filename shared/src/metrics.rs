@@ -105,7 +105,7 @@ const DURATION_BOUNDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 /// The upper bounds of the histogram of waits in the queue, in seconds.
 const WAIT_BOUNDS: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 /// The upper bounds of the histograms of calls of the store and the storage, in seconds.
-const CALL_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5];
+const CALL_BOUNDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// The upper bounds of the histogram of requests, in seconds. Long polls take up to 60, and `POST /enhance` longer.
 const REQUEST_BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
@@ -149,12 +149,12 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// There was an answer, which may be a refusal.
+    /// There was an answer.
     pub fn answered(self) {
         self.calls.seconds.get_or_create(&self.label).observe(self.began.elapsed().as_secs_f64());
     }
 
-    /// There was no answer in time, or nobody is there.
+    /// There was no answer in time, or nobody is there, or the call was not carried out.
     pub fn failed(self) {
         self.calls.errors.get_or_create(&self.label).inc();
     }
@@ -177,11 +177,7 @@ impl Default for Metrics {
         );
         registry.register("http_answers", "HTTP responses of this node, by status code", answers.clone());
         let refusals = Family::default();
-        registry.register(
-            "http_errors",
-            "HTTP responses of this node that are errors, by error code",
-            refusals.clone(),
-        );
+        registry.register("http_errors", "HTTP responses of this node with a problem, by error code", refusals.clone());
         let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_BOUNDS)) as fn() -> Histogram);
         registry.register(
             "http_request_seconds",
@@ -398,7 +394,7 @@ mod tests {
             "remaster_jobs_settled_total{status=\"succeeded\"} 2",
             "remaster_job_seconds_bucket{le=\"0.5\"} 1",
             "remaster_http_answers_total{code=\"202\"} 1",
-            "remaster_http_errors_total{code=\"quota_exceeded\"} 1",
+            "remaster_http_problems_total{code=\"quota_exceeded\"} 1",
             "remaster_http_request_seconds_bucket{le=\"0.005\",method=\"GET\",route=\"/jobs/{id}\"} 1",
             "remaster_build_info{version=",
             "remaster_webhook_attempts_total{outcome=\"given_up\"} 0",

@@ -8,16 +8,17 @@ use crate::catalogue::{Kind, ModelInfo};
 use crate::job::{EnhanceParams, FaceMode};
 use crate::version::VERSION;
 
-/// A SHA-256 of the bytes of an input, of the options, of the networks for faces that are installed and of the build of this program.
+/// A SHA-256 of everything that a result follows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recipe(pub [u8; 32]);
 
 impl Recipe {
-    /// The recipe by which a machine with these models makes a result of `input`. `None` where no network takes part: then it is made
-    /// about as fast as it is found.
-    pub fn of(input: &[u8], params: &EnhanceParams, models: &[ModelInfo]) -> Option<Self> {
-        let has_faces = params.faces != FaceMode::Off;
-        if !params.background && !has_faces {
+    /// The recipe by which a machine with these models makes a result of `input` on `device`, which names the precision too. `None` where no
+    /// network takes part: then the result is made about as fast as it is found.
+    pub fn of(input: &[u8], params: &EnhanceParams, models: &[ModelInfo], device: &str) -> Option<Self> {
+        let networks: Vec<_> =
+            models.iter().filter(|model| model.installed && takes_part(model, params, models)).collect();
+        if networks.is_empty() {
             return None;
         }
         let mut hash = Sha256::new();
@@ -26,13 +27,26 @@ impl Recipe {
         add(input);
         add(&serde_json::to_vec(params).ok()?);
         add(VERSION.as_bytes());
-        let serves = |model: &&ModelInfo| {
-            model.installed && matches!(model.kind, Kind::Detector | Kind::FaceRestorer | Kind::FaceParser)
-        };
-        for model in models.iter().filter(serves).filter(|_| has_faces) {
-            add(model.id.as_bytes());
+        add(device.as_bytes());
+        for network in networks {
+            add(network.id.as_bytes());
+            add(network.source_sha256.as_deref().unwrap_or_default().as_bytes());
         }
         Some(Self(hash.finalize().into()))
+    }
+}
+
+/// Whether the result may follow from this model: the upscaler and its weak denoiser, and the networks for faces.
+fn takes_part(model: &ModelInfo, params: &EnhanceParams, models: &[ModelInfo]) -> bool {
+    match model.kind {
+        Kind::Upscaler => {
+            let is_asked = |id: &str| params.background && params.model.as_str() == id;
+            let is_weak =
+                |strong: &ModelInfo| strong.weak_denoiser.as_deref() == Some(&model.id) && is_asked(&strong.id);
+            is_asked(&model.id) || params.denoise.is_some() && models.iter().any(is_weak)
+        }
+        Kind::Detector | Kind::FaceRestorer | Kind::FaceParser => params.faces != FaceMode::Off,
+        _ => false,
     }
 }
 
@@ -52,22 +66,33 @@ mod tests {
     #[test]
     fn whatever_changes_the_result_changes_the_recipe() {
         let params = EnhanceParams::of(ModelId::parse("a").unwrap());
+        let network = |sha256: &str| ModelInfo { source_sha256: Some(sha256.into()), ..upscaler("a", true) };
         let detector = |installed| ModelInfo { kind: Kind::Detector, ..upscaler("faces", installed) };
-        let recipe = |input: &[u8], params: &EnhanceParams, models: &[ModelInfo]| Recipe::of(input, params, models);
-        let first = recipe(b"photo", &params, &[detector(false)]).unwrap();
-        assert_eq!(recipe(b"photo", &params, &[detector(false), upscaler("b", true)]), Some(first));
+        let weak = upscaler("weak", true);
+        let gentle = EnhanceParams { denoise: Some("0.5".parse().unwrap()), ..params.clone() };
+        let strong = ModelInfo { weak_denoiser: Some("weak".into()), ..network("1") };
+        let recipe =
+            |input: &[u8], params: &EnhanceParams, models: &[ModelInfo]| Recipe::of(input, params, models, "cpu");
+        let first = recipe(b"photo", &params, &[network("1"), detector(false)]);
+        assert!(first.is_some());
+        assert_eq!(recipe(b"photo", &params, &[network("1"), detector(false), upscaler("b", true)]), first);
         let others = [
-            recipe(b"photo2", &params, &[]),
-            recipe(b"photo", &EnhanceParams { scale: Scale::X4, ..params.clone() }, &[]),
-            recipe(b"photo", &params, &[detector(true)]),
+            recipe(b"photo2", &params, &[network("1")]),
+            recipe(b"photo", &EnhanceParams { scale: Scale::X4, ..params.clone() }, &[network("1")]),
+            recipe(b"photo", &params, &[network("2")]),
+            recipe(b"photo", &params, &[network("1"), detector(true)]),
+            recipe(b"photo", &gentle, &[strong.clone(), weak.clone()]),
+            recipe(b"photo", &gentle, &[strong, ModelInfo { source_sha256: Some("3".into()), ..weak }]),
+            Recipe::of(b"photo", &params, &[network("1")], "cuda:0"),
         ];
-        assert!(others.iter().all(|other| other.is_some_and(|other| other != first)));
+        for (number, other) in others.iter().enumerate() {
+            assert!(other.is_some() && *other != first && !others[..number].contains(other), "{number}");
+        }
         let without_faces = EnhanceParams { faces: FaceMode::Off, ..params.clone() };
-        assert_eq!(
-            recipe(b"photo", &without_faces, &[detector(true)]),
-            recipe(b"photo", &without_faces, &[detector(false)])
-        );
-        let without_networks = EnhanceParams { background: false, ..without_faces };
-        assert_eq!(recipe(b"photo", &without_networks, &[]), None);
+        let with_and_without =
+            [true, false].map(|installed| recipe(b"photo", &without_faces, &[network("1"), detector(installed)]));
+        assert_eq!(with_and_without[0], with_and_without[1]);
+        let without_networks = EnhanceParams { background: false, ..params };
+        assert_eq!(recipe(b"photo", &without_networks, &[network("1"), detector(false)]), None);
     }
 }

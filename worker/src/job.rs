@@ -47,9 +47,9 @@ enum Failure {
     Worker,
 }
 
-/// Where this attempt's picture is stored.
-pub fn output_of(job: &JobRecord, lease: &Lease) -> BlobKey {
-    BlobKey::Output(job.id, OutputName::Fence(lease.fence, job.params.format))
+/// What this attempt's picture is named.
+pub fn output_of(job: &JobRecord, lease: &Lease) -> OutputName {
+    OutputName::Fence(lease.fence, job.params.format)
 }
 
 /// What every job needs.
@@ -123,10 +123,10 @@ impl Workshop {
             Obtained::Found(result) => return Ok(result),
         };
         let is_made = Instant::now();
-        self.store(output_of(job, lease), &made).await?;
+        self.store(BlobKey::Output(job.id, output_of(job, lease)), &made).await?;
         self.enhancer.metrics.stage("store", is_made.elapsed());
         if let Some(recipe) = recipe {
-            self.note(job, recipe).await;
+            self.note(job, lease, recipe).await;
         }
         tracing::info!(job = %job.id, took = ?began.elapsed(), width = made.width, height = made.height, "picture made");
         let precision =
@@ -145,7 +145,7 @@ impl Workshop {
         let began = Instant::now();
         let input = self.fetch(job.id).await?;
         self.enhancer.metrics.stage("fetch", began.elapsed());
-        let recipe = self.recipe(&input, job);
+        let recipe = self.recipe(&input, job).await;
         if let Some(recipe) = recipe
             && let Some(result) = self.reuse(job, lease, recipe).await
         {

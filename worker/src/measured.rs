@@ -28,12 +28,12 @@ impl Engine for MeasuredEngine {
     }
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
-        let _run = self.metrics.engine_run(model.as_str());
+        let _run = self.metrics.engine_run(model.mixture().0.as_str());
         self.inner.run(model, input).await
     }
 
     async fn outputs(&self, model: &ModelId, input: Tensor) -> Result<Vec<Output>, EngineError> {
-        let _run = self.metrics.engine_run(model.as_str());
+        let _run = self.metrics.engine_run(model.mixture().0.as_str());
         self.inner.outputs(model, input).await
     }
 

@@ -12,7 +12,7 @@ use std::{
 use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use apalis_core::task::task_id::RandomId;
-use remaster_shared::catalogue::{Catalogue, Kind, restores_faces};
+use remaster_shared::catalogue::{Catalogue, Kind, denoisers, restores_faces};
 use remaster_shared::fence::Fence;
 use remaster_shared::job::{ModelId, Skill};
 use remaster_store::{Claim, ClaimRequest, WorkQueue};
@@ -188,6 +188,6 @@ impl Claims {
         let installed: Vec<_> = self.catalogue.models().into_iter().filter(|model| model.installed).collect();
         let upscalers = installed.iter().filter(|model| model.kind == Kind::Upscaler);
         let upscalers: Vec<_> = upscalers.filter_map(|model| ModelId::parse(&model.id).ok()).collect();
-        Skill::of_worker(&upscalers, restores_faces(&installed))
+        Skill::of_worker(&upscalers, &denoisers(&installed), restores_faces(&installed))
     }
 }

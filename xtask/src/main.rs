@@ -101,7 +101,8 @@ fn deploy(steps: &mut Steps) -> anyhow::Result<()> {
 fn stack(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("binary", cargo(&["build", "--workspace", "--tests", "--locked"]))?;
     let mut check = Command::new("deploy/check.sh");
-    check.env("BINARY_FILE", "target/debug/remaster");
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+    check.env("BINARY_FILE", Path::new(&target).join("debug/remaster"));
     steps.run("stack", check)
 }
 

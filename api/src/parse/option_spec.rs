@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type};
 
 /// Every option, in the order in which they are documented.
-pub const OPTIONS: [&OptionSpec; 11] = [
+pub const OPTIONS: [&OptionSpec; 12] = [
     &SCALE,
     &MODEL,
     &FACES,
@@ -132,7 +132,7 @@ pub const MAX_SIDE: OptionSpec = OptionSpec {
 pub const DENOISE: OptionSpec = OptionSpec {
     name: "denoise",
     description: "How much noise the network removes: 1 is what it does by itself, 0 leaves the most noise and grain. It is for networks that \
-        can do more or less of it, such as `realesr-general-x4v3`, which `auto` takes then.",
+        can do more or less of it, such as `realesr-general-x4v3` with its weak denoiser, both installed; `auto` takes one then.",
     default: None,
     takes: Takes::Value(|| ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(1)).build()),
 };

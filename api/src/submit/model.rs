@@ -1,9 +1,10 @@
 //! Choosing the network for a job from what the workers have.
 
-use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve, resolve_denoiser};
+use remaster_shared::catalogue::{AUTO, Kind, ModelInfo, resolve};
 use remaster_shared::error::ErrorCode;
 use remaster_shared::job::{EnhanceParams, FaceMode, ModelId, Scale};
 
+use crate::fleet::Fleet;
 use crate::parse::option_spec::MODEL;
 use crate::problem::{ApiResult, Problem};
 use crate::state::Api;
@@ -29,12 +30,13 @@ pub async fn choose_model(api: &Api, params: EnhanceParams) -> ApiResult<(Enhanc
             let detail = "denoise is given with background=false, and only the network removes noise.";
             return Err(Problem::new(ErrorCode::InvalidParameter, detail));
         }
-        Some(_) if background => denoiser(models, &fleet.models, &params.model)?,
+        Some(_) if background => denoiser(&fleet, &params)?,
         None if background => upscaler(models, &fleet.models, &params.model, params.scale)?,
         _ => params.model,
     };
     let cost = fleet.models.iter().find(|known| known.id == model.as_str()).and_then(|known| known.cost);
-    Ok((EnhanceParams { model, background, ..params }, cost.unwrap_or(UNKNOWN_COST)))
+    let denoise = params.denoise.filter(|_| background);
+    Ok((EnhanceParams { model, background, denoise, ..params }, cost.unwrap_or(UNKNOWN_COST)))
 }
 
 /// The upscaler for `asked` of those in `models`; `all` are those of all workers.
@@ -55,18 +57,22 @@ fn upscaler(models: &[ModelInfo], all: &[ModelInfo], asked: &ModelId, scale: Sca
     }
 }
 
-/// The upscaler for `asked` that can be told how much noise to remove, of those in `models`; `all` are those of all workers.
-fn denoiser(models: &[ModelInfo], all: &[ModelInfo], asked: &ModelId) -> ApiResult<ModelId> {
-    if let Some(model) = resolve_denoiser(models, asked) {
-        return Ok(model);
+/// The upscaler that can be told how much noise to remove. One worker has to have it, its weak denoiser, and whatever else the job needs.
+fn denoiser(fleet: &Fleet, params: &EnhanceParams) -> ApiResult<ModelId> {
+    let able = if params.faces == FaceMode::Require { &fleet.restoring_denoisers } else { &fleet.denoisers };
+    let asked = &params.model;
+    let is_auto = asked.as_str() == AUTO;
+    if let Some(model) = able.iter().find(|model| is_auto || *model == asked) {
+        return Ok(model.clone());
     }
     let can = |model: &&ModelInfo| model.weak_denoiser.is_some();
-    let known: Vec<_> = all.iter().filter(can).map(|model| model.id.as_str()).collect();
-    let known = known.join(", ");
-    if asked.as_str() == AUTO || all.iter().filter(can).any(|model| model.id == asked.as_str()) {
-        let detail = format!("denoise takes {known} and its weak denoiser, which are not both on a worker now.");
+    let known: Vec<_> = fleet.models.iter().filter(can).map(|model| model.id.as_str()).collect();
+    if is_auto || known.contains(&asked.as_str()) {
+        let detail =
+            format!("denoise takes {} together with its weak denoiser, and no worker has both now.", known.join(", "));
         Err(Problem::new(ErrorCode::ModelUnavailable, detail))
     } else {
+        let known = known.join(", ");
         let detail =
             format!("denoise is given, and the model {asked} cannot be told how much noise to remove; {known} can.");
         Err(Problem::new(ErrorCode::InvalidParameter, detail))

@@ -77,7 +77,14 @@ async fn each_mistake_has_its_code() {
             "invalid_parameter",
             "strong can",
         ),
-        ("no denoiser", photo(), &[("denoise", "0.5")], 503, "model_unavailable", "strong and its weak denoiser"),
+        (
+            "no denoiser",
+            photo(),
+            &[("denoise", "0.5")],
+            503,
+            "model_unavailable",
+            "strong together with its weak denoiser",
+        ),
         (
             "too wide for WebP",
             Some(declaring(5000, 1)),

@@ -40,6 +40,7 @@ pub fn model(id: &str, installed: bool) -> ModelInfo {
         rank: None,
         cost: None,
         weak_denoiser: None,
+        source_sha256: None,
     }
 }
 

@@ -113,7 +113,8 @@ impl Blobs {
         }
     }
 
-    /// Copies an object within the storage. The copy becomes visible as a whole, or not at all.
+    /// Copies an object within the storage. The copy becomes visible as a whole, or not at all. In a folder it is a second name of the same
+    /// file, and as old as that.
     ///
     /// # Errors
     /// There is no object at `from`, or the storage does not answer.

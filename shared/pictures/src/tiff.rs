@@ -6,7 +6,17 @@ use ::tiff::decoder::Decoder;
 use ::tiff::tags::PhotometricInterpretation::{self, BlackIsZero, RGBPalette, WhiteIsZero, YCbCr};
 use ::tiff::tags::{CompressionMethod, SampleFormat, Tag};
 
-use crate::header::photometric;
+use crate::header::{jpeg_size, photometric};
+
+/// The compressions without loss that are read.
+const PACKED: [CompressionMethod; 6] = [
+    CompressionMethod::None,
+    CompressionMethod::LZW,
+    CompressionMethod::Deflate,
+    CompressionMethod::OldDeflate,
+    CompressionMethod::PackBits,
+    CompressionMethod::ZSTD,
+];
 
 /// One of these kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +52,15 @@ pub fn rare(file: impl Read + Seek) -> Option<Rare> {
     let (samples, bits) = (first(Tag::SamplesPerPixel, 1)?, first(Tag::BitsPerSample, 1)?);
     let photometric = PhotometricInterpretation::from_u16(first(Tag::PhotometricInterpretation, u16::MAX)?)?;
     let format = SampleFormat::from_u16_exhaustive(first(Tag::SampleFormat, 1)?);
-    let is_jpeg = first(Tag::Compression, 1)? == CompressionMethod::ModernJPEG.to_u16();
+    let compression = CompressionMethod::from_u16_exhaustive(first(Tag::Compression, 1)?);
+    let is_jpeg = compression == CompressionMethod::ModernJPEG;
+    let has_predictor = first(Tag::Predictor, 1)? != 1;
     let is_planar = first(Tag::PlanarConfiguration, 1)? == 2 && samples > 1;
     let has_alpha = matches!(first(Tag::ExtraSamples, 0)?, 1 | 2);
+    let is_packed = PACKED.contains(&compression);
+    if !is_packed && !is_jpeg || has_predictor && bits < 8 {
+        return None;
+    }
     let kind = match (photometric, samples, bits, format) {
         (RGBPalette, 1, 1 | 2 | 4 | 8, SampleFormat::Uint) => Kind::Palette(bits as u8),
         (BlackIsZero | WhiteIsZero, 1, 2 | 4, SampleFormat::Uint) => Kind::Gray(bits as u8),
@@ -75,4 +91,31 @@ pub fn as_gray(file: &[u8]) -> std::io::Result<Vec<u8>> {
     let value = patched.get_mut(at..at.saturating_add(2)).ok_or(std::io::ErrorKind::UnexpectedEof)?;
     value.copy_from_slice(&if little { gray.to_le_bytes() } else { gray.to_be_bytes() });
     Ok(patched)
+}
+
+/// Whether each strip or tile that is a JPEG says that it is no larger than the file says of it. The decoder makes room for what the JPEG says.
+pub fn jpegs_fit(file: &[u8]) -> bool {
+    let chunks = jpeg_chunks(file);
+    chunks.is_none_or(|(chunks, (width, height))| {
+        chunks.into_iter().all(|(offset, length)| {
+            let chunk = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
+            let chunk = chunk.and_then(|(offset, length)| file.get(offset..offset.checked_add(length)?));
+            let size = chunk.and_then(|chunk| jpeg_size(&mut Cursor::new(chunk)));
+            // One that cannot be read is the decoder's to refuse.
+            size.is_none_or(|size| size.0 <= width && size.1 <= height)
+        })
+    })
+}
+
+/// Where the strips or tiles of a file are that are JPEGs, and the size that each may have.
+fn jpeg_chunks(file: &[u8]) -> Option<(Vec<(u64, u64)>, (u32, u32))> {
+    let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
+    if first(&mut decoder, Tag::Compression, 1)? != CompressionMethod::ModernJPEG.to_u16() {
+        return None;
+    }
+    let size = decoder.chunk_dimensions();
+    let mut numbers = |tag| decoder.find_tag_unsigned_vec::<u64>(tag).ok().flatten();
+    let offsets = numbers(Tag::StripOffsets).or_else(|| numbers(Tag::TileOffsets))?;
+    let lengths = numbers(Tag::StripByteCounts).or_else(|| numbers(Tag::TileByteCounts))?;
+    Some((offsets.into_iter().zip(lengths).collect(), size))
 }

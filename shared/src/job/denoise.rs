@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::params::{ModelId, ParamError};
 
-/// What stands between the id of a network and the percentage in the id of a mixture.
-const MIXED: &str = ".denoise-";
+/// What stands between the id of a network and the percentage in the id of a mixture. No [`ModelId`] that is parsed contains the sign.
+const MIXED: &str = "+denoise-";
 
 /// How much noise a network removes, from 0 (what the weak denoiser does) to 1 (what the network does by itself). It is a number in JSON,
 /// and is kept in hundredths.
@@ -57,7 +57,7 @@ impl fmt::Display for Denoise {
 }
 
 impl ModelId {
-    /// The id, for an engine, of the mixture of this network and its weak denoiser. No model of a library has such an id.
+    /// The id, for an engine, of the mixture of this network and its weak denoiser.
     pub fn denoising(&self, denoise: Option<Denoise>) -> Self {
         match denoise {
             None | Some(Denoise::FULL) => self.clone(),
@@ -68,8 +68,7 @@ impl ModelId {
     /// The network of a mixture, and how much noise it removes; this id itself where it is not of a mixture.
     pub fn mixture(&self) -> (Self, Denoise) {
         let mixed = self.as_str().split_once(MIXED);
-        match mixed.and_then(|(network, percent)| Some((network, percent.parse().ok().filter(|share| *share <= 100)?)))
-        {
+        match mixed.and_then(|(network, percent)| Some((network, percent.parse().ok()?))) {
             Some((network, percent)) => (Self::unchecked(network.to_owned()), Denoise(percent)),
             None => (self.clone(), Denoise::FULL),
         }
@@ -96,13 +95,12 @@ mod tests {
         let network = ModelId::parse("realesr-general-x4v3").unwrap();
         let some = Some("0.35".parse().unwrap());
         let mixed = network.denoising(some);
-        assert_eq!(mixed.as_str(), "realesr-general-x4v3.denoise-35");
+        assert_eq!(mixed.as_str(), "realesr-general-x4v3+denoise-35");
         assert_eq!(mixed.mixture(), (network.clone(), some.unwrap()));
         for whole in [None, Some(Denoise::FULL)] {
             assert_eq!(network.denoising(whole), network);
         }
         assert_eq!(network.mixture(), (network.clone(), Denoise::FULL));
-        let other = ModelId::parse("a.denoise-999").unwrap();
-        assert_eq!(other.mixture(), (other.clone(), Denoise::FULL));
+        assert!(ModelId::parse(mixed.as_str()).is_err());
     }
 }

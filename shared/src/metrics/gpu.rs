@@ -45,6 +45,7 @@ impl GpuMetrics {
 
     /// The numbers as they are now, in a registry of their own.
     pub(super) fn registry(&self) -> &Registry {
+        self.numbers.clear();
         for gpu in 0..self.driver.device_count().unwrap_or(0) {
             self.numbers.set(gpu, self.read(gpu));
         }
@@ -90,16 +91,20 @@ impl Default for GpuNumbers {
 }
 
 impl GpuNumbers {
+    /// Forgets what was told before: a GPU may be gone.
+    fn clear(&self) {
+        [&self.busy, &self.power].into_iter().for_each(Family::clear);
+        [&self.memory, &self.memory_total, &self.temperature].into_iter().for_each(Family::clear);
+    }
+
     fn set(&self, gpu: u32, reading: Reading) {
         let gpu = GpuLabel { gpu };
         let whole = |numbers: &Numbers<Gauge>, value: Option<u64>| {
-            numbers.remove(&gpu);
             if let Some(value) = value {
                 numbers.get_or_create(&gpu).set(i64::try_from(value).unwrap_or(i64::MAX));
             }
         };
         let fraction = |numbers: &Numbers<Fraction>, value: Option<f64>| {
-            numbers.remove(&gpu);
             if let Some(value) = value {
                 numbers.get_or_create(&gpu).set(value);
             }
@@ -136,6 +141,7 @@ mod tests {
         ] {
             assert!(text().contains(line), "{line}\n{}", text());
         }
+        numbers.clear();
         numbers.set(1, Reading { busy: Some(0.5), ..Reading::default() });
         assert!(text().contains("busy_ratio{gpu=\"1\"} 0.5") && !text().contains("watts{"), "{}", text());
     }

@@ -16,6 +16,9 @@ pub enum EngineError {
     /// The model is installed, but its file cannot be read or the runtime refuses it.
     #[error("the model {0} cannot be loaded: {1}")]
     Load(ModelId, #[source] Cause),
+    /// The model is installed, but cannot be mixed with its weak denoiser.
+    #[error("the model {0} cannot be told how much noise to remove: {1}")]
+    NotMixed(ModelId, #[source] Cause),
     /// The device ran out of memory. A smaller input may fit.
     #[error("out of memory: {0}")]
     OutOfMemory(#[source] Cause),

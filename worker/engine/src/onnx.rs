@@ -161,9 +161,10 @@ impl Engine for OnnxEngine {
         }
         // A mixture is cut like the network that it is of.
         let (library, (id, _)) = (self.library.clone(), model.mixture());
+        let missing = id.clone();
         let found = tokio::task::spawn_blocking(move || library.get(id.as_str()));
         let found = found.await.map_err(|_| EngineError::Stopped)?;
-        let found = found.ok_or_else(|| EngineError::NotInstalled(model.clone()))?;
+        let found = found.ok_or(EngineError::NotInstalled(missing))?;
         let tile = self.manifest.tile(&found.architecture, found.scale);
         let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
         let drawings = self.manifest.find(model.mixture().0.as_str()).is_some_and(Asset::is_for_drawings);

@@ -78,7 +78,10 @@ impl Sessions {
             return Ok(*float);
         }
         let found = self.find(model)?;
+        let (network, _) = model.mixture();
         let float = match (self.precision, found.kind) {
+            // A mixture is computed as the network that it is of.
+            _ if network != *model => self.float(&network, stop)?,
             // Sixteen bits move their boxes.
             (_, Kind::Detector) | (Precision::Single, _) => Float::Float32,
             (Precision::Half, _) => Float::Float16,
@@ -121,20 +124,21 @@ impl Sessions {
         self.library.get(network.as_str()).ok_or(EngineError::NotInstalled(network))
     }
 
-    /// The mixture of the network and its weak denoiser; `None` for the id of a network itself.
+    /// The mixture of the network and its weak denoiser; `None` for the id of a network itself. That two networks cannot be mixed is no fault
+    /// of this worker, which does other jobs.
     fn mixed(&self, model: &ModelId, found: &Installed) -> Result<Option<Vec<u8>>, EngineError> {
         let (network, denoise) = model.mixture();
         if denoise == Denoise::FULL {
             return Ok(None);
         }
-        let failed = |cause: Cause| EngineError::Load(model.clone(), cause);
-        let manifest = Manifest::embedded().map_err(|error| failed(error.into()))?;
-        let weak = manifest.find(network.as_str()).and_then(|asset| asset.weak_denoiser.clone());
-        let weak = weak.ok_or_else(|| failed("there is no weak denoiser of it".into()))?;
-        let weak = self.find(&ModelId::parse(&weak).map_err(|error| failed(error.into()))?)?;
-        let read = |found: &Installed| std::fs::read(&found.path).map_err(|error| failed(error.into()));
+        let not_mixed = |why: &str| EngineError::NotMixed(network.clone(), why.into());
+        let weak = Manifest::embedded().ok().and_then(|known| known.find(network.as_str())?.weak_denoiser.clone());
+        let weak =
+            ModelId::parse(&weak.unwrap_or_default()).map_err(|_| not_mixed("there is no weak denoiser of it"))?;
+        let weak = self.find(&weak)?;
+        let read = |found: &Installed| std::fs::read(&found.path).map_err(|error| not_mixed(&error.to_string()));
         let mixed = mix(&read(found)?, &read(&weak)?, denoise.share());
-        mixed.map(Some).ok_or_else(|| failed("its weak denoiser has another shape".into()))
+        mixed.map(Some).ok_or_else(|| not_mixed("its weak denoiser has another shape"))
     }
 
     fn network(&mut self, model: &ModelId, float: Float) -> Result<&mut Network, EngineError> {
@@ -142,11 +146,15 @@ impl Sessions {
         let entry = match position {
             Some(index) => self.loaded.remove(index),
             None => {
+                let found = self.find(model)?;
+                let mixed = self.mixed(model, &found)?;
+                if mixed.is_some() {
+                    // There is no end of mixtures, and other networks are to stay.
+                    self.loaded.retain(|loaded| loaded.model.mixture().1 == Denoise::FULL);
+                }
                 if self.loaded.len() == MAX_LOADED {
                     self.loaded.remove(0);
                 }
-                let found = self.find(model)?;
-                let mixed = self.mixed(model, &found)?;
                 let loaded = self.load(&found, mixed, float);
                 let network = loaded.map_err(|cause| EngineError::Load(model.clone(), cause))?;
                 Loaded { model: model.clone(), float, network }

@@ -57,6 +57,7 @@ impl EnhanceError {
             EnhanceError::Upscale(UpscaleError::Engine(error)) | EnhanceError::Faces(FacesError::Engine(error)) => {
                 match error {
                     EngineError::NotInstalled(_) => Blame::Missing,
+                    EngineError::NotMixed(..) => Blame::Attempt,
                     EngineError::Load(model, _) => Blame::Worker(Part::Model(model.clone())),
                     EngineError::OutOfMemory(_) | EngineError::Run(_) | EngineError::Stopped => Blame::Device,
                 }
@@ -75,6 +76,9 @@ impl EnhanceError {
             EnhanceError::Upscale(UpscaleError::Engine(EngineError::NotInstalled(model)))
             | EnhanceError::Faces(FacesError::Engine(EngineError::NotInstalled(model))) => {
                 JobError::new(ErrorCode::ModelUnavailable, format!("The model {model} is not installed."))
+            }
+            EnhanceError::Upscale(UpscaleError::Engine(error @ EngineError::NotMixed(..))) => {
+                JobError::new(ErrorCode::ModelUnavailable, format!("{error}."))
             }
             _ => JobError::internal(),
         }

@@ -39,6 +39,9 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let format = info.format.map(image_format).ok_or_else(unknown)?;
     let resized = || JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.");
     let limit = u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE;
+    if info.format == Some(PictureFormat::Tiff) && !remaster_pictures::tiff::jpegs_fit(bytes) {
+        return Err(resized());
+    }
     if info.format == Some(PictureFormat::Tiff)
         && let Some(rare) = remaster_pictures::tiff::rare(Cursor::new(bytes))
     {

@@ -32,7 +32,7 @@ pub(super) fn decode(file: &[u8], rare: Rare, limit: u64) -> TiffResult<Content>
         xmp: decoder.get_tag_u8_vec(XMP).ok().and_then(|xmp| String::from_utf8(xmp).ok()),
         ..Metadata::default()
     };
-    let turned = decoder.find_tag_unsigned::<u8>(Tag::Orientation)?.and_then(Orientation::from_exif);
+    let turned = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten().and_then(Orientation::from_exif);
     let size = (rare.width, rare.height);
     let image = match rare.kind {
         Kind::Palette(bits) => {

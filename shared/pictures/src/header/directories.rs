@@ -9,6 +9,9 @@ const NEW_SUBFILE_TYPE: u64 = 254;
 /// The tag that says what samples mean.
 const PHOTOMETRIC: u64 = 262;
 
+/// The type of numbers of two bytes.
+const SHORT: u64 = 3;
+
 /// How many pages `file` has; smaller copies of a page are not counted. At most `most` directories are looked at.
 pub(super) fn pages(file: &mut (impl BufRead + Seek), most: usize) -> Result<u32> {
     let mut walk = Walk::of(file)?;
@@ -29,12 +32,12 @@ pub(super) fn pages(file: &mut (impl BufRead + Seek), most: usize) -> Result<u32
 /// Where in `file` it says what the samples of its first picture mean, in two bytes, and whether the low one comes first.
 ///
 /// # Errors
-/// The file ends before that.
+/// The file ends before that, or does not say it in two bytes.
 pub(crate) fn photometric(file: &mut (impl BufRead + Seek)) -> Result<(u64, bool)> {
     let mut walk = Walk::of(file)?;
     for entry in 0..walk.entries()? {
         let (tag, value) = walk.entry(entry)?;
-        if tag == PHOTOMETRIC {
+        if tag == PHOTOMETRIC && walk.kind(entry)? == SHORT {
             return Ok((value, walk.little));
         }
     }
@@ -74,6 +77,13 @@ impl<'a, F: BufRead + Seek> Walk<'a, F> {
         let (offset, many, entry) = self.widths;
         let at = self.at.saturating_add(many).saturating_add(number.saturating_mul(entry));
         Ok((self.number(at, 2)?, at.saturating_add(entry - offset)))
+    }
+
+    /// The type of an entry's value.
+    fn kind(&mut self, number: u64) -> Result<u64> {
+        let (_, many, entry) = self.widths;
+        let at = self.at.saturating_add(many).saturating_add(number.saturating_mul(entry));
+        self.number(at.saturating_add(2), 2)
     }
 
     /// Goes to the next directory.

@@ -26,6 +26,17 @@ impl Frame {
     }
 }
 
+/// The width and the height that the frame of a JPEG says.
+pub(crate) fn jpeg_size(file: &mut (impl BufRead + Seek)) -> Option<(u32, u32)> {
+    frame(file).ok()?.map(|frame| (frame.width, frame.height))
+}
+
+/// Where the data of the first scan begin, of a baseline or extended JPEG; `None` for others.
+pub fn baseline_scan(file: &mut (impl BufRead + Seek)) -> Option<u64> {
+    frame(file).ok()?.filter(|frame| frame.marker < 0xC2)?;
+    file.stream_position().ok()
+}
+
 /// Walks the marker segments, each by its own length, up to the first start of scan (FFDA), behind which `file` stands then. So what is in
 /// a thumbnail inside EXIF is not taken for the picture's. `None` where the file ends before, or has no frame.
 ///

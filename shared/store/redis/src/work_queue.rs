@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use remaster_shared::blob_key::OutputName;
 use remaster_shared::client::ClientKey;
 use remaster_shared::error::{Fault, JobError};
 use remaster_shared::job::{JobRecord, JobResult, Skill, Status};
@@ -80,18 +81,22 @@ impl WorkQueue for RedisStore {
         Ok(())
     }
 
-    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError> {
+    async fn note_recipe(&self, job: &JobRecord, output: OutputName, recipe: Recipe) -> Result<(), StoreError> {
         let tag = self.shards.of_client(job.client).tag();
-        let key = recipe_key(tag, job.client, recipe);
-        let args = vec![key, job.id.to_string(), "PX".to_owned(), millis(self.policy.result_ttl)];
+        let (key, made) = (recipe_key(tag, job.client, recipe), format!("{} {output}", job.id));
+        let args = vec![key, made, "PX".to_owned(), millis(self.policy.result_ttl)];
         self.plain::<String>(tag, "SET", args).await.map(drop)
     }
 
     async fn made_by(&self, client: ClientKey, recipe: Recipe) -> Result<Option<JobRecord>, StoreError> {
         let tag = self.shards.of_client(client).tag();
         let noted: Option<String> = self.plain(tag, "GET", vec![recipe_key(tag, client, recipe)]).await?;
-        let Some(job) = noted.and_then(|job| job.parse().ok()) else { return Ok(None) };
-        Ok(self.get(job).await?.filter(|job| job.status == Status::Succeeded))
+        let noted = noted.as_deref().and_then(|noted| noted.split_once(' '));
+        let Some((Ok(job), output)) = noted.map(|(job, output)| (job.parse(), output)) else { return Ok(None) };
+        let is_kept = |job: &JobRecord| {
+            job.status == Status::Succeeded && job.output.is_some_and(|name| name.to_string() == output)
+        };
+        Ok(self.get(job).await?.filter(is_kept))
     }
 }
 

@@ -41,7 +41,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use remaster_shared::blob_key::BlobKey;
+use remaster_shared::blob_key::{BlobKey, OutputName};
 use remaster_shared::client::{ClientHasher, ClientKey};
 use remaster_shared::clock::SharedClock;
 use remaster_shared::fleet::{Announcement, WorkerSeen};
@@ -294,9 +294,9 @@ impl WorkQueue for SqliteStore {
         self.write("release", move |write| settle::release(write, &lease)).await
     }
 
-    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError> {
-        let job = (job.client, job.id);
-        self.write("note_recipe", move |write| Ok(recipes::note(write, job, recipe)?)).await
+    async fn note_recipe(&self, job: &JobRecord, output: OutputName, recipe: Recipe) -> Result<(), StoreError> {
+        let (client, job) = (job.client, job.id);
+        self.write("note_recipe", move |write| Ok(recipes::note(write, client, (job, output), recipe)?)).await
     }
 
     async fn made_by(&self, client: ClientKey, recipe: Recipe) -> Result<Option<JobRecord>, StoreError> {

@@ -61,7 +61,7 @@ pub async fn submit(store: &dyn Store, number: u8, jobs: usize) -> Vec<JobId> {
 
 /// A claim by a worker that has the model of [`new_job`].
 pub fn request() -> ClaimRequest {
-    let skills = Skill::of_worker(&[ModelId::parse("realesrgan-x4plus").unwrap()], false);
+    let skills = Skill::of_worker(&[ModelId::parse("realesrgan-x4plus").unwrap()], &[], false);
     ClaimRequest { worker: "w".into(), fence: Fence::random(), skills, busy: Vec::new() }
 }
 

@@ -249,7 +249,7 @@ pub(super) async fn a_worker_is_given_only_what_it_has_the_model_for(store: Arc<
     assert_eq!(claimed, expected);
     let nothing = ClaimRequest { skills: Vec::new(), ..request() };
     assert!(matches!(store.claim(&nothing).await.unwrap(), Claim::Nothing { .. }));
-    let able = ClaimRequest { skills: Skill::of_worker(&[other], false), ..request() };
+    let able = ClaimRequest { skills: Skill::of_worker(&[other], &[], false), ..request() };
     assert!(matches!(store.claim(&able).await.unwrap(), Claim::Job(job, _) if job.id == drawing.1));
 }
 
@@ -289,7 +289,7 @@ pub(super) async fn a_job_that_insists_on_faces_waits_for_a_worker_that_restores
     idle(&*store).await;
     let queued = store.gauges().await.unwrap().queued_by_model;
     assert_eq!(queued, [("realesrgan-x4plus".to_owned(), 1)].into());
-    let able = ClaimRequest { skills: Skill::of_worker(&[upscaler], true), ..request() };
+    let able = ClaimRequest { skills: Skill::of_worker(&[upscaler], &[], true), ..request() };
     assert!(matches!(store.claim(&able).await.unwrap(), Claim::Job(job, _) if job.id == id));
 }
 
@@ -298,7 +298,7 @@ pub(super) async fn a_result_is_known_by_its_recipe(store: Arc<dyn Store>, clock
     submit(&*store, 1, 1).await;
     let (job, lease) = claim(&*store).await;
     assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
-    store.note_recipe(&job, recipe).await.unwrap();
+    store.note_recipe(&job, lease.fence.into(), recipe).await.unwrap();
     // There is no result yet.
     assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
     let done = store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
@@ -311,9 +311,14 @@ pub(super) async fn a_result_is_known_by_its_recipe(store: Arc<dyn Store>, clock
     // The latest one counts, for it is kept the longest.
     submit(&*store, 1, 1).await;
     let (again, lease) = claim(&*store).await;
-    store.note_recipe(&again, recipe).await.unwrap();
+    store.note_recipe(&again, lease.fence.into(), recipe).await.unwrap();
     store.finish(&lease, Outcome::Succeeded(result())).await.unwrap();
     assert_eq!(store.made_by(client(1), recipe).await.unwrap().unwrap().id, again.id);
+    // An output of an attempt that was lost is not the one that the job has.
+    store.note_recipe(&again, Fence::random().into(), recipe).await.unwrap();
+    assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);
+    store.note_recipe(&again, lease.fence.into(), recipe).await.unwrap();
+    assert!(store.made_by(client(1), recipe).await.unwrap().is_some());
     clock.advance(Policy::default().result_ttl + Duration::from_secs(1));
     store.reap().await.unwrap();
     assert_eq!(store.made_by(client(1), recipe).await.unwrap(), None);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use remaster_shared::blob_key::OutputName;
 use remaster_shared::client::ClientKey;
 use remaster_shared::error::JobError;
 use remaster_shared::job::{Fence, JobId, JobRecord, JobResult, Skill};
@@ -125,13 +126,13 @@ pub trait WorkQueue: Jobs {
     /// The lease is lost, or the store does not answer.
     async fn release(&self, lease: &Lease) -> Result<(), LeaseError>;
 
-    /// Records that the result of this job is made by this recipe, for as long as results are kept.
+    /// Records that this output of the job is made by this recipe, for as long as results are kept.
     ///
     /// # Errors
     /// The store does not answer.
-    async fn note_recipe(&self, job: &JobRecord, recipe: Recipe) -> Result<(), StoreError>;
+    async fn note_recipe(&self, job: &JobRecord, output: OutputName, recipe: Recipe) -> Result<(), StoreError>;
 
-    /// The latest job of the client that was recorded with this recipe, if it has succeeded and its result is kept.
+    /// The latest job of the client that was recorded with this recipe, if it has succeeded with that output, which is still kept.
     ///
     /// # Errors
     /// The store does not answer.
