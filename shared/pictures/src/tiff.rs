@@ -95,27 +95,33 @@ pub fn as_gray(file: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Whether each strip or tile that is a JPEG says that it is no larger than the file says of it. The decoder makes room for what the JPEG says.
 pub fn jpegs_fit(file: &[u8]) -> bool {
-    let chunks = jpeg_chunks(file);
-    chunks.is_none_or(|(chunks, (width, height))| {
-        chunks.into_iter().all(|(offset, length)| {
-            let chunk = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-            let chunk = chunk.and_then(|(offset, length)| file.get(offset..offset.checked_add(length)?));
-            let size = chunk.and_then(|chunk| jpeg_size(&mut Cursor::new(chunk)));
-            // One that cannot be read is the decoder's to refuse.
-            size.is_none_or(|size| size.0 <= width && size.1 <= height)
-        })
+    let Some(Jpegs { chunks, width, height }) = jpegs(file) else { return true };
+    chunks.into_iter().all(|(offset, length)| {
+        let chunk = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
+        let chunk = chunk.and_then(|(offset, length)| file.get(offset..offset.checked_add(length)?));
+        let size = chunk.and_then(|chunk| jpeg_size(&mut Cursor::new(chunk)));
+        // One that cannot be read is the decoder's to refuse.
+        size.is_none_or(|size| size.0 <= width && size.1 <= height)
     })
 }
 
-/// Where the strips or tiles of a file are that are JPEGs, and the size that each may have.
-fn jpeg_chunks(file: &[u8]) -> Option<(Vec<(u64, u64)>, (u32, u32))> {
+/// The strips or tiles of a file that are JPEGs.
+struct Jpegs {
+    /// Where each is, and how long.
+    chunks: Vec<(u64, u64)>,
+    /// The size that each may have, in pixels.
+    width: u32,
+    height: u32,
+}
+
+fn jpegs(file: &[u8]) -> Option<Jpegs> {
     let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
     if first(&mut decoder, Tag::Compression, 1)? != CompressionMethod::ModernJPEG.to_u16() {
         return None;
     }
-    let size = decoder.chunk_dimensions();
+    let (width, height) = decoder.chunk_dimensions();
     let mut numbers = |tag| decoder.find_tag_unsigned_vec::<u64>(tag).ok().flatten();
     let offsets = numbers(Tag::StripOffsets).or_else(|| numbers(Tag::TileOffsets))?;
     let lengths = numbers(Tag::StripByteCounts).or_else(|| numbers(Tag::TileByteCounts))?;
-    Some((offsets.into_iter().zip(lengths).collect(), size))
+    Some(Jpegs { chunks: offsets.into_iter().zip(lengths).collect(), width, height })
 }
