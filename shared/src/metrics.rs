@@ -177,7 +177,11 @@ impl Default for Metrics {
         );
         registry.register("http_answers", "HTTP responses of this node, by status code", answers.clone());
         let refusals = Family::default();
-        registry.register("http_errors", "HTTP responses of this node with a problem, by error code", refusals.clone());
+        registry.register(
+            "http_problems",
+            "HTTP responses of this node with a problem, by error code",
+            refusals.clone(),
+        );
         let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_BOUNDS)) as fn() -> Histogram);
         registry.register(
             "http_request_seconds",

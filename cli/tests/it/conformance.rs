@@ -1,17 +1,29 @@
 //! The live service against its own OpenAPI document, with [schemathesis](https://schemathesis.readthedocs.io): no server
 //! error, and no undocumented answer.
 
-use remaster_testkit::{SMALL_MODEL, python};
+use std::path::Path;
 
+use remaster_models::{ImportOptions, Library, import};
+use remaster_testkit::{SMALL_MODEL, python};
 use serde_json::Value;
 
 use crate::harness::{Server, models_folder, remaster, run};
+
+/// Installs small networks in the place of one and its weak denoiser.
+fn install_denoiser(models: &Path) {
+    let library = Library::open(models.to_owned()).unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/reference/pytorch");
+    for (file, id) in [("srvgg-x4.pth", "realesr-general-x4v3"), ("srvgg-x4-weak.pth", "realesr-general-wdn-x4v3")] {
+        import(&fixtures.join(file), id, &library, &ImportOptions::default()).unwrap();
+    }
+}
 
 #[test]
 fn what_it_answers_is_what_it_documents() {
     let folder = tempfile::tempdir().unwrap();
     // Every kind of model is installed, so that no request is refused for want of one.
     let models = models_folder(folder.path(), &[SMALL_MODEL, "yunet-2026may"], true);
+    install_denoiser(&models);
     let settings =
         [("MODELS_DIR", models.to_str().unwrap()), ("MAX_UPLOAD_BYTES", "1000000"), ("WEBHOOK_ALLOW", "127.0.0.0/8")];
     let server = Server::start_with(folder.path(), &settings);
