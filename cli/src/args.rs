@@ -162,9 +162,6 @@ pub struct ApiArgs {
     /// Size of the largest accepted upload, in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value = "50000000", value_parser = parse::count)]
     pub max_upload_bytes: u64,
-    /// Space that the disk of DATA_DIR has to have left for an upload to be accepted, in bytes
-    #[arg(long, env = "MIN_FREE_BYTES", default_value = "1000000000", value_parser = parse::count)]
-    pub min_free_bytes: u64,
     /// Largest number of pixels of an accepted image
     #[arg(long, env = "MAX_INPUT_PIXELS", default_value = "52000000", value_parser = parse::count)]
     pub max_input_pixels: u64,
@@ -260,6 +257,10 @@ pub struct StoreArgs {
     /// Folder of the embedded store, and of inputs and results unless STORAGE_URL is set
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
+    /// Space that the disk of DATA_DIR has to have left for an upload to be accepted, in bytes. With half of it left, a worker takes no more
+    /// jobs
+    #[arg(long, env = "MIN_FREE_BYTES", default_value = "1000000000", value_parser = parse::count)]
+    pub min_free_bytes: u64,
     /// Where inputs and results are stored: file:///some/folder, s3://bucket/prefix, gs://bucket/prefix,
     /// az://container/prefix or memory:///; by default the folder blobs in DATA_DIR. Credentials and endpoints are read from
     /// the cloud provider's own variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL

@@ -16,6 +16,8 @@ pub fn to_stderr(args: &LogArgs) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that cannot be written, on a full disk, would be an error that cannot be written either, and that is a panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match args.log_format {
         LogFormat::Text => log.init(),

@@ -34,8 +34,14 @@ mod usage;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::args::{Cli, Command};
+
+/// Pictures are made on many threads. The allocator of glibc keeps what each of them has freed in an arena of its own, which came to several
+/// times the memory in use (docs/reliability.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     if !runs_among_pictures()

@@ -47,6 +47,8 @@ pub struct Node {
     store: SharedStore,
     blobs: Blobs,
     spool: Spool,
+    /// The space that the disk of the data folder has to have left for uploads, in bytes.
+    min_free_bytes: u64,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     /// Whether the worker takes jobs.
@@ -80,7 +82,8 @@ impl Node {
         let stop = CancellationToken::new();
         let (gate, works) = (Gate::default(), Arc::default());
         let (worker, grace, parts) = (None, API_GRACE, JoinSet::new());
-        Ok(Self { store, blobs, spool, metrics, stop, gate, works, worker, grace, parts })
+        let min_free_bytes = args.min_free_bytes;
+        Ok(Self { store, blobs, spool, min_free_bytes, metrics, stop, gate, works, worker, grace, parts })
     }
 
     /// Sends spans of jobs where the setting says.
@@ -129,6 +132,8 @@ impl Node {
             lease,
             job_timeout: args.job_timeout,
             reuse_results: args.reuse_results,
+            // What was accepted before has some room.
+            reserve: self.min_free_bytes / 2,
             shutdown: Shutdown { requested: self.stop.clone(), grace: args.job_grace },
             gate: self.gate.clone(),
             device: engine_args.device.to_string(),
@@ -284,7 +289,7 @@ impl Node {
             pixels: PixelLimits { input: args.max_input_pixels, output: args.max_output_pixels },
             sync_timeout: args.sync_timeout,
             spool: self.spool.path().to_owned(),
-            min_free_bytes: args.min_free_bytes,
+            min_free_bytes: self.min_free_bytes,
             use_realesrgan,
             metrics: admin.admin_bind.0.is_none(),
             connections: ConnectionLimits {

@@ -25,6 +25,7 @@ mod queue;
 mod reuse;
 mod run;
 mod shares;
+mod space;
 pub mod upscale;
 
 pub use blocking::BlockingError;

@@ -10,6 +10,7 @@ use remaster_shared::job::{JobId, ModelId};
 
 use crate::enhance::Enhancer;
 use crate::gate::{Part, Probe};
+use crate::space::Space;
 
 /// What is written to the spool folder to see whether it takes a picture, in bytes.
 const SPOOL_TRIAL: usize = 1 << 20;
@@ -22,6 +23,8 @@ pub struct Probes {
     pub blobs: Blobs,
     /// The engine and the spool folder.
     pub enhancer: Enhancer,
+    /// The space that is to be left.
+    pub space: Space,
 }
 
 #[async_trait]
@@ -29,7 +32,10 @@ impl Probe for Probes {
     async fn probe(&self, part: &Part) -> Result<(), String> {
         match part {
             Part::Storage => self.storage().await.map_err(|error| error.to_string()),
-            Part::Spool => self.spool().await.map_err(|error| error.to_string()),
+            Part::Spool => {
+                self.space.check()?;
+                self.spool().await.map_err(|error| error.to_string())
+            }
             Part::Model(model) => self.model(model).await,
         }
     }

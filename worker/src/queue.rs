@@ -19,9 +19,10 @@ use remaster_store::{Claim, ClaimRequest, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
 use crate::assignment::Assignment;
-use crate::gate::Gate;
+use crate::gate::{Gate, Part};
 use crate::lease::LeaseLayer;
 use crate::shares::Shares;
+use crate::space::Space;
 
 /// Longest wait between claims: covers a wake-up that was lost.
 const FALLBACK: Duration = Duration::from_secs(7);
@@ -117,6 +118,8 @@ pub struct Claims {
     pub shares: Shares,
     /// Closed while this worker cannot make pictures.
     pub gate: Gate,
+    /// Without enough of it, the gate is closed.
+    pub space: Space,
     /// The store's lease. An idle worker claims at least once in every third of it, so that the store knows that it is within
     /// reach. While the gate is closed, its janitor does that alone.
     pub lease: Duration,
@@ -136,6 +139,10 @@ impl Claims {
             }
             if self.stop.is_cancelled() {
                 return None;
+            }
+            if let Err(reason) = self.space.check() {
+                self.gate.close(Part::Spool, reason);
+                continue;
             }
             let wait = match self.store.claim(&request).await {
                 Ok(Claim::Job(job, lease)) => {

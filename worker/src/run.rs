@@ -20,6 +20,7 @@ pub use crate::lease::Shutdown;
 use crate::probes::Probes;
 use crate::queue::{Claims, Queue};
 use crate::shares::Shares;
+use crate::space::Space;
 
 /// After the grace, how long settling and giving back may take.
 const WIND_UP: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ pub struct WorkerSettings {
     pub job_timeout: Duration,
     /// Whether the result of an earlier job of the client is taken where it is the same.
     pub reuse_results: bool,
+    /// The space on the disk of the spool folder with less than which no jobs are taken, in bytes.
+    pub reserve: u64,
     /// How the worker is asked to stop.
     pub shutdown: Shutdown,
     /// Says why the worker takes no jobs, while it takes none.
@@ -56,8 +59,20 @@ pub async fn start(
     enhancer: Enhancer,
     settings: WorkerSettings,
 ) -> impl Future<Output = Result<(), MonitorError>> {
-    let WorkerSettings { name, jobs, lease, job_timeout, reuse_results, shutdown, gate, device, catalogue, metrics } =
-        settings;
+    let WorkerSettings {
+        name,
+        jobs,
+        lease,
+        job_timeout,
+        reuse_results,
+        reserve,
+        shutdown,
+        gate,
+        device,
+        catalogue,
+        metrics,
+    } = settings;
+    let space = Space { folder: enhancer.spool.clone(), reserve };
     let reuses = reuse_results.then(|| catalogue.clone());
     let in_flight = InFlight::default();
     let claims = Claims {
@@ -66,6 +81,7 @@ pub async fn start(
         catalogue: catalogue.clone(),
         shares: Shares::new(jobs),
         gate: gate.clone(),
+        space: space.clone(),
         lease,
         stop: shutdown.requested.clone(),
     };
@@ -85,7 +101,7 @@ pub async fn start(
     async move {
         let stop = shutdown.requested.clone();
         let announcing = tokio::spawn(async move { announcer.run(stop).await });
-        let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone() });
+        let probe: Arc<dyn Probe> = Arc::new(Probes { blobs: blobs.clone(), enhancer: enhancer.clone(), space });
         let probing = tokio::spawn(gate.clone().run(probe.clone(), shutdown.requested.clone()));
         let workshop = Arc::new(Workshop {
             store: store.clone(),

@@ -121,6 +121,7 @@ impl Fleet {
             lease: Policy::default().lease,
             job_timeout: Duration::from_secs(60),
             reuse_results: false,
+            reserve: 0,
             shutdown: Shutdown { requested: self.stop.clone(), grace: Duration::from_secs(5) },
             gate: Gate::default(),
             device: "cpu".into(),

@@ -41,6 +41,8 @@ struct Bench {
     stop: CancellationToken,
     job_timeout: Duration,
     reuses: bool,
+    reserve: u64,
+    gate: Gate,
     worker: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
@@ -56,6 +58,8 @@ impl Bench {
             stop: CancellationToken::new(),
             job_timeout: Duration::from_secs(60),
             reuses: false,
+            reserve: 0,
+            gate: Gate::default(),
             worker: None,
             _folder: folder,
         }
@@ -69,8 +73,9 @@ impl Bench {
             lease: Policy::default().lease,
             job_timeout: self.job_timeout,
             reuse_results: self.reuses,
+            reserve: self.reserve,
             shutdown: Shutdown { requested: self.stop.clone(), grace },
-            gate: Gate::default(),
+            gate: self.gate.clone(),
             device: "cpu".into(),
             catalogue: Arc::new(FakeModel),
             metrics: Arc::default(),
@@ -177,6 +182,27 @@ async fn a_picture_that_comes_again_is_not_made_again() {
     let other = bench.submit_for(ClientKey([2; 16]), 40, 1.0).await;
     bench.until(other, |job| job.status == Status::Succeeded).await;
     assert_eq!(engine.runs.load(Ordering::SeqCst), made + runs);
+    bench.shut_down().await;
+}
+
+#[tokio::test]
+async fn with_hardly_any_space_left_no_jobs_are_taken() {
+    let mut bench = Bench { reserve: u64::MAX, ..Bench::new() };
+    let engine = fake(Duration::ZERO);
+    bench.work(engine.clone(), 1, Duration::from_secs(5));
+    let waiting = bench.submit(40).await;
+    let closed = async {
+        while bench.gate.reason().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Also when it was tried again.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        bench.gate.reason().unwrap()
+    };
+    let reason = tokio::time::timeout(Duration::from_secs(20), closed).await.unwrap();
+    assert!(reason.contains("bytes left"), "{reason}");
+    assert_eq!(bench.store.get(waiting).await.unwrap().unwrap().status, Status::Queued);
+    assert_eq!(engine.runs.load(Ordering::SeqCst), 0);
     bench.shut_down().await;
 }
 
