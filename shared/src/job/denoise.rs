@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn a_mixture_has_an_id_of_its_own() {
         let network = ModelId::parse("realesr-general-x4v3").unwrap();
-        let some = Some("0.35".parse().unwrap());
-        let mixed = network.denoising(some);
+        let some: Denoise = "0.35".parse().unwrap();
+        let mixed = network.denoising(Some(some));
         assert_eq!(mixed.as_str(), "realesr-general-x4v3+denoise-35");
-        assert_eq!(mixed.mixture(), (network.clone(), some.unwrap()));
+        assert_eq!(mixed.mixture(), (network.clone(), some));
         for whole in [None, Some(Denoise::FULL)] {
             assert_eq!(network.denoising(whole), network);
         }
