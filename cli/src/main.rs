@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program writes to its terminal")]
 #![warn(missing_docs)]
 
+mod allocator;
 mod args;
 mod backends;
 mod backup;
@@ -34,16 +35,12 @@ mod usage;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use crate::args::{Cli, Command};
 
-/// Pictures are made on many threads. The allocator of glibc keeps what each of them has freed in an arena of its own, which came to several
-/// times the memory in use (docs/reliability.md).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    // First, because what is read after it is read again.
+    allocator::keep_little();
     if !runs_among_pictures()
         && let Err(error) = dotenvy::from_path(".env")
         && !error.not_found()

@@ -63,6 +63,18 @@ async fn the_same_photo_again_is_given_the_result_that_is_there() {
     assert!(metrics.contains("remaster_results_reused_total 1\n"), "{metrics}");
 }
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test]
+async fn a_node_has_its_settings_of_the_allocator_and_keeps_those_that_it_is_given() {
+    for (given, expected) in [(None, "2"), (Some("7"), "7")] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings: Vec<_> = given.map(|arenas| ("MALLOC_ARENA_MAX", arenas)).into_iter().collect();
+        let server = Server::start_with(folder.path(), &settings);
+        let environment = std::fs::read_to_string(format!("/proc/{}/environ", server.child.id())).unwrap();
+        assert!(environment.split('\0').any(|pair| pair == format!("MALLOC_ARENA_MAX={expected}")), "{environment}");
+    }
+}
+
 #[test]
 fn the_start_says_what_runs_and_what_to_do_next() {
     let folder = tempfile::tempdir().unwrap();
