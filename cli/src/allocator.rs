@@ -1,5 +1,5 @@
 //! How the allocator of glibc keeps memory. By itself it keeps what each thread has freed, for that thread, and pictures are made on many
-//! threads: after some minutes of load a service had five times the memory that it needed (docs/reliability.md).
+//! threads: after some minutes of load a service had four times the memory that it needed (docs/reliability.md).
 
 /// Threads share two arenas, and a buffer of 1 MiB or more goes back to the system as soon as it is freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
