@@ -72,25 +72,28 @@ impl<'a, F: BufRead + Seek> Walk<'a, F> {
         self.number(self.at, self.widths.1)
     }
 
+    /// Where an entry is.
+    fn place(&self, number: u64) -> u64 {
+        let (_, many, entry) = self.widths;
+        self.at.saturating_add(many).saturating_add(number.saturating_mul(entry))
+    }
+
     /// The tag of an entry, and where its value is, or the offset of a value that is too large for the entry.
     fn entry(&mut self, number: u64) -> Result<(u64, u64)> {
-        let (offset, many, entry) = self.widths;
-        let at = self.at.saturating_add(many).saturating_add(number.saturating_mul(entry));
-        Ok((self.number(at, 2)?, at.saturating_add(entry - offset)))
+        let ((offset, _, entry), place) = (self.widths, self.place(number));
+        Ok((self.number(place, 2)?, place.saturating_add(entry - offset)))
     }
 
     /// The type of an entry's value.
     fn kind(&mut self, number: u64) -> Result<u64> {
-        let (_, many, entry) = self.widths;
-        let at = self.at.saturating_add(many).saturating_add(number.saturating_mul(entry));
-        self.number(at.saturating_add(2), 2)
+        self.number(self.place(number).saturating_add(2), 2)
     }
 
     /// Goes to the next directory.
     fn advance(&mut self) -> Result<()> {
-        let (offset, many, entry) = self.widths;
-        let entries = self.entries()?.saturating_mul(entry);
-        self.at = self.number(self.at.saturating_add(many).saturating_add(entries), offset)?;
+        // Its offset is behind the last entry.
+        let entries = self.entries()?;
+        self.at = self.number(self.place(entries), self.widths.0)?;
         Ok(())
     }
 
