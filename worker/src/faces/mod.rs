@@ -9,6 +9,7 @@
 
 mod align;
 mod blend;
+mod color;
 mod crop;
 mod detect;
 mod detector;

@@ -9,6 +9,7 @@ use remaster_shared::job::ModelId;
 
 use super::align::{FACE_SIZE, Similarity};
 use super::blend::{RestoredFace, blend};
+use super::color::keep_colors;
 use super::crop::crop;
 use super::error::FacesError;
 use super::face::Face;
@@ -67,6 +68,7 @@ pub async fn restore(
     for (number, batch) in aligns.chunks(BATCH_SIZE).enumerate() {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());
         let input = blocking(move || crop_batch(&from, &batch)).await??;
+        let own = input.clone();
         let restored = run(engine, &models.restorer, input).await?;
         let segmentations = match &models.parser {
             Some(parser) => segment(engine, parser, restored.clone()).await?,
@@ -74,14 +76,14 @@ pub async fn restore(
         };
         let masks = Arc::clone(&masks);
         picture = blocking(move || {
-            let restored = restored.mapv_into(|value| (value + 1.0) / 2.0);
+            let restored = keep_colors(restored, own)?.mapv_into(|value| (value + 1.0) / 2.0);
             for (at, pixels) in restored.outer_iter().enumerate() {
                 let index = number * BATCH_SIZE + at;
                 blend(&mut picture, &masks, &RestoredFace { index, pixels, segmentation: segmentations.get(at) });
             }
-            picture
+            Ok::<_, FacesError>(picture)
         })
-        .await?;
+        .await??;
         progress(((number + 1) * BATCH_SIZE).min(aligns.len()) as f64 / aligns.len() as f64);
     }
     Ok((picture, aligns.len()))

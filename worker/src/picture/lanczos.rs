@@ -29,21 +29,21 @@ pub enum ResizeError {
     NotContiguous,
 }
 
-/// Resizes `[1, c, h, w]` to `[1, c, height, width]`. Values may overshoot the range of the input.
+/// Resizes `[n, c, h, w]` to `[n, c, height, width]`. Values may overshoot the range of the input.
 ///
 /// # Errors
 /// A tensor that is not contiguous, or a size of 0.
 pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Tensor, ResizeError> {
-    let (_, channels, from_height, from_width) = tensor.dim();
-    let mut resized = Array4::zeros((1, channels, height, width));
+    let (count, channels, from_height, from_width) = tensor.dim();
+    let mut resized = Array4::zeros((count, channels, height, width));
     let mut resizer = Resizer::new();
-    for channel in 0..channels {
-        let plane = tensor.slice(ndarray::s![0, channel, .., ..]);
+    for (item, channel) in (0..count).flat_map(|item| (0..channels).map(move |channel| (item, channel))) {
+        let plane = tensor.slice(ndarray::s![item, channel, .., ..]);
         let bytes: &[u8] = bytemuck::cast_slice(plane.to_slice().ok_or(ResizeError::NotContiguous)?);
         let source = TypedImageRef::<pixels::F32>::from_buffer(from_width as u32, from_height as u32, bytes)?;
         let mut target = TypedImage::<pixels::F32>::new(width as u32, height as u32);
         resizer.resize_typed(&source, &mut target, &lanczos3())?;
-        let mut out = resized.slice_mut(ndarray::s![0, channel, .., ..]);
+        let mut out = resized.slice_mut(ndarray::s![item, channel, .., ..]);
         out.iter_mut().zip(target.pixels()).for_each(|(value, pixel)| *value = pixel.0);
     }
     Ok(resized)
