@@ -36,6 +36,7 @@ const OPTIONS = [
     name: "quality", label: "Quality", kind: "range", initial: "90", min: 1, max: 100, step: 1,
     when: ({ format }) => format !== "png",
   },
+  { name: "grain", label: "Keep the original's grain", kind: "range", initial: "0", min: 0, max: 1, step: 0.05 },
 ];
 
 const isUpscaler = ({ kind, installed }) => kind === "upscaler" && installed;
@@ -112,9 +113,9 @@ export class Options {
 
   /** Shows what has a meaning, and the value of a range. */
   #show() {
-    for (const { name, kind, when } of OPTIONS) {
+    for (const { name, kind, when, max } of OPTIONS) {
       byId(`field-${name}`).hidden = Boolean(when && !when(this.#values));
-      if (kind === "range") byId(`value-${name}`).textContent = `${Math.round(this.#values[name] * 100)} %`;
+      if (kind === "range") byId(`value-${name}`).textContent = `${Math.round((this.#values[name] / max) * 100)} %`;
     }
   }
 

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, METADATA, MODEL, OptionSpec, QUALITY, SCALE};
+use remaster_api::option_spec::{BACKGROUND, FACE_STRENGTH, FACES, GRAIN, METADATA, MODEL, OptionSpec, QUALITY, SCALE};
 use remaster_api::proxies::TrustedProxies;
 use remaster_engine::{Device, Precision};
 use remaster_shared::job::{
@@ -407,6 +407,9 @@ pub struct JobOptionArgs {
     /// takes then
     #[arg(long, value_parser = parse::option::<Denoise>)]
     pub denoise: Option<Denoise>,
+    /// How much of the original's own grain is laid over the result, from 0 to 1
+    #[arg(long, default_value = default_of(&GRAIN), value_parser = parse::fraction)]
+    pub grain: f64,
 }
 
 impl JobOptionArgs {
@@ -423,6 +426,7 @@ impl JobOptionArgs {
             quality: self.quality,
             max_side: self.max_side,
             denoise: self.denoise,
+            grain: self.grain,
         }
     }
 }

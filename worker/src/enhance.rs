@@ -1,5 +1,5 @@
 //! One picture, from the bytes that were uploaded to the file that is kept:
-//! decode -> upright -> find faces -> enlarge -> restore faces -> fit -> encode.
+//! decode -> upright -> find faces -> enlarge -> restore faces -> keep grain -> fit -> encode.
 //!
 //! Faces are searched at the input's resolution. Steps that work on pixels run on blocking threads, so that the engine
 //! works on another job meanwhile. No state outlives a call.
@@ -73,8 +73,9 @@ impl Enhancer {
         let enlarging = |fraction: f64| progress(share.enlarging(fraction));
         let enlarged = self.stage("enlarge", steps.enlarge(&picture, &enlarging)).await?;
         let restoring = |fraction: f64| progress(share.restoring(fraction));
-        let restored = steps.restore_faces(&found, picture, enlarged, &restoring);
+        let restored = steps.restore_faces(&found, Arc::clone(&picture), enlarged, &restoring);
         let (finished, faces) = self.stage("restore_faces", restored).await?;
+        let finished = self.stage("keep_grain", steps.keep_grain(picture, finished)).await?;
         let finished = self.stage("fit", steps.fit(finished, size)).await?;
         let (width, height) = (finished.width as u32, finished.height as u32);
         let encoded = self.stage("encode", steps.encode(finished)).await?;

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type};
 
 /// Every option, in the order in which they are documented.
-pub const OPTIONS: [&OptionSpec; 12] = [
+pub const OPTIONS: [&OptionSpec; 13] = [
     &SCALE,
     &MODEL,
     &FACES,
@@ -20,6 +20,7 @@ pub const OPTIONS: [&OptionSpec; 12] = [
     &QUALITY,
     &MAX_SIDE,
     &DENOISE,
+    &GRAIN,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
 ];
@@ -42,6 +43,16 @@ pub enum Takes {
     Choice(fn() -> RefOr<Schema>),
     /// A value of a JSON type, within bounds. The default is documented beside them.
     Value(fn() -> Object),
+}
+
+/// A number from 0 to 1.
+fn fraction() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
+        .minimum(Some(0))
+        .maximum(Some(1))
+        .build()
 }
 
 /// How much the picture is enlarged.
@@ -74,14 +85,7 @@ pub const FACE_STRENGTH: OptionSpec = OptionSpec {
     name: "face_strength",
     description: "How strongly faces are restored. 0 keeps the face as it was enlarged, and 1 takes the restored face alone.",
     default: Some("1"),
-    takes: Takes::Value(|| {
-        ObjectBuilder::new()
-            .schema_type(Type::Number)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
-            .minimum(Some(0))
-            .maximum(Some(1))
-            .build()
-    }),
+    takes: Takes::Value(fraction),
 };
 
 /// Whether the background goes through the network.
@@ -135,6 +139,15 @@ pub const DENOISE: OptionSpec = OptionSpec {
         can do more or less of it, such as `realesr-general-x4v3` with its weak denoiser, both installed; `auto` takes one then.",
     default: None,
     takes: Takes::Value(|| ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(1)).build()),
+};
+
+/// How much of the original's grain the result has.
+pub const GRAIN: OptionSpec = OptionSpec {
+    name: "grain",
+    description: "How much of the original's own grain and noise is laid over the result, where the picture is smooth. 0, the default, leaves \
+        the result as the networks made it.",
+    default: Some("0"),
+    takes: Takes::Value(fraction),
 };
 
 /// Where the end is reported.

@@ -12,8 +12,8 @@ use remaster_shared::webhook::secret::SecretError;
 use remaster_webhooks::egress::EgressPolicy;
 
 use super::option_spec::{
-    BACKGROUND, DENOISE, FACE_STRENGTH, FACES, FORMAT, MAX_SIDE, METADATA, MODEL, OPTIONS, OptionSpec, QUALITY, SCALE,
-    WEBHOOK_SECRET, WEBHOOK_URL,
+    BACKGROUND, DENOISE, FACE_STRENGTH, FACES, FORMAT, GRAIN, MAX_SIDE, METADATA, MODEL, OPTIONS, OptionSpec, QUALITY,
+    SCALE, WEBHOOK_SECRET, WEBHOOK_URL,
 };
 use crate::problem::{ApiResult, Problem, QUOTED};
 
@@ -69,12 +69,13 @@ impl SubmitOptions {
             faces: self.text(&FACES).parse()?,
             metadata: self.text(&METADATA).parse()?,
             model: ModelId::parse(self.text(&MODEL))?,
-            face_strength: face_strength(self.text(&FACE_STRENGTH))?,
+            face_strength: self.fraction(&FACE_STRENGTH)?,
             background: background(self.text(&BACKGROUND))?,
             format: self.text(&FORMAT).parse()?,
             quality: self.text(&QUALITY).parse()?,
             max_side: self.given(&MAX_SIDE).filter(|text| !text.is_empty()).map(str::parse).transpose()?,
             denoise: self.given(&DENOISE).filter(|text| !text.is_empty()).map(str::parse).transpose()?,
+            grain: self.fraction(&GRAIN)?,
         })
     }
 
@@ -99,6 +100,13 @@ impl SubmitOptions {
         Ok(Some(Target { url, secret, base: base.clone() }))
     }
 
+    /// A number from 0 to 1.
+    fn fraction(&self, spec: &OptionSpec) -> ApiResult<f64> {
+        let text = self.text(spec);
+        let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+        number.ok_or_else(|| Problem::parameter(spec.name, text, "a number from 0 to 1"))
+    }
+
     fn given(&self, spec: &OptionSpec) -> Option<&str> {
         self.0.get(spec.name).map(String::as_str)
     }
@@ -114,13 +122,6 @@ fn unknown(name: &str) -> Problem {
     let known = OPTIONS.map(|spec| spec.name).join(", ");
     let detail = format!("{name:?} is not an option; the options are {known} and the image goes in file.");
     Problem::new(ErrorCode::InvalidParameter, detail)
-}
-
-fn face_strength(text: &str) -> ApiResult<f64> {
-    text.parse()
-        .ok()
-        .filter(|value| (0.0..=1.0).contains(value))
-        .ok_or_else(|| Problem::parameter(FACE_STRENGTH.name, text, "a number from 0 to 1"))
 }
 
 fn background(text: &str) -> ApiResult<bool> {

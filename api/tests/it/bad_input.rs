@@ -61,6 +61,7 @@ async fn each_mistake_has_its_code() {
         ("quality", photo(), &[("quality", "0")], 400, "invalid_parameter", "1 to 100"),
         ("max_side", photo(), &[("max_side", "-1")], 400, "invalid_parameter", "1 to 65535"),
         ("denoise", photo(), &[("denoise", "2")], 400, "invalid_parameter", "0 to 1"),
+        ("grain", photo(), &[("grain", "-1")], 400, "invalid_parameter", "0 to 1"),
         (
             "denoise without network",
             photo(),

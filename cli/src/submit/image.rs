@@ -93,6 +93,7 @@ fn options(args: &JobOptionArgs, webhook: Option<&str>) -> Vec<(&'static str, St
     options.extend((args.quality != Quality::default()).then(|| ("quality", args.quality.to_string())));
     options.extend(args.max_side.map(|side| ("max_side", side.to_string())));
     options.extend(args.denoise.map(|denoise| ("denoise", denoise.to_string())));
+    options.extend((args.grain > 0.0).then(|| ("grain", args.grain.to_string())));
     options.extend(webhook.map(|url| ("webhook_url", url.to_owned())));
     options
 }

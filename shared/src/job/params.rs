@@ -56,6 +56,9 @@ pub struct EnhanceParams {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     pub denoise: Option<Denoise>,
+    /// How much of the original's own grain is laid over the result, from 0 to 1. It is left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grain: f64,
 }
 
 impl EnhanceParams {
@@ -72,6 +75,7 @@ impl EnhanceParams {
             quality: Quality::default(),
             max_side: None,
             denoise: None,
+            grain: 0.0,
         }
     }
 

@@ -122,6 +122,15 @@ impl Steps<'_> {
         Ok((finished, FaceReport { found: found.len() as u32, restored: restored as u32, status }))
     }
 
+    /// Lays the grain of the original over the picture that was made of it, as far as that is asked for.
+    pub(super) async fn keep_grain(&self, original: Arc<Picture>, finished: Picture) -> Result<Picture, EnhanceError> {
+        let amount = self.params.grain;
+        if amount == 0.0 {
+            return Ok(finished);
+        }
+        Ok(blocking(move || picture::keep_grain(&original, finished, amount)).await??)
+    }
+
     /// Reduces the picture to the largest side that was asked for.
     pub(super) async fn fit(&self, finished: Picture, of: (usize, usize)) -> Result<Picture, EnhanceError> {
         let (width, height) = self.params.result_size(of.0 as u32, of.1 as u32);

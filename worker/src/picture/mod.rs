@@ -12,6 +12,7 @@ mod encode;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flat;
+mod grain;
 mod hidden;
 mod jpeg;
 mod lanczos;
@@ -26,6 +27,7 @@ mod ycbcr;
 pub use composite::Overlay;
 pub use decode::{Decoded, decode};
 pub use encode::{EncodeError, Encoded, encode};
+pub use grain::keep_grain;
 pub use lanczos::{ResizeError, enlarge, resize, resize_tensor};
 pub use layout::{Layout, Plane};
 pub use raster::{Chunk, Metadata, Picture, Samples};

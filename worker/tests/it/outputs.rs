@@ -147,6 +147,28 @@ async fn results_have_every_scale_and_no_side_larger_than_asked_for() {
 }
 
 #[tokio::test]
+async fn grain_is_that_of_the_original() {
+    let grainy = RgbaImage::from_fn(60, 40, |x, y| Rgba([100 + (x * 37 + y * 101) as u8 % 23, 90, 80, 255]));
+    let input = encoded(&DynamicImage::from(grainy).to_rgb8().into(), ImageFormat::Png);
+    let spread = |file: Vec<u8>| {
+        let made = image::load_from_memory(&file).unwrap().into_rgb8();
+        let values: Vec<f64> = made.pixels().map(|pixel| f64::from(pixel.0[0])).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+    };
+    // It leaves nothing of a picture.
+    let smooth: SharedEngine = Arc::new(FakeEngine { darker: 1.0, ..FakeEngine::default() });
+    let mut spreads = Vec::new();
+    for grain in [0.0, 0.5, 1.0] {
+        let params = EnhanceParams { grain, ..params("fake", Scale::X4) };
+        let made = enhance(&smooth, TileSettings::default(), input.clone(), &params).await.unwrap();
+        spreads.push(spread(made.file));
+    }
+    assert_eq!(spreads[0], 0.0);
+    assert!(spreads[1] > 2.0 && (1.8..2.2).contains(&(spreads[2] / spreads[1])), "{spreads:?}");
+}
+
+#[tokio::test]
 async fn gif_and_bmp_are_read() {
     let source = RgbaImage::from_fn(12, 8, |x, y| Rgba([x as u8 * 20, y as u8 * 30, 90, 255]));
     let bmp = made(
