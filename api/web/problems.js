@@ -35,7 +35,7 @@ export class Problem extends Error {
 
 /** Code to what happened and what to do; `context` has the quota and the limits, as far as they are known. */
 const WORDS = {
-  unsupported_format: () => ["This is not a photo Remaster can read.", "Save it as JPEG, PNG, WebP, TIFF, GIF or BMP and send that."],
+  unsupported_format: () => ["This is not a photo Remaster can read.", "Save it as JPEG, PNG, WebP, TIFF, GIF, BMP or HEIC and send that."],
   image_corrupt: () => ["This photo is damaged or cut short.", "Copy it again from where it came from and send the copy."],
   file_too_large: ({ limits }) => [
     "This file is too large.",

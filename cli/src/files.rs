@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use remaster_shared::job::OutputFormat;
 
 /// The file name extensions that are searched for in folders. The format is recognised by a file's bytes.
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp"];
+const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "heic", "heif"];
 
 /// An image and the path of its result.
 #[derive(Debug, PartialEq, Eq)]

@@ -18,8 +18,14 @@ const PACKAGES: [&str; 5] = [
 const AXE_CORE: [&str; 2] = ["--no-deps", "axe-playwright-python==0.1.8"];
 
 /// What writes and reads picture files.
-const PICTURES: [&str; 5] =
-    ["imagecodecs==2026.3.6", "numpy==2.4.6", "pillow==13.0.0", "pypng==0.20220715.0", "tifffile==2026.3.3"];
+const PICTURES: [&str; 6] = [
+    "imagecodecs==2026.3.6",
+    "numpy==2.4.6",
+    "pillow==13.0.0",
+    "pillow-heif==1.8.1",
+    "pypng==0.20220715.0",
+    "tifffile==2026.3.3",
+];
 
 /// A command that runs `python3` with the packages.
 pub fn python() -> Command {

@@ -25,7 +25,10 @@ pub struct UploadForm;
 impl PartialSchema for UploadForm {
     fn schema() -> RefOr<Schema> {
         let about = "The image, and the options as fields.";
-        form(about, file("The image: JPEG, PNG, WebP, TIFF, GIF or BMP. Its content decides the format, not its name."))
+        form(
+            about,
+            file("The image: JPEG, PNG, WebP, TIFF, GIF, BMP or HEIC. Its content decides the format, not its name."),
+        )
     }
 }
 
@@ -38,7 +41,7 @@ impl PartialSchema for BatchForm {
     fn schema() -> RefOr<Schema> {
         let about = "The images, each in a part of its own with the name `file`, and the options as fields.";
         let files = ArrayBuilder::new().items(binary().build()).content_media_type(FILE_CONTENT).description(Some(
-            "The images: JPEG, PNG, WebP, TIFF, GIF or BMP. Their content decides the format, not their names.",
+            "The images: JPEG, PNG, WebP, TIFF, GIF, BMP or HEIC. Their content decides the format, not their names.",
         ));
         form(about, files.build().into())
     }

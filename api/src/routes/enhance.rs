@@ -30,7 +30,7 @@ use crate::submit::{CancelOnDrop, Submitted, submit_job};
     request_body(content(
         (UploadForm = "multipart/form-data"), (ImageUrl = "application/json"),
         (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
-        (Binary = "image/gif"), (Binary = "image/bmp"),
+        (Binary = "image/gif"), (Binary = "image/bmp"), (Binary = "image/heic"),
     )),
     responses(
         EnhancedPicture,

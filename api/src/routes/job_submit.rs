@@ -36,7 +36,7 @@ use crate::submit::{Submitted, submit_job};
     request_body(content(
         (UploadForm = "multipart/form-data"), (ImageUrl = "application/json"),
         (Binary = "image/jpeg"), (Binary = "image/png"), (Binary = "image/webp"), (Binary = "image/tiff"),
-        (Binary = "image/gif"), (Binary = "image/bmp"),
+        (Binary = "image/gif"), (Binary = "image/bmp"), (Binary = "image/heic"),
     )),
     responses(
         (status = 200, description = "The job was finished within the time of `Prefer: wait`.", body = JobView),

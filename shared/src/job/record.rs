@@ -28,6 +28,8 @@ pub enum PictureFormat {
     Gif,
     /// BMP.
     Bmp,
+    /// HEIC: HEIF whose picture is coded as HEVC.
+    Heic,
 }
 
 /// The uploaded file, as its header describes it.
@@ -39,9 +41,9 @@ pub struct InputInfo {
     pub filename: Option<String>,
     /// The format that the file's bytes show.
     pub format: Option<PictureFormat>,
-    /// The width in pixels as stored, before any EXIF orientation is applied.
+    /// The width in pixels as stored, before any EXIF orientation is applied. A HEIC is turned as it is shown.
     pub width: u32,
-    /// The height in pixels as stored, before any EXIF orientation is applied.
+    /// The height in pixels, likewise.
     pub height: u32,
     /// The size of the file, in bytes.
     pub bytes: u64,

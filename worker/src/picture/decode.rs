@@ -12,7 +12,7 @@ use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
-use super::{chunks, cmyk, jpeg, tiff};
+use super::{chunks, cmyk, heif, jpeg, tiff};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -36,13 +36,16 @@ pub struct Decoded {
 /// not of the size that its header said.
 pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
-    let format = info.format.map(image_format).ok_or_else(unknown)?;
+    let format = info.format.ok_or_else(unknown)?;
     let resized = || JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.");
     let limit = u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE;
-    if info.format == Some(PictureFormat::Tiff) && !remaster_pictures::tiff::jpegs_fit(bytes) {
+    if format == PictureFormat::Heic {
+        return heic(bytes, info);
+    }
+    if format == PictureFormat::Tiff && !remaster_pictures::tiff::jpegs_fit(bytes) {
         return Err(resized());
     }
-    if info.format == Some(PictureFormat::Tiff)
+    if format == PictureFormat::Tiff
         && let Some(rare) = remaster_pictures::tiff::rare(Cursor::new(bytes))
     {
         return if (rare.width, rare.height) == (info.width, info.height) {
@@ -51,7 +54,7 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
             Err(resized())
         };
     }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format).ok_or_else(unknown)?);
     let mut limits = Limits::default();
     limits.max_alloc = Some(limit);
     reader.limits(limits);
@@ -69,7 +72,7 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
     let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
     let orientation = said.unwrap_or(Orientation::NoTransforms);
-    let is_jpeg = info.format == Some(PictureFormat::Jpeg);
+    let is_jpeg = format == PictureFormat::Jpeg;
     let inks = if is_jpeg { cmyk::decode(bytes, icc.as_deref()).map_err(damaged)? } else { None };
     let whole = if is_jpeg && inks.is_none() { jpeg::decode(bytes).map_err(damaged)? } else { None };
     let image = match (inks, whole) {
@@ -81,10 +84,23 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
         (None, Some(whole)) => whole,
         (None, None) => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
     };
-    let image = if info.format == Some(PictureFormat::Gif) { without_needless_alpha(image) } else { image };
-    let chunks = if info.format == Some(PictureFormat::Png) { chunks::kept(bytes) } else { Vec::new() };
-    let associated = info.format == Some(PictureFormat::Tiff) && has_associated_alpha(bytes);
+    let image = if format == PictureFormat::Gif { without_needless_alpha(image) } else { image };
+    let chunks = if format == PictureFormat::Png { chunks::kept(bytes) } else { Vec::new() };
+    let associated = format == PictureFormat::Tiff && has_associated_alpha(bytes);
     Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } })
+}
+
+/// A HEIC, whose orientation its decoder applies; the one that its EXIF block may repeat has no meaning.
+fn heic(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
+    let pixels = u64::from(info.width) * u64::from(info.height);
+    let (image, metadata) = heif::decode(bytes, pixels).map_err(|error| match error {
+        heifer::Error::Unsupported(what) => not_read(&what),
+        error => damaged(error),
+    })?;
+    if (image.width(), image.height()) != (info.width, info.height) {
+        return Err(JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said."));
+    }
+    Ok(Decoded { image, orientation: Orientation::NoTransforms, associated: false, metadata })
 }
 
 /// A TIFF of a kind that the other decoder does not read.

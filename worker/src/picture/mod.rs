@@ -13,6 +13,7 @@ mod encode;
 pub(crate) mod fixtures;
 mod flat;
 mod grain;
+mod heif;
 mod hidden;
 mod jpeg;
 mod lanczos;

@@ -7,14 +7,21 @@ the number of channels and bits that are kept. Pixels come from the arrays that 
 import io
 import json
 import pathlib
+import shutil
 import struct
+import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 import png
+import pyvips
 import tifffile
 from PIL import Image, ImageOps
+
+pillow_heif.register_heif_opener()
 
 WIDTH, HEIGHT = 61, 43
 FOLDER = pathlib.Path(sys.argv[1])
@@ -161,6 +168,24 @@ def with_orientation(image, number):
     return copy
 
 
+def heics():
+    rgb, rgba, gray = (Image.fromarray(picture(channels, 8).squeeze()) for channels in (3, 4, 1))
+    for quality in (40, 90, -1):
+        end = "lossless" if quality < 0 else quality
+        for chroma in (420, 422, 444):
+            pillow(f"heic-{chroma}-{end}.heic", rgb, "HEIF", LOSSY, quality=quality, chroma=chroma)
+        pillow(f"heic-rgba-{end}.heic", rgba, "HEIF", LOSSY, quality=quality, chroma=444)
+        pillow(f"heic-gray-{end}.heic", gray, "HEIF", LOSSY, quality=quality)
+    pillow("heic-matrix0.heic", rgb, "HEIF", 0, quality=-1, chroma=444, matrix_coefficients=0)
+    for number in range(1, 9):
+        pillow(f"heic-orientation{number}.heic", rgb, "HEIF", LOSSY, exif=orientation(number), chroma=444)
+    for mode, channels in (("RGB;16", 3), ("RGBA;16", 4)):
+        out = io.BytesIO()
+        pillow_heif.encode(mode, (WIDTH, HEIGHT), picture(channels, 16).tobytes(), out, quality=90, chroma=444)
+        back = np.asarray(pillow_heif.open_heif(io.BytesIO(out.getvalue()), convert_hdr_to_8bit=False))
+        add(f"heic-deep{channels}.heic", out.getvalue(), rgba16(back, 16), channels, 16, LOSSY)
+
+
 def tiffs():
     layouts = {"strips": {"rowsperstrip": 7}, "tiles": {"tile": (16, 32)}, "whole": {}}
     kinds = {"gray": 1, "white-is-zero": 1, "rgb": 3, "rgba": 4, "rgba-associated": 4}
@@ -265,6 +290,109 @@ def directory(packed, bits, table):
     return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
-for write in (pngs, jpegs, webps, tiffs):
+MAGICK = shutil.which("magick") or shutil.which("convert")
+
+
+def magick(*arguments, content=b""):
+    return subprocess.run([MAGICK, *arguments], input=content, stdout=subprocess.PIPE, check=True).stdout
+
+
+def seen_by_magick(name):
+    """What ImageMagick makes of the first picture of a file, upright, as RGBA of 16 bits."""
+    out = magick(f"{FOLDER / name}[0]", "-auto-orient", "-depth", "16", "-endian", "LSB", "rgba:-")
+    return np.frombuffer(out, "<u2")
+
+
+def magicks():
+    """Files that ImageMagick writes, and what it reads in them itself."""
+    kinds = {"gray8": (1, 8), "rgb8": (3, 8), "rgba8": (4, 8), "gray16": (1, 16), "rgb16": (3, 16), "rgba16": (4, 16)}
+    wide = {"png-interlaced.png": ("-interlace", "PNG")}
+    for compression in ("None", "LZW", "Zip", "RLE"):
+        wide[f"{compression}.tif"] = ("-compress", compression)
+    wide["msb.tif"] = ("-endian", "MSB", "-compress", "LZW")
+    wide["tiles.tif"] = ("-compress", "Zip", "-define", "tiff:tile-geometry=16x16")
+    narrow = {"lossless.webp": ("-define", "webp:lossless=true"), "webp.webp": ("-quality", "80"), "bmp.bmp": ()}
+    lossy = {"jpeg-tiff.tif": ("-compress", "JPEG", "-quality", "90")}
+    for sampling in ("1x1", "2x1", "1x2", "2x2"):
+        lossy[f"{sampling}.jpg"] = ("-sampling-factor", sampling, "-quality", "85")
+    lossy["progressive.jpg"] = ("-interlace", "JPEG", "-quality", "60")
+    tasks = []
+    for kind, (channels, bits) in kinds.items():
+        options = {**wide, **(narrow if bits == 8 else {}), **(lossy if bits == 8 and channels < 4 else {})}
+        for end, arguments in options.items():
+            # WebP has no gray, and neither has the BMP of a reader that reads palettes.
+            kept = 3 if channels == 1 and end.endswith(("webp", "bmp")) else channels
+            off = 6 * 257 if end == "jpeg-tiff.tif" else JPEG if end in lossy else LOSSY if end == "webp.webp" else 0
+            tasks.append((kind, f"magick-{kind}-{end}", arguments, kept, bits, off))
+    tasks += [("rgb8", "magick-palette.png", ("-colors", "90", "-type", "Palette"), 3, 8, 0), ("rgb8", "magick.gif", (), 3, 8, 0)]
+    tasks += [("rgb8", "magick-bmp3.bmp3", (), 3, 8, 0), ("rgb8", "magick-cmyk.jpg", ("-colorspace", "CMYK", "-quality", "95"), 3, 8, JPEG)]
+    sources = {}
+    for kind, (channels, bits) in kinds.items():
+        out = io.BytesIO()
+        rows = picture(channels, bits).reshape(HEIGHT, -1).tolist()
+        png.Writer(WIDTH, HEIGHT, greyscale=channels == 1, alpha=channels == 4, bitdepth=bits).write(out, rows)
+        sources[kind] = out.getvalue()
+
+    def write(task):
+        kind, name, arguments, channels, bits, off = task
+        magick("png:-", *arguments, str(FOLDER / name), content=sources[kind])
+        pixels = seen_by_magick(name).reshape(HEIGHT, WIDTH, 4)
+        return name, (FOLDER / name).read_bytes(), pixels, channels, bits, off
+
+    with ThreadPool(4) as pool:
+        for written in pool.map(write, tasks):
+            add(*written)
+
+
+def vips():
+    """Files that libvips writes, and what it reads in them itself."""
+
+    def write(name, pixels, channels, bits, off, **options):
+        image = pyvips.Image.new_from_array(pixels, interpretation={1: "b-w", 3: "srgb", 4: "srgb"}[pixels.shape[-1]] if bits == 8 else
+                                            {1: "grey16", 3: "rgb16", 4: "rgb16"}[pixels.shape[-1]])
+        content = image.write_to_buffer(name[name.index("."):], **options)
+        back = pyvips.Image.new_from_buffer(content, "").autorot().numpy().reshape(HEIGHT, WIDTH, -1)
+        add(f"vips-{name}", content, rgba16(back, bits), channels, bits, off)
+
+    for bits in (8, 16):
+        for channels in (1, 3, 4):
+            pixels, kind = picture(channels, bits), f"{channels}-{bits}"
+            for compression in ("none", "lzw", "deflate", "packbits"):
+                write(f"{kind}-{compression}.tif", pixels, channels, bits, 0, compression=compression)
+                write(f"{kind}-{compression}-tiles.tif", pixels, channels, bits, 0, compression=compression, tile=True, tile_width=32, tile_height=16)
+            write(f"{kind}-pyramid.tif", pixels, channels, bits, 0, tile=True, pyramid=True, bigtiff=True, tile_width=16, tile_height=16)
+            write(f"{kind}.png", pixels, channels, bits, 0, interlace=bits == 16)
+            if bits == 8:
+                kept = max(channels, 3)
+                write(f"{kind}.webp", pixels, kept, bits, LOSSY, Q=75)
+                write(f"{kind}-lossless.webp", pixels, kept, bits, 0, lossless=True)
+            if bits == 8 and channels < 4:
+                write(f"{kind}.jpg", pixels, channels, bits, JPEG, Q=85, subsample_mode="on")
+                write(f"{kind}-progressive.jpg", pixels, channels, bits, JPEG, Q=85, interlace=True, subsample_mode="off")
+
+
+def imagemagick_agrees():
+    """Compares what files are said to hold with what ImageMagick sees in them, as far as it reads all that they say."""
+
+    def differs(file):
+        name = file["file"]
+        # It reads no orientation from WebP before version 7, and HEIC with fewer colours than it has.
+        if name.endswith(".heic") or name.startswith(("webp-orientation", "magick")):
+            return None
+        expected = np.frombuffer((FOLDER / f"{name}.raw").read_bytes(), "<u2").reshape(-1, 4).astype(int)
+        got = seen_by_magick(name)
+        if got.size != expected.size:
+            return f"{name}: {got.size} samples, and not {expected.size}"
+        off = np.abs(got.reshape(-1, 4) - expected).max(axis=1)
+        off[(got.reshape(-1, 4)[:, 3] == 0) & (expected[:, 3] == 0)] = 0
+        # Palettes of TIFF have 16 bits, of which 8 are kept.
+        return f"{name}: {off.max()}" if off.max() > (LOSSY if "palette" in name else file["off"]) else None
+
+    with ThreadPool(4) as pool:
+        wrong = [what for what in pool.map(differs, FILES) if what]
+    assert not wrong, "\n".join(wrong)
+
+
+for write in (pngs, jpegs, webps, heics, tiffs, magicks, vips, imagemagick_agrees):
     write()
 (FOLDER / "files.json").write_text(json.dumps(FILES))

@@ -10,7 +10,7 @@ use image::{
 };
 use remaster_engine::{SharedEngine, fake::FakeEngine};
 use remaster_shared::error::ErrorCode;
-use remaster_shared::job::{MetadataPolicy, Scale};
+use remaster_shared::job::{EnhanceParams, MetadataPolicy, Scale};
 use remaster_testkit::SMALL_MODEL;
 use remaster_worker::enhance::EnhanceError;
 use remaster_worker::upscale::TileSettings;
@@ -91,6 +91,40 @@ async fn orientation_is_applied_once_and_the_profile_stays() {
         assert_eq!(made.dimensions(), (40, 80));
         assert!(made.get_pixel(20, 5).0[0] < 30 && made.get_pixel(20, 75).0[0] > 220);
     }
+}
+
+/// A photo in tiles, whose EXIF says that it is to be turned, which has been done for all that HEIF says.
+#[tokio::test]
+async fn a_heic_is_read_with_what_it_carries() {
+    let said = heifer::Metadata {
+        icc_profile: Some(vec![7; 600]),
+        exif: Some(exif(6)),
+        xmp: Some(b"<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"/>".to_vec()),
+    };
+    let data =
+        (0..600 * 520_u32).flat_map(|at| [at % 600 / 3, at / 600 / 3, 90, 255].map(|sample| sample as u16)).collect();
+    let picture = heifer::Image { width: 600, height: 520, bit_depth: 8, has_alpha: false, data };
+    let heic = heifer::encode_with_metadata(&picture, &said, &heifer::EncodeOptions::default()).unwrap();
+    for policy in [MetadataPolicy::Strip, MetadataPolicy::Keep] {
+        let params = EnhanceParams { metadata: policy, ..params("fake", Scale::X2) };
+        let made = enhance(&fake(), TileSettings::default(), heic.clone(), &params).await.unwrap();
+        let mut decoder = ImageReader::with_format(Cursor::new(&made.file), ImageFormat::Png).into_decoder().unwrap();
+        let kept = policy == MetadataPolicy::Keep;
+        assert_eq!(decoder.icc_profile().unwrap(), said.icc_profile);
+        assert_eq!(decoder.exif_metadata().unwrap().is_some(), kept);
+        assert_eq!(decoder.xmp_metadata().unwrap().is_some(), kept);
+        assert_eq!(decoder.orientation().unwrap(), image::metadata::Orientation::NoTransforms);
+        let made = DynamicImage::from_decoder(decoder).unwrap().into_rgb8();
+        assert_eq!(made.dimensions(), (1200, 1040));
+        for (x, y) in [(3, 3), (1030, 500), (600, 1030), (1190, 1030)] {
+            let expected = [(x / 2 / 3) as u8, (y / 2 / 3) as u8, 90];
+            let off = made.get_pixel(x, y).0.iter().zip(expected).map(|(got, expected)| got.abs_diff(expected)).max();
+            assert!(off.unwrap() <= 6, "{x},{y}: {:?} {expected:?}", made.get_pixel(x, y));
+        }
+    }
+    let cut =
+        enhance(&fake(), TileSettings::default(), heic[..heic.len() - 40].to_vec(), &params("fake", Scale::X2)).await;
+    assert_eq!(cut.err().unwrap().public().code, ErrorCode::ImageCorrupt);
 }
 
 #[tokio::test]

@@ -4,19 +4,20 @@ use std::io::{BufRead, Result, Seek, SeekFrom};
 
 use remaster_shared::job::PictureFormat;
 
-use super::directories;
 use super::gif::{bytes, pictures};
+use super::{directories, heif};
 
 /// The most chunks or directories that are looked at. A crafted file could keep the search busy.
 const MOST: usize = 10_000;
 
 /// How many pictures `file` has, where it has more than one.
-pub(super) fn frames(file: &mut (impl BufRead + Seek), format: PictureFormat) -> Option<u32> {
+pub(super) fn frames(file: &mut (impl BufRead + Seek), format: PictureFormat, bytes: u64) -> Option<u32> {
     let count = match format {
         PictureFormat::Jpeg | PictureFormat::Bmp => return None,
         PictureFormat::Png => png(file),
         PictureFormat::Webp => webp(file),
         PictureFormat::Gif => pictures(file).map(|pictures| pictures.count() as u32),
+        PictureFormat::Heic => heif::shown(file, bytes).map(|shown| shown.map_or(1, |shown| shown.pictures)),
         PictureFormat::Tiff => directories::pages(file, MOST),
     };
     count.ok().filter(|count| *count > 1)

@@ -4,6 +4,7 @@
 mod directories;
 mod frames;
 mod gif;
+mod heif;
 mod inspect;
 mod jpeg;
 mod limits;

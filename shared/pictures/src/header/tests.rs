@@ -61,6 +61,56 @@ fn an_alpha_channel_is_told() {
     }
 }
 
+/// A HEIC of 700 x 600 pixels, which is coded in tiles, with alpha if that is asked for.
+fn heic(alpha: bool) -> Vec<u8> {
+    let rgba: Vec<u8> = (0..700 * 600_u32)
+        .flat_map(|at| [(at % 700 / 3) as u8, (at / 2400) as u8, 90, if alpha { at as u8 } else { 255 }])
+        .collect();
+    heifer::encode_rgba8(700, 600, &rgba, &heifer::EncodeOptions::default()).unwrap()
+}
+
+#[test]
+fn the_boxes_of_a_heic_tell_what_it_shows() {
+    for alpha in [false, true] {
+        let info = inspected(&heic(alpha)).unwrap();
+        assert_eq!((info.format, info.width, info.height), (Some(PictureFormat::Heic), 700, 600));
+        assert_eq!((info.alpha, info.frames), (alpha, None));
+    }
+    let whole = heic(false);
+    for cut in (0..whole.len()).step_by(7) {
+        let code = inspected(&whole[..cut]).unwrap_err();
+        assert!(cut < 12 || code == ErrorCode::ImageCorrupt, "cut to {cut} of {}: {code:?}", whole.len());
+    }
+    // What cameras append.
+    assert!(inspected(&[&whole[..], &[9; 100]].concat()).is_ok());
+}
+
+#[test]
+fn what_is_no_hevc_is_named() {
+    let avif = [&[0, 0, 0, 24], &b"ftypavif\0\0\0\0avifmif1"[..]].concat();
+    let error = inspect(Cursor::new(&avif), avif.len() as u64, None).unwrap_err();
+    assert!(error.code == ErrorCode::UnsupportedFormat && error.message.contains("AVIF is not read"), "{error:?}");
+    let mut other = heic(false);
+    let kinds: Vec<usize> = (0..other.len() - 4)
+        .filter(|at| [b"grid", b"hvc1"].contains(&&other[*at..][..4].try_into().unwrap()))
+        .collect();
+    kinds.iter().for_each(|at| other[*at..][..4].copy_from_slice(b"av01"));
+    let error = inspect(Cursor::new(&other), other.len() as u64, None).unwrap_err();
+    assert!(error.code == ErrorCode::UnsupportedFormat && error.message.contains("av01"), "{error:?}");
+}
+
+/// Boxes that would keep a parser busy are not read.
+#[test]
+fn a_heic_of_nothing_but_boxes_is_corrupt() {
+    let whole = heic(false);
+    let first = u32::from_be_bytes(whole[..4].try_into().unwrap()) as usize;
+    let large = [&whole[..first], &(200_008_u32).to_be_bytes(), b"meta", &[0; 200_000]].concat();
+    let many = [&whole[..first], &[&8_u32.to_be_bytes()[..], b"free"].concat().repeat(100_000)].concat();
+    for bytes in [large, many] {
+        assert_eq!(inspected(&bytes), Err(ErrorCode::ImageCorrupt));
+    }
+}
+
 #[test]
 fn a_file_cut_anywhere_is_corrupt_or_unknown() {
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {

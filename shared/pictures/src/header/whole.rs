@@ -7,7 +7,7 @@ use std::io::{BufRead, Seek, SeekFrom};
 
 use remaster_shared::job::PictureFormat;
 
-use super::{gif, jpeg};
+use super::{gif, heif, jpeg};
 
 /// The most chunks that are looked at. No picture has so many; a crafted file could keep the search busy.
 const MAX_CHUNKS: usize = 200_000;
@@ -22,6 +22,7 @@ pub(super) fn is_whole(file: &mut (impl BufRead + Seek), format: PictureFormat, 
         PictureFormat::Png => png_is_whole(file),
         PictureFormat::Webp => webp_is_whole(file, bytes),
         // The first picture is the one that is used.
+        PictureFormat::Heic => heif::is_whole(file, bytes),
         PictureFormat::Gif => Ok(gif::pictures(file)?.next().is_some()),
         // The strips of a TIFF may lie anywhere in the file, and the rows of a BMP have no end mark; their decoders fail when some are missing.
         PictureFormat::Tiff | PictureFormat::Bmp => Ok(true),
