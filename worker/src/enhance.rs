@@ -1,10 +1,12 @@
 //! One picture, from the bytes that were uploaded to the file that is kept:
-//! decode -> upright -> find faces -> enlarge -> restore faces -> keep grain -> fit -> encode.
+//! decode -> upright -> find faces -> restore faces -> enlarge, strip by strip -> blend faces in -> reduce -> encode.
 //!
-//! Faces are searched at the input's resolution. Steps that work on pixels run on blocking threads, so that the engine
+//! Faces are searched and restored at the input's resolution. A strip is a row of tiles: no more of the result is in memory, but for
+//! formats whose encoders take it whole. Steps that work on pixels run on blocking threads, so that the engine
 //! works on another job meanwhile. No state outlives a call.
 
 mod error;
+mod output;
 mod share;
 mod steps;
 
@@ -20,6 +22,7 @@ use remaster_shared::metrics::Metrics;
 use crate::picture::Encoded;
 use crate::progress::Progress;
 use crate::upscale::TileSettings;
+use output::Written;
 use share::EnlargingShare;
 use steps::Steps;
 
@@ -67,18 +70,19 @@ impl Enhancer {
         let steps = Steps { engine: &self.engine, tiles: self.tiles, spool: &self.spool, params };
         let decoded = self.stage("decode", steps.decode(input, info)).await?;
         let picture = steps.upright(decoded).await?;
-        let size = (picture.width, picture.height);
+        let (width, height) = params.result_size(picture.width as u32, picture.height as u32);
         let found = self.stage("find_faces", steps.find_faces(&picture)).await?;
         let share = EnlargingShare::new(&picture, found.count(), params.background);
-        let enlarging = |fraction: f64| progress(share.enlarging(fraction));
-        let enlarged = self.stage("enlarge", steps.enlarge(&picture, &enlarging)).await?;
         let restoring = |fraction: f64| progress(share.restoring(fraction));
-        let restored = steps.restore_faces(&found, Arc::clone(&picture), enlarged, &restoring);
-        let (finished, faces) = self.stage("restore_faces", restored).await?;
-        let finished = self.stage("keep_grain", steps.keep_grain(picture, finished)).await?;
-        let finished = self.stage("fit", steps.fit(finished, size)).await?;
-        let (width, height) = (finished.width as u32, finished.height as u32);
-        let encoded = self.stage("encode", steps.encode(finished)).await?;
+        let began = Instant::now();
+        let (restored, faces) = steps.restore_faces(&found, &picture, &restoring).await?;
+        let restoring = began.elapsed();
+        let mut out = steps.output(&picture, (width as usize, height as usize), restored).await?;
+        let enlarging = |fraction: f64| progress(share.enlarging(fraction));
+        self.stage("enlarge", steps.enlarge(picture, &enlarging, &mut out)).await?;
+        let Written { encoded, blending, encoding } = out.finish().await?;
+        self.metrics.stage("restore_faces", restoring + blending);
+        self.metrics.stage("encode", encoding);
         Ok(Enhanced { encoded, width, height, faces })
     }
 

@@ -16,13 +16,13 @@ impl EnlargingShare {
         Self(pixels as f64 / (pixels + faces * PIXELS_PER_FACE) as f64)
     }
 
-    /// The fraction of the whole work that is done when `fraction` of the enlarging is.
-    pub(super) fn enlarging(self, fraction: f64) -> f64 {
-        self.0 * fraction
+    /// The fraction of the whole work that is done when `fraction` of the faces are restored, which is done first.
+    pub(super) fn restoring(self, fraction: f64) -> f64 {
+        (1.0 - self.0) * fraction
     }
 
-    /// The fraction of the whole work that is done when the enlarging and `fraction` of the faces are.
-    pub(super) fn restoring(self, fraction: f64) -> f64 {
-        self.0 + (1.0 - self.0) * fraction
+    /// The fraction of the whole work that is done when the faces and `fraction` of the enlarging are.
+    pub(super) fn enlarging(self, fraction: f64) -> f64 {
+        1.0 - self.0 + self.0 * fraction
     }
 }

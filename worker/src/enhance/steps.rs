@@ -2,17 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use remaster_engine::SharedEngine;
 use remaster_shared::job::{EnhanceParams, FaceMode, FaceReport, FaceStatus, InputInfo};
 
 use super::error::EnhanceError;
+use super::output::{Output, Writer};
 use crate::blocking::blocking;
-use crate::faces::{self, Face, FaceModels, Restoration};
-use crate::picture::{self, Decoded, Encoded, Picture};
+use crate::faces::{self, Face, FaceModels, Restoration, RestoredFaces};
+use crate::picture::{self, Decoded, Encoder, Header, Picture, Reducer};
 use crate::progress::Progress;
-use crate::upscale::{TileSettings, UpscaleError, Upscaler};
+use crate::upscale::{Strips, TileSettings, UpscaleError, Upscaler};
+
+/// About so many pixels of a result are made at once without a network.
+const STRIP_PIXELS: usize = 4 << 20;
 
 /// The steps of one request.
 pub(super) struct Steps<'a> {
@@ -77,74 +82,72 @@ impl Steps<'_> {
         Ok(*background && self.engine.network(model).await.map_err(UpscaleError::Engine)?.drawings)
     }
 
-    /// Enlarges the picture by the network, or by Lanczos where the background is to be left as it is.
-    pub(super) async fn enlarge(
-        &self,
-        picture: &Arc<Picture>,
-        progress: Progress<'_>,
-    ) -> Result<Picture, EnhanceError> {
-        let EnhanceParams { scale, background, .. } = self.params;
-        let picture = Arc::clone(picture);
-        if *background {
-            let engine = Arc::clone(self.engine);
-            let upscaler = Upscaler { engine, tiles: self.tiles, model: self.params.network(), scale: *scale };
-            Ok(upscaler.upscale(picture, progress).await?)
-        } else {
-            let scale = scale.factor() as usize;
-            Ok(blocking(move || picture::enlarge(&picture, scale)).await??)
-        }
-    }
-
-    /// Restores the faces that were found in `picture` and blends them into `enlarged`.
+    /// Restores the faces that were found in `picture`.
     pub(super) async fn restore_faces(
         &self,
         search: &FaceSearch,
-        picture: Arc<Picture>,
-        enlarged: Picture,
+        picture: &Arc<Picture>,
         progress: Progress<'_>,
-    ) -> Result<(Picture, FaceReport), EnhanceError> {
+    ) -> Result<(Option<RestoredFaces>, FaceReport), EnhanceError> {
         let (models, found) = match search {
-            FaceSearch::Skipped(status) => {
-                return Ok((enlarged, FaceReport { found: 0, restored: 0, status: *status }));
-            }
+            FaceSearch::Skipped(status) => return Ok((None, FaceReport { found: 0, restored: 0, status: *status })),
             FaceSearch::Done(models, found) => (models, found),
         };
         let restoration = Restoration {
             engine: self.engine,
             models,
-            source: picture,
+            source: Arc::clone(picture),
             faces: found,
             scale: self.params.scale.factor() as usize,
             strength: self.params.face_strength,
+            grain: self.params.grain,
         };
-        let (finished, restored) = faces::restore(restoration, enlarged, progress).await?;
+        let restored = faces::restore(restoration, progress).await?;
         let status = if found.is_empty() { FaceStatus::NoneFound } else { FaceStatus::Restored };
-        Ok((finished, FaceReport { found: found.len() as u32, restored: restored as u32, status }))
+        let report = FaceReport { found: found.len() as u32, restored: restored.count() as u32, status };
+        Ok((Some(restored), report))
     }
 
-    /// Lays the grain of the original over the picture that was made of it, as far as that is asked for.
-    pub(super) async fn keep_grain(&self, original: Arc<Picture>, finished: Picture) -> Result<Picture, EnhanceError> {
-        let amount = self.params.grain;
-        if amount == 0.0 {
-            return Ok(finished);
+    /// Begins the file of the result, which has `size` pixels.
+    pub(super) async fn output(
+        &self,
+        picture: &Arc<Picture>,
+        size: (usize, usize),
+        faces: Option<RestoredFaces>,
+    ) -> Result<Output, EnhanceError> {
+        let EnhanceParams { format, quality, scale, .. } = *self.params;
+        let scale = scale.factor() as usize;
+        let enlarged = (picture.width * scale, picture.height * scale);
+        let reducer = (size != enlarged).then(|| Reducer::new(enlarged.1, size));
+        let (header, spool) = (Header::like(picture, size), self.spool.to_owned());
+        let encoder = blocking(move || Encoder::new(header, format, quality, &spool)).await??;
+        let faces = faces.map(Arc::new);
+        Ok(Output::new(Writer { faces, reducer, encoder, blending: Duration::ZERO, encoding: Duration::ZERO }))
+    }
+
+    /// Enlarges the picture by the network, or by Lanczos where the background is to be left as it is.
+    pub(super) async fn enlarge(
+        &self,
+        picture: Arc<Picture>,
+        progress: Progress<'_>,
+        out: &mut Output,
+    ) -> Result<(), EnhanceError> {
+        let EnhanceParams { scale, background, grain, .. } = *self.params;
+        if background {
+            let (engine, model) = (Arc::clone(self.engine), self.params.network());
+            let upscaler = Upscaler { engine, tiles: self.tiles, model, scale, grain };
+            return upscaler.upscale(picture, progress, out).await;
         }
-        Ok(blocking(move || picture::keep_grain(&original, finished, amount)).await??)
-    }
-
-    /// Reduces the picture to the largest side that was asked for.
-    pub(super) async fn fit(&self, finished: Picture, of: (usize, usize)) -> Result<Picture, EnhanceError> {
-        let (width, height) = self.params.result_size(of.0 as u32, of.1 as u32);
-        let (width, height) = (width as usize, height as usize);
-        if (width, height) == (finished.width, finished.height) {
-            return Ok(finished);
+        let scale = scale.factor() as usize;
+        let rows = (STRIP_PIXELS / (picture.width * scale * scale)).max(1);
+        for top in (0..picture.height).step_by(rows) {
+            let source = Arc::clone(&picture);
+            let part = top..(top + rows).min(picture.height);
+            let strip = blocking(move || picture::enlarge(&source, part, scale)).await??;
+            out.room().await?;
+            out.take(strip);
+            progress((top + rows).min(picture.height) as f64 / picture.height as f64);
         }
-        Ok(blocking(move || picture::resize(&finished, width, height)).await??)
-    }
-
-    /// Writes the picture as a file into the spool folder.
-    pub(super) async fn encode(&self, finished: Picture) -> Result<Encoded, EnhanceError> {
-        let EnhanceParams { format, quality, .. } = *self.params;
-        let spool = self.spool.to_owned();
-        Ok(blocking(move || picture::encode(&finished, format, quality, &spool)).await??)
+        Ok(())
     }
 }

@@ -1,36 +1,62 @@
-//! Putting a restored face back into the enlarged picture.
+//! Putting restored faces back into the enlarged picture.
 
-use ndarray::ArrayView3;
+use ndarray::Array3;
 
 use super::align::FACE_SIZE;
 use super::mask::BlendMasks;
 use super::segmentation::SegmentationMask;
-use crate::picture::{Overlay, Picture};
+use crate::picture::{Overlay, Strip, Window};
 
-/// A restored face on its way into the picture.
-pub(super) struct RestoredFace<'a> {
-    /// The index of the face in the masks.
-    pub index: usize,
-    /// `[3, 512, 512]`, red, green, blue, 0..=1.
-    pub pixels: ArrayView3<'a, f32>,
-    /// Limits the mask to the face itself, where a parser is installed.
-    pub segmentation: Option<&'a SegmentationMask>,
+/// The restored faces of a picture, on their way into it.
+pub struct RestoredFaces {
+    pub(super) masks: BlendMasks,
+    /// By the index of each in the masks.
+    pub(super) faces: Vec<RestoredFace>,
 }
 
-/// Composites `face` over `picture` with bilinear interpolation, at the opacity that `masks` gives. The faces of a
-/// picture have to come in the order of their index.
-pub(super) fn blend(picture: &mut Picture, masks: &BlendMasks, face: &RestoredFace<'_>) {
-    let align = masks.align(face.index);
-    picture.composite(masks.window(face.index), |x, y| {
-        let opacity = masks.opacity(face.index, x, y);
-        if opacity <= 0.0 {
-            return None;
+/// A restored face.
+pub(super) struct RestoredFace {
+    /// `[3, 512, 512]`, red, green, blue, 0..=1.
+    pub(super) pixels: Array3<f32>,
+    /// Limits the mask to the face itself, where a parser is installed.
+    pub(super) segmentation: Option<SegmentationMask>,
+}
+
+impl RestoredFaces {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.faces.len()
+    }
+
+    /// Composites the faces over some rows of the picture with bilinear interpolation, at the opacity that the masks give.
+    pub fn blend(&self, strip: &mut Strip) {
+        for (index, face) in self.faces.iter().enumerate() {
+            let window = self.masks.window(index);
+            let from = (window.y as usize).max(strip.top);
+            let to = (window.y as usize + window.height).min(strip.top + strip.rows.height);
+            if from < to {
+                let part = Window { y: (from - strip.top) as isize, height: to - from, ..window };
+                self.lay(index, face, strip, part);
+            }
         }
-        let sampler = Bilinear::at(align.apply([x as f64, y as f64]));
-        let rgb = std::array::from_fn(|channel| sampler.sample(|v, u| face.pixels[(channel, v, u)]));
-        let limit = face.segmentation.map_or(1.0, |mask| sampler.sample(|v, u| mask[(v, u)]));
-        Some(Overlay { rgb, opacity: (opacity as f32).min(limit) })
-    });
+    }
+
+    /// Lays a face over a part of the strip.
+    fn lay(&self, index: usize, face: &RestoredFace, strip: &mut Strip, part: Window) {
+        let align = self.masks.align(index);
+        let top = strip.top;
+        strip.rows.composite(part, |x, row| {
+            let y = top + row;
+            let opacity = self.masks.opacity(index, x, y);
+            if opacity <= 0.0 {
+                return None;
+            }
+            let sampler = Bilinear::at(align.apply([x as f64, y as f64]));
+            let rgb = std::array::from_fn(|channel| sampler.sample(|v, u| face.pixels[(channel, v, u)]));
+            let limit = face.segmentation.as_ref().map_or(1.0, |mask| sampler.sample(|v, u| mask[(v, u)]));
+            Some(Overlay { rgb, opacity: (opacity as f32).min(limit) })
+        });
+    }
 }
 
 /// Bilinear interpolation between four pixels of the aligned face.

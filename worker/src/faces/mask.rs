@@ -8,7 +8,7 @@
 //! on their order.
 
 use super::align::{FACE_SIZE, LANDMARK_TEMPLATE, Similarity};
-use crate::picture::{Picture, Window};
+use crate::picture::Window;
 
 /// The width of the feather in pixels of the aligned face. facexlib erodes by half of it and blurs by the other half.
 const FEATHER: f64 = FACE_SIZE as f64 / 10.0;
@@ -53,10 +53,10 @@ struct FaceRegion {
 }
 
 impl BlendMasks {
-    /// The masks of faces whose `aligns` lead from `picture` to the aligned face. Each has a strength: 0 keeps the picture as it is, 1
+    /// The masks of faces whose `aligns` lead from a picture of `size` pixels to the aligned face. Each has a strength: 0 keeps the picture as it is, 1
     /// replaces the face by the restored one.
-    pub(super) fn new(aligns: &[Similarity], strengths: &[f64], outline: Outline, picture: &Picture) -> Self {
-        let windows: Vec<Window> = aligns.iter().map(|align| covered(align, picture)).collect();
+    pub(super) fn new(aligns: &[Similarity], strengths: &[f64], outline: Outline, size: (usize, usize)) -> Self {
+        let windows: Vec<Window> = aligns.iter().map(|align| covered(align, size)).collect();
         let region = |index: usize| {
             let meets = |other: &usize| *other != index && windows[*other].intersects(windows[index]);
             let neighbours: Vec<usize> = (0..aligns.len()).filter(meets).collect();
@@ -155,8 +155,8 @@ fn smoothstep(at: f64) -> f64 {
     at * at * (3.0 - 2.0 * at)
 }
 
-/// The part of `picture` that the aligned square covers; empty when the square is outside.
-fn covered(align: &Similarity, picture: &Picture) -> Window {
+/// The part of a picture of `width` x `height` pixels that the aligned square covers; empty when the square is outside.
+fn covered(align: &Similarity, (width, height): (usize, usize)) -> Window {
     let last = (FACE_SIZE - 1) as f64;
     let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]].map(|corner| align.inverse().apply(corner));
     let span = |axis: usize, length: usize| {
@@ -165,6 +165,6 @@ fn covered(align: &Similarity, picture: &Picture) -> Window {
         let to = (ends.fold(f64::NEG_INFINITY, f64::max).ceil() + 1.0).clamp(from, length as f64);
         (from as usize, to as usize)
     };
-    let ((left, right), (top, bottom)) = (span(0, picture.width), span(1, picture.height));
+    let ((left, right), (top, bottom)) = (span(0, width), span(1, height));
     Window { x: left as isize, y: top as isize, width: right - left, height: bottom - top }
 }

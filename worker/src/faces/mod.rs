@@ -28,6 +28,7 @@ mod tests;
 mod yunet;
 
 pub use align::{FACE_SIZE, LANDMARK_TEMPLATE, Similarity};
+pub use blend::RestoredFaces;
 pub use crop::crop;
 pub use detect::detect;
 pub use detector::Detector;

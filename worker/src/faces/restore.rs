@@ -1,4 +1,4 @@
-//! Restoring faces, a few at a time, and blending each batch in before the next: memory is bounded by the batch.
+//! Restoring faces, a few at a time.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
 use super::align::{FACE_SIZE, Similarity};
-use super::blend::{RestoredFace, blend};
+use super::blend::{RestoredFace, RestoredFaces};
 use super::color::keep_colors;
 use super::crop::crop;
 use super::error::FacesError;
@@ -18,7 +18,7 @@ use super::models::FaceModels;
 use super::segmentation::segment;
 use crate::blocking::blocking;
 use crate::output::{expect_finite, expect_shape};
-use crate::picture::Picture;
+use crate::picture::{Picture, keep_grain};
 use crate::progress::Progress;
 
 /// The most faces that are restored in one picture, those with the highest scores: bounds what a collage of thousands
@@ -45,48 +45,45 @@ pub struct Restoration<'a> {
     pub scale: usize,
     /// 0 keeps each face as it was enlarged, 1 replaces it by the restored one, where it needs that.
     pub strength: f64,
+    /// How much of the picture's own grain is laid over a restored face, 0..=1.
+    pub grain: f64,
 }
 
-/// Restores the faces that need it and blends them into `enlarged`: those that are neither too small to be a face nor so large that
-/// they are sharp already. Returns the picture and the number of faces restored. `progress` hears the fraction of faces that are done.
+/// Restores the faces that need it: those that are neither too small to be a face nor so large that they are sharp already. `progress`
+/// hears the fraction of faces that are done.
 ///
 /// # Errors
 /// A network cannot be run, or a restored face cannot be used. Nothing is ever put in the place of such a face.
-pub async fn restore(
-    restoration: Restoration<'_>,
-    enlarged: Picture,
-    progress: Progress<'_>,
-) -> Result<(Picture, usize), FacesError> {
-    let Restoration { engine, models, source, faces, scale, strength } = restoration;
+pub async fn restore(restoration: Restoration<'_>, progress: Progress<'_>) -> Result<RestoredFaces, FacesError> {
+    let Restoration { engine, models, source, faces, scale, strength, grain } = restoration;
     let aligns = faces.iter().filter(|face| face.is_restorable()).filter_map(Similarity::aligning);
     let chosen = aligns.map(|align| (align, strength * need(&align))).filter(|(_, strength)| *strength > 0.0);
     let (aligns, strengths): (Vec<Similarity>, Vec<f64>) = chosen.take(MAX_FACES).unzip();
     let in_enlarged: Vec<Similarity> = aligns.iter().map(|align| align.from_enlarged(scale)).collect();
     let outline = if models.parser.is_some() { Outline::Square } else { Outline::Oval };
-    let masks = Arc::new(BlendMasks::new(&in_enlarged, &strengths, outline, &enlarged));
-    let mut picture = enlarged;
-    for (number, batch) in aligns.chunks(BATCH_SIZE).enumerate() {
+    let masks = BlendMasks::new(&in_enlarged, &strengths, outline, (source.width * scale, source.height * scale));
+    let mut restored_faces = Vec::new();
+    for batch in aligns.chunks(BATCH_SIZE) {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());
-        let input = blocking(move || crop_batch(&from, &batch)).await??;
-        let own = input.clone();
-        let restored = run(engine, &models.restorer, input).await?;
+        let own = blocking(move || crop_batch(&from, &batch)).await??;
+        let restored = run(engine, &models.restorer, own.mapv(|value| value * 2.0 - 1.0)).await?;
         let segmentations = match &models.parser {
-            Some(parser) => segment(engine, parser, restored.clone()).await?,
-            None => Vec::new(),
+            Some(parser) => segment(engine, parser, restored.clone()).await?.into_iter().map(Some).collect(),
+            None => vec![None; own.dim().0],
         };
-        let masks = Arc::clone(&masks);
-        picture = blocking(move || {
-            let restored = keep_colors(restored, own)?.mapv_into(|value| (value + 1.0) / 2.0);
-            for (at, pixels) in restored.outer_iter().enumerate() {
-                let index = number * BATCH_SIZE + at;
-                blend(&mut picture, &masks, &RestoredFace { index, pixels, segmentation: segmentations.get(at) });
-            }
-            Ok::<_, FacesError>(picture)
-        })
-        .await??;
-        progress(((number + 1) * BATCH_SIZE).min(aligns.len()) as f64 / aligns.len() as f64);
+        let restored = blocking(move || finish(restored, own, grain as f32)).await??;
+        let pairs = restored.outer_iter().zip(segmentations);
+        let faces = pairs.map(|(pixels, segmentation)| RestoredFace { pixels: pixels.to_owned(), segmentation });
+        restored_faces.extend(faces);
+        progress(restored_faces.len() as f64 / aligns.len() as f64);
     }
-    Ok((picture, aligns.len()))
+    Ok(RestoredFaces { masks, faces: restored_faces })
+}
+
+/// The restored faces, -1..=1, as they are put into the picture, 0..=1: with its `own` colours, and some of its grain.
+fn finish(restored: Tensor, own: Tensor, grain: f32) -> Result<Tensor, FacesError> {
+    let colored = keep_colors(restored.mapv_into(|value| (value + 1.0) / 2.0), &own)?;
+    Ok(if grain > 0.0 { keep_grain(&own, colored, grain)? } else { colored })
 }
 
 /// How much a face needs to be restored, 0..=1, by the side of its square in the picture that it was found in. A restorer works at 512
@@ -96,11 +93,11 @@ fn need(align: &Similarity) -> f64 {
     ((LARGEST - side) / (LARGEST - FACE_SIZE as f64)).clamp(0.0, 1.0)
 }
 
-/// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, -1..=1.
+/// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, 0..=1.
 fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, ShapeError> {
     let faces: Vec<Tensor> = aligns.iter().map(|align| crop(source, align)).collect();
     let views: Vec<_> = faces.iter().map(|face| face.view()).collect();
-    Ok(concatenate(Axis(0), &views)?.mapv_into(|value| value * 2.0 - 1.0))
+    concatenate(Axis(0), &views)
 }
 
 /// The restored faces, `[n, 3, 512, 512]`, -1..=1. Faces that do not fit into the device's memory together are run in

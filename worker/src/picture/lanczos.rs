@@ -4,6 +4,8 @@
 //! The filter is the windowed sinc of Duchon, "Lanczos Filtering in One and Two Dimensions", 1979, as
 //! [fast_image_resize](https://docs.rs/fast_image_resize) implements it.
 
+use std::ops::Range;
+
 use fast_image_resize::{
     FilterType, ImageBufferError, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef, TypedImage, TypedImageRef},
@@ -14,6 +16,10 @@ use remaster_engine::Tensor;
 
 use super::layout::Layout;
 use super::raster::{Picture, Samples};
+use super::strip::Strip;
+
+/// How far the filter reaches, in pixels of the smaller of the two pictures, rounded up.
+pub(super) const REACH: usize = 4;
 
 /// Why a picture or a tensor could not be resized.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +55,16 @@ pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
     Ok(resized)
 }
 
-/// The picture with `scale` times its width and height, in its own depth.
+/// What `rows` of the picture become at `scale` times its width and height, in its own depth.
 ///
 /// # Errors
 /// Those of [`resize`].
-pub fn enlarge(picture: &Picture, scale: usize) -> Result<Picture, ResizeError> {
-    resize(picture, picture.width * scale, picture.height * scale)
+pub fn enlarge(picture: &Picture, rows: Range<usize>, scale: usize) -> Result<Strip, ResizeError> {
+    let seen = rows.start.saturating_sub(REACH)..(rows.end + REACH).min(picture.height);
+    let part = (seen.start as f64, seen.len() as f64);
+    let mut enlarged = resize_part(picture, part, picture.width * scale, seen.len() * scale)?;
+    enlarged.crop_rows((rows.start - seen.start) * scale..(rows.end - seen.start) * scale);
+    Ok(Strip { top: rows.start * scale, rows: enlarged })
 }
 
 /// The picture with `width` x `height` pixels, in its own depth. Colours are weighted by their alpha.
@@ -62,6 +72,16 @@ pub fn enlarge(picture: &Picture, scale: usize) -> Result<Picture, ResizeError> 
 /// # Errors
 /// Samples that do not fit the picture's size, or a size of 0.
 pub fn resize(picture: &Picture, width: usize, height: usize) -> Result<Picture, ResizeError> {
+    resize_part(picture, (0.0, picture.height as f64), width, height)
+}
+
+/// The part of the picture from a row on, and so many rows high, as `width` x `height` pixels. What is outside of it is not looked at.
+pub(super) fn resize_part(
+    picture: &Picture,
+    (top, rows): (f64, f64),
+    width: usize,
+    height: usize,
+) -> Result<Picture, ResizeError> {
     let mut resized = picture.blank(width, height);
     let pixel_type = pixel_type(picture);
     let bytes: &[u8] = match &picture.samples {
@@ -74,7 +94,8 @@ pub fn resize(picture: &Picture, width: usize, height: usize) -> Result<Picture,
         Samples::U16(samples) => bytemuck::cast_slice_mut(samples),
     };
     let mut target = Image::from_slice_u8(width as u32, height as u32, out, pixel_type)?;
-    Resizer::new().resize(&source, &mut target, &lanczos3())?;
+    let options = lanczos3().crop(0.0, top, picture.width as f64, rows);
+    Resizer::new().resize(&source, &mut target, &options)?;
     Ok(resized)
 }
 

@@ -11,5 +11,5 @@ mod tests;
 mod tiles;
 
 pub use error::UpscaleError;
-pub use network::Upscaler;
+pub use network::{Strips, Upscaler};
 pub use tiles::{Tile, TileSettings, TileSettingsError, Tiling};

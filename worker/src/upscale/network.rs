@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::{ModelId, Scale};
@@ -11,11 +12,24 @@ use super::error::UpscaleError;
 use super::tiles::{Tile, TileSettings, Tiling};
 use crate::blocking::blocking;
 use crate::output::{expect_finite, expect_shape};
-use crate::picture::{Patch, Picture, Plane, Window, resize_tensor};
+use crate::picture::{Header, Patch, Picture, Plane, Strip, Window, keep_grain, resize_tensor};
 use crate::progress::Progress;
 
 /// Tiles in preparation per picture: one that the engine runs and one that is ready when the engine has finished.
 const TILES_IN_FLIGHT: usize = 2;
+
+/// Where the strips of an enlarged picture go, from top to bottom.
+#[async_trait]
+pub trait Strips: Send {
+    /// Why a strip cannot be taken.
+    type Error: From<UpscaleError>;
+
+    /// Returns when the strip before is out of memory, so that there is room for the next one.
+    async fn room(&mut self) -> Result<(), Self::Error>;
+
+    /// Takes the next strip, and works on it while the next one is made.
+    fn take(&mut self, strip: Strip);
+}
 
 /// Enlarges pictures with one network.
 pub struct Upscaler {
@@ -27,18 +41,25 @@ pub struct Upscaler {
     pub model: ModelId,
     /// The scale of the result. Where the network's own scale is another one, its output is resized with Lanczos.
     pub scale: Scale,
+    /// How much of the picture's own grain is laid over the result, 0..=1.
+    pub grain: f64,
 }
 
 impl Upscaler {
-    /// The picture with `scale` times its width and height, in its own layout and depth. `progress` hears the fraction
-    /// of tiles that are done.
+    /// Hands the picture with `scale` times its width and height to `out`, in its own layout and depth. `progress` hears the fraction of
+    /// tiles that are done.
     ///
     /// Alpha passes through the network as a picture of its own, but for tiles in which it does not change.
     ///
     /// # Errors
-    /// A tile cannot be run, or its output cannot be used. Nothing is ever put in the place of such a tile.
-    pub async fn upscale(&self, picture: Arc<Picture>, progress: Progress<'_>) -> Result<Picture, UpscaleError> {
-        let network = self.engine.network(&self.model).await?;
+    /// A tile cannot be run, or its output cannot be used, or `out` does not take it. Nothing is ever put in the place of such a tile.
+    pub async fn upscale<O: Strips>(
+        &self,
+        picture: Arc<Picture>,
+        progress: Progress<'_>,
+        out: &mut O,
+    ) -> Result<(), O::Error> {
+        let network = self.engine.network(&self.model).await.map_err(UpscaleError::from)?;
         let tiling = self.tiles.tiling(network.stretch, network.overlap);
         let scale = self.scale.factor() as usize;
         let pass = Arc::new(Pass {
@@ -46,33 +67,47 @@ impl Upscaler {
             model: self.model.clone(),
             network_scale: network.scale as usize,
             scale,
+            grain: self.grain as f32,
             tiling,
             picture: Arc::clone(&picture),
         });
         let planes: &[Plane] = if picture.layout.has_alpha() { &[Plane::Color, Plane::Alpha] } else { &[Plane::Color] };
         let tiles = tiling.tiles(picture.width, picture.height);
-        let runs: Vec<(Plane, Tile)> =
-            planes.iter().flat_map(|plane| tiles.iter().map(|tile| (*plane, *tile))).collect();
-        let total = runs.len() as f64;
-        let mut finished = stream::iter(runs)
+        let rows: Vec<&[Tile]> = tiles.chunk_by(|a, b| a.y == b.y).collect();
+        let row_runs = |row: &&[Tile]| planes.iter().flat_map(|plane| row.iter().map(|tile| (*plane, *tile))).collect();
+        let runs: Vec<Vec<(Plane, Tile)>> = rows.iter().map(row_runs).collect();
+        let total = (tiles.len() * planes.len()) as f64;
+        let mut finished = stream::iter(runs.concat())
             .map(|(plane, tile)| {
                 let pass = Arc::clone(&pass);
                 async move { Ok::<_, UpscaleError>((plane, pass.tile(plane, tile).await?)) }
             })
             .buffered(TILES_IN_FLIGHT);
 
-        let mut canvas = picture.canvas(scale);
+        let header = Header::like(&picture, (picture.width * scale, picture.height * scale));
         let mut done = 0.0;
-        while let Some((plane, patches)) = finished.try_next().await? {
-            canvas = blocking(move || {
-                patches.iter().for_each(|patch| canvas.paste(plane, patch));
-                canvas
-            })
-            .await?;
-            done += 1.0;
-            progress(done / total);
+        for (row, runs) in rows.iter().zip(&runs) {
+            let mut strip = None;
+            for _ in runs {
+                let Some((plane, patches)) = finished.try_next().await? else { break };
+                let mut canvas = match strip.take() {
+                    Some(canvas) => canvas,
+                    None => {
+                        out.room().await?;
+                        header.strip(row[0].y * scale, row[0].height * scale)
+                    }
+                };
+                let pasted = blocking(move || {
+                    patches.into_iter().for_each(|patch| canvas.paste(plane, patch));
+                    canvas
+                });
+                strip = Some(pasted.await.map_err(UpscaleError::from)?);
+                done += 1.0;
+                progress(done / total);
+            }
+            strip.into_iter().for_each(|strip| out.take(strip));
         }
-        Ok(canvas)
+        Ok(())
     }
 }
 
@@ -84,6 +119,8 @@ struct Pass {
     network_scale: usize,
     /// The same of the result.
     scale: usize,
+    /// How much of the picture's own grain is laid over the result, 0..=1.
+    grain: f32,
     tiling: Tiling,
     picture: Arc<Picture>,
 }
@@ -130,12 +167,21 @@ impl Pass {
         let window = self.tiling.window(tile, self.picture.width, self.picture.height);
         let picture = Arc::clone(&self.picture);
         let input = blocking(move || picture.to_tensor(plane, window)).await?;
+        let original = (plane == Plane::Color && self.grain > 0.0).then(|| input.clone());
         let output = self.engine.run(&self.model, input).await?;
         let expected = [1, 3, window.height * self.network_scale, window.width * self.network_scale];
         expect_shape("a tile's output", &output, &expected)?;
         let scale = self.scale;
         let (width, height) = (window.width * scale, window.height * scale);
-        let tensor = blocking(move || finish(output, width, height)).await??;
+        let grain = self.grain;
+        let finish = move || -> Result<Tensor, UpscaleError> {
+            let made = finish(output, width, height)?;
+            Ok(match original {
+                Some(original) => keep_grain(&original, made, grain)?,
+                None => made,
+            })
+        };
+        let tensor = blocking(finish).await??;
         let left = (tile.x as isize - window.x) as usize * scale;
         let top = (tile.y as isize - window.y) as usize * scale;
         Ok(Patch { target: self.target(tile), tensor, left, top })

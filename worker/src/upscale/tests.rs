@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use async_trait::async_trait;
 use remaster_engine::{EngineError, SharedEngine, fake::FakeEngine};
 use remaster_shared::job::{ModelId, Scale};
 
 use super::error::UpscaleError;
-use super::network::Upscaler;
+use super::network::{Strips, Upscaler};
 use super::tiles::TileSettings;
 use crate::output::OutputError;
 use crate::picture::fixtures::{Depth, LAYOUTS, eight_bit, pattern, picture};
-use crate::picture::{Layout, Picture, Samples};
+use crate::picture::{Layout, Picture, Samples, Strip};
 
 /// Each pixel repeated, as the fake engine does it.
 fn repeated(source: &Picture, scale: usize) -> Picture {
@@ -26,12 +27,41 @@ fn repeated(source: &Picture, scale: usize) -> Picture {
     Picture { width: width * scale, height: source.height * scale, ..picture(source.layout, samples) }
 }
 
+/// The strips put together.
+struct Whole(Option<Picture>);
+
+#[async_trait]
+impl Strips for Whole {
+    type Error = UpscaleError;
+
+    async fn room(&mut self) -> Result<(), UpscaleError> {
+        Ok(())
+    }
+
+    fn take(&mut self, strip: Strip) {
+        match &mut self.0 {
+            None => self.0 = Some(strip.rows),
+            Some(whole) => {
+                assert_eq!(whole.height, strip.top);
+                whole.append(strip.rows);
+            }
+        }
+    }
+}
+
+async fn whole(upscaler: &Upscaler, source: &Picture) -> Result<Picture, UpscaleError> {
+    let mut out = Whole(None);
+    upscaler.upscale(Arc::new(source.clone()), &|_| (), &mut out).await?;
+    Ok(out.0.unwrap())
+}
+
 fn upscaler(engine: SharedEngine, tile: usize, scale: Scale) -> Upscaler {
-    Upscaler { engine, tiles: TileSettings::new(tile).unwrap(), model: ModelId::parse("fake").unwrap(), scale }
+    let (tiles, model) = (TileSettings::new(tile).unwrap(), ModelId::parse("fake").unwrap());
+    Upscaler { engine, tiles, model, scale, grain: 0.0 }
 }
 
 async fn upscaled(engine: FakeEngine, tile: usize, source: &Picture, scale: Scale) -> Result<Picture, UpscaleError> {
-    upscaler(Arc::new(engine), tile, scale).upscale(Arc::new(source.clone()), &|_| ()).await
+    whole(&upscaler(Arc::new(engine), tile, scale), source).await
 }
 
 #[tokio::test]
@@ -82,12 +112,12 @@ async fn alpha_passes_through_the_network_only_where_it_changes() {
         Picture { width: 400, height: 60, ..picture(Layout::Rgba, samples) }
     };
     let flat = picture(&samples);
-    assert_eq!(upscaler.upscale(Arc::new(flat.clone()), &|_| ()).await.unwrap(), repeated(&flat, 4));
+    assert_eq!(whole(&upscaler, &flat).await.unwrap(), repeated(&flat, 4));
     let tiles = engine.runs.swap(0, Ordering::SeqCst);
     // The last pixel of the last tile.
     *samples.last_mut().unwrap() = 0;
     let round = picture(&samples);
-    assert_eq!(upscaler.upscale(Arc::new(round.clone()), &|_| ()).await.unwrap(), repeated(&round, 4));
+    assert_eq!(whole(&upscaler, &round).await.unwrap(), repeated(&round, 4));
     assert_eq!(engine.runs.load(Ordering::SeqCst), tiles + 1);
 }
 
