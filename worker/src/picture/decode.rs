@@ -82,7 +82,13 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
             rgb.into()
         }
         (None, Some(whole)) => whole,
-        (None, None) => DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?,
+        (None, None) => {
+            let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
+            if is_jpeg && jpeg::is_cut_progressive(bytes, &image) {
+                return Err(damaged("its data end before the picture does"));
+            }
+            image
+        }
     };
     let image = if format == PictureFormat::Gif { without_needless_alpha(image) } else { image };
     let chunks = if format == PictureFormat::Png { chunks::kept(bytes) } else { Vec::new() };

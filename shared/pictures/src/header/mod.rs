@@ -14,6 +14,6 @@ mod whole;
 
 pub(crate) use directories::photometric;
 pub use inspect::{image_format, inspect};
-pub use jpeg::baseline_scan;
+pub use jpeg::first_scan;
 pub(crate) use jpeg::jpeg_size;
 pub use limits::PixelLimits;

@@ -14,9 +14,9 @@ const XMP: &str = "XML:com.adobe.xmp";
 const BUFFER: usize = 64 << 10;
 
 /// A file that is written row by row.
-pub(super) struct Rows<W: Write>(StreamWriter<'static, W>);
+pub(super) struct Rows<W: Write + 'static>(StreamWriter<'static, W>);
 
-impl<W: Write> Rows<W> {
+impl<W: Write + 'static> Rows<W> {
     /// Writes what comes before the pixels.
     pub(super) fn new(header: &Header, out: W) -> io::Result<Self> {
         // On a network's output the slower settings take 30 times as long for a file of about the same size.
