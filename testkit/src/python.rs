@@ -18,12 +18,14 @@ const PACKAGES: [&str; 5] = [
 const AXE_CORE: [&str; 2] = ["--no-deps", "axe-playwright-python==0.1.8"];
 
 /// What writes and reads picture files.
-const PICTURES: [&str; 6] = [
+const PICTURES: [&str; 8] = [
     "imagecodecs==2026.3.6",
     "numpy==2.4.6",
     "pillow==13.0.0",
     "pillow-heif==1.8.1",
     "pypng==0.20220715.0",
+    "pyvips==3.2.0",
+    "pyvips-binary==8.18.7",
     "tifffile==2026.3.3",
 ];
 

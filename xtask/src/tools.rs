@@ -48,12 +48,13 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 }
 
 /// The programs that tests start: alternatives of which one has to be installed, and the Debian package that provides it.
-const REQUIRED: [(&[&str], &str); 8] = [
+const REQUIRED: [(&[&str], &str); 9] = [
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
     (&["chromedriver"], "chromium-driver"),
     (&["curl"], "curl"),
     (&["faketime"], "faketime"),
     (&["jq"], "jq"),
+    (&["magick", "convert"], "imagemagick"),
     (&["node"], "nodejs"),
     (&["redis-server"], "redis-server"),
     (&["unzip"], "unzip"),
