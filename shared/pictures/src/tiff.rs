@@ -6,7 +6,7 @@ use ::tiff::decoder::Decoder;
 use ::tiff::tags::PhotometricInterpretation::{self, BlackIsZero, RGBPalette, WhiteIsZero, YCbCr};
 use ::tiff::tags::{CompressionMethod, SampleFormat, Tag};
 
-use crate::header::{jpeg_size, photometric};
+use crate::header::{jpeg_size, lengths, photometric};
 
 /// The compressions without loss that are read.
 const PACKED: [CompressionMethod; 6] = [
@@ -90,6 +90,41 @@ pub fn as_gray(file: &[u8]) -> std::io::Result<Vec<u8>> {
     let at = usize::try_from(at).unwrap_or(usize::MAX);
     let value = patched.get_mut(at..at.saturating_add(2)).ok_or(std::io::ErrorKind::UnexpectedEof)?;
     value.copy_from_slice(&if little { gray.to_le_bytes() } else { gray.to_be_bytes() });
+    Ok(patched)
+}
+
+/// How many bytes each strip or tile is declared to be longer.
+const LONGER: u64 = 8;
+
+/// The most strips or tiles that a file is thought to have.
+const MOST_CHUNKS: usize = 1 << 20;
+
+/// The file with each strip or tile declared to be a few bytes longer than it is. What follows their end is not looked at, but a decoder of LZW
+/// takes a strip whose end it cannot look past for one without an end.
+///
+/// # Errors
+/// The file ends within its directory, or does not say how long its strips are.
+pub fn with_longer_chunks(file: &[u8]) -> std::io::Result<Vec<u8>> {
+    let (places, width, little) = lengths(&mut Cursor::new(file), MOST_CHUNKS)?;
+    let mut patched = [file, &[0; LONGER as usize]].concat();
+    let width = width as usize;
+    for place in places {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        let bytes = patched.get_mut(place..place.saturating_add(width)).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        // Eight bytes with the high ones at 0.
+        let mut number = [0; 8];
+        if little {
+            number[..width].copy_from_slice(bytes)
+        } else {
+            number[8 - width..].copy_from_slice(bytes)
+        }
+        let number = if little { u64::from_le_bytes(number) } else { u64::from_be_bytes(number) };
+        let longer = number.saturating_add(LONGER);
+        if longer >> (8 * width - 1) <= 1 {
+            let (low, high) = (longer.to_le_bytes(), longer.to_be_bytes());
+            bytes.copy_from_slice(if little { &low[..width] } else { &high[8 - width..] });
+        }
+    }
     Ok(patched)
 }
 

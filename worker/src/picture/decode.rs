@@ -19,6 +19,9 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// What a decoder may allocate besides, in bytes, for metadata and tables.
 const ALLOWANCE: u64 = 64 << 20;
 
+/// What the decoder of LZW says of a strip whose end it cannot look past.
+const UNENDED: &str = "no lzw end code";
+
 /// A decoded picture as the file stores it, before its EXIF orientation is applied.
 #[derive(Debug)]
 pub struct Decoded {
@@ -35,6 +38,16 @@ pub struct Decoded {
 /// `unsupported_format` when `info` names no format; `image_corrupt` when the pixels cannot be decoded, or the file is
 /// not of the size that its header said.
 pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
+    match decode_as_it_is(bytes, info) {
+        Err(error) if info.format == Some(PictureFormat::Tiff) && error.message.contains(UNENDED) => {
+            let longer = remaster_pictures::tiff::with_longer_chunks(bytes).map_err(damaged)?;
+            decode_as_it_is(&longer, info)
+        }
+        decoded => decoded,
+    }
+}
+
+fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
     let format = info.format.ok_or_else(unknown)?;
     let resized = || JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.");

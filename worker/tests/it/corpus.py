@@ -28,7 +28,7 @@ FOLDER = pathlib.Path(sys.argv[1])
 FILES = []
 # How far a sample may be off, in 16 bits: a step of 8 bits. Decoders of JPEG may round each of three steps their own way.
 LOSSY = 257
-JPEG = 3 * 257
+JPEG = 4 * 257
 
 
 def picture(channels, bits):
@@ -169,11 +169,15 @@ def with_orientation(image, number):
 
 
 def heics():
+    # Of one colour throughout: where exactly colours at half the resolution lie, decoders do not agree.
+    light = picture(1, 8) * 0.5
+    tinted = Image.fromarray(np.concatenate([light + 90, light + 60, light + 20], axis=-1).astype(np.uint8))
     rgb, rgba, gray = (Image.fromarray(picture(channels, 8).squeeze()) for channels in (3, 4, 1))
     for quality in (40, 90, -1):
         end = "lossless" if quality < 0 else quality
         for chroma in (420, 422, 444):
-            pillow(f"heic-{chroma}-{end}.heic", rgb, "HEIF", LOSSY, quality=quality, chroma=chroma)
+            image = rgb if chroma == 444 else tinted
+            pillow(f"heic-{chroma}-{end}.heic", image, "HEIF", LOSSY, quality=quality, chroma=chroma)
         pillow(f"heic-rgba-{end}.heic", rgba, "HEIF", LOSSY, quality=quality, chroma=444)
         pillow(f"heic-gray-{end}.heic", gray, "HEIF", LOSSY, quality=quality)
     pillow("heic-matrix0.heic", rgb, "HEIF", 0, quality=-1, chroma=444, matrix_coefficients=0)

@@ -13,14 +13,6 @@ use serde_json::Value;
 
 use crate::fixtures::{enhance, params};
 
-/// Files whose last LZW code the decoder does not find. Those that libtiff writes do not end like this.
-const NOT_READ: [&str; 4] = [
-    "tiff-rgb8-lzw-tiles.tif",
-    "tiff-rgba8-lzw-tiles.tif",
-    "tiff-rgba16-lzw-tiles.tif",
-    "tiff-rgba-associated8-lzw-tiles.tif",
-];
-
 #[tokio::test]
 async fn files_of_other_programs_are_read_as_they_were_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,7 +29,6 @@ async fn files_of_other_programs_are_read_as_they_were_written() {
         let expected = fs::read(folder.path().join(format!("{name}.raw"))).unwrap();
         match enhance(&engine, TileSettings::default(), input, &params("fake", Scale::X2)).await {
             Ok(made) => wrong.extend(difference(&made.image(), file, &expected).map(|what| format!("{name}: {what}"))),
-            Err(error) if NOT_READ.contains(&name) => assert!(error.to_string().contains("lzw"), "{error}"),
             Err(error) => wrong.push(format!("{name}: {error}")),
         }
     }

@@ -9,8 +9,15 @@ const NEW_SUBFILE_TYPE: u64 = 254;
 /// The tag that says what samples mean.
 const PHOTOMETRIC: u64 = 262;
 
+/// The tags that say how many bytes each strip or tile has.
+const LENGTHS: [u64; 2] = [279, 325];
+
 /// The type of numbers of two bytes.
 const SHORT: u64 = 3;
+/// Of four.
+const LONG: u64 = 4;
+/// Of eight.
+const LONG8: u64 = 16;
 
 /// How many pages `file` has; smaller copies of a page are not counted. At most `most` directories are looked at.
 pub(super) fn pages(file: &mut (impl BufRead + Seek), most: usize) -> Result<u32> {
@@ -39,6 +46,33 @@ pub(crate) fn photometric(file: &mut (impl BufRead + Seek)) -> Result<(u64, bool
         let (tag, value) = walk.entry(entry)?;
         if tag == PHOTOMETRIC && walk.kind(entry)? == SHORT {
             return Ok((value, walk.little));
+        }
+    }
+    Err(std::io::ErrorKind::NotFound.into())
+}
+
+/// Where in `file` it says how many bytes the strips or tiles of its first picture have: the place of each number, its bytes, and whether the
+/// low one comes first. At most `most` are told.
+///
+/// # Errors
+/// The file ends before that, or does not say it.
+pub(crate) fn lengths(file: &mut (impl BufRead + Seek), most: usize) -> Result<(Vec<u64>, u64, bool)> {
+    let mut walk = Walk::of(file)?;
+    for entry in 0..walk.entries()? {
+        let (tag, value) = walk.entry(entry)?;
+        if LENGTHS.contains(&tag) {
+            let width = match walk.kind(entry)? {
+                SHORT => 2,
+                LONG => 4,
+                LONG8 => 8,
+                _ => return Err(std::io::ErrorKind::InvalidData.into()),
+            };
+            let (offset, _, _) = walk.widths;
+            let count = walk.number(walk.place(entry).saturating_add(4), offset)?;
+            let fits = count.saturating_mul(width) <= offset;
+            let first = if fits { value } else { walk.number(value, offset)? };
+            let places = (0..count).take(most).map(|number| first.saturating_add(number * width));
+            return Ok((places.collect(), width, walk.little));
         }
     }
     Err(std::io::ErrorKind::NotFound.into())

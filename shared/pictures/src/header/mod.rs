@@ -12,7 +12,7 @@ mod limits;
 mod tests;
 mod whole;
 
-pub(crate) use directories::photometric;
+pub(crate) use directories::{lengths, photometric};
 pub use inspect::{image_format, inspect};
 pub use jpeg::first_scan;
 pub(crate) use jpeg::jpeg_size;
