@@ -1,6 +1,6 @@
 //! Cutting an aligned face out of a picture, with bilinear interpolation.
 
-use ndarray::Array4;
+use ndarray::{Array2, Array4};
 use remaster_engine::Tensor;
 
 use super::align::{FACE_SIZE, Similarity};
@@ -38,6 +38,16 @@ pub fn crop(picture: &Picture, align: &Similarity) -> Tensor {
         }
     }
     face
+}
+
+/// Which pixels of the aligned face are in the picture, `[512, 512]`: 1, or 0.
+pub(super) fn inside(picture: &Picture, align: &Similarity) -> Array2<f32> {
+    let back = align.inverse();
+    let within = |at: f64, length: usize| (-0.5..=length as f64 - 0.5).contains(&at);
+    Array2::from_shape_fn((FACE_SIZE, FACE_SIZE), |(v, u)| {
+        let [x, y] = back.apply([u as f64, v as f64]);
+        if within(x, picture.width) && within(y, picture.height) { 1.0 } else { 0.0 }
+    })
 }
 
 /// A picture that continues past its edges.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use ndarray::{Axis, ShapeError, concatenate};
+use ndarray::{Array2, Axis, ShapeError, concatenate};
 use remaster_engine::{EngineError, SharedEngine, Tensor};
 use remaster_shared::job::ModelId;
 
 use super::align::{FACE_SIZE, Similarity};
 use super::blend::{RestoredFace, RestoredFaces};
 use super::color::keep_colors;
-use super::crop::crop;
+use super::crop::{crop, inside};
 use super::error::FacesError;
 use super::face::Face;
 use super::mask::{BlendMasks, Outline};
@@ -65,13 +65,13 @@ pub async fn restore(restoration: Restoration<'_>, progress: Progress<'_>) -> Re
     let mut restored_faces = Vec::new();
     for batch in aligns.chunks(BATCH_SIZE) {
         let (from, batch) = (Arc::clone(&source), batch.to_vec());
-        let own = blocking(move || crop_batch(&from, &batch)).await??;
+        let (own, inside) = blocking(move || crop_batch(&from, &batch)).await??;
         let restored = run(engine, &models.restorer, own.mapv(|value| value * 2.0 - 1.0)).await?;
         let segmentations = match &models.parser {
             Some(parser) => segment(engine, parser, restored.clone()).await?.into_iter().map(Some).collect(),
             None => vec![None; own.dim().0],
         };
-        let restored = blocking(move || finish(restored, own, grain as f32)).await??;
+        let restored = blocking(move || finish(restored, own, &inside, grain as f32)).await??;
         let pairs = restored.outer_iter().zip(segmentations);
         let faces = pairs.map(|(pixels, segmentation)| RestoredFace { pixels: pixels.to_owned(), segmentation });
         restored_faces.extend(faces);
@@ -81,9 +81,10 @@ pub async fn restore(restoration: Restoration<'_>, progress: Progress<'_>) -> Re
 }
 
 /// The restored faces, -1..=1, as they are put into the picture, 0..=1: with its `own` colours, and some of its grain.
-fn finish(restored: Tensor, own: Tensor, grain: f32) -> Result<Tensor, FacesError> {
-    let colored = keep_colors(restored.mapv_into(|value| (value + 1.0) / 2.0), &own)?;
-    Ok(if grain > 0.0 { keep_grain(&own, colored, grain)? } else { colored })
+fn finish(restored: Tensor, own: Tensor, inside: &[Array2<f32>], grain: f32) -> Result<Tensor, FacesError> {
+    let mut face = restored.mapv_into(|value| (value + 1.0) / 2.0);
+    keep_colors(&mut face, &own, inside);
+    Ok(if grain > 0.0 { keep_grain(&own, face, grain)? } else { face })
 }
 
 /// How much a face needs to be restored, 0..=1, by the side of its square in the picture that it was found in. A restorer works at 512
@@ -93,11 +94,11 @@ fn need(align: &Similarity) -> f64 {
     ((LARGEST - side) / (LARGEST - FACE_SIZE as f64)).clamp(0.0, 1.0)
 }
 
-/// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, 0..=1.
-fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<Tensor, ShapeError> {
+/// The aligned faces as `[n, 3, 512, 512]`, red, green, blue, 0..=1, and which of their pixels are in the picture.
+fn crop_batch(source: &Picture, aligns: &[Similarity]) -> Result<(Tensor, Vec<Array2<f32>>), ShapeError> {
     let faces: Vec<Tensor> = aligns.iter().map(|align| crop(source, align)).collect();
     let views: Vec<_> = faces.iter().map(|face| face.view()).collect();
-    concatenate(Axis(0), &views)
+    Ok((concatenate(Axis(0), &views)?, aligns.iter().map(|align| inside(source, align)).collect()))
 }
 
 /// The restored faces, `[n, 3, 512, 512]`, -1..=1. Faces that do not fit into the device's memory together are run in
