@@ -53,7 +53,7 @@ async fn each_mistake_has_its_code() {
             &[],
             415,
             "unsupported_format",
-            "JPEG, PNG, WebP, TIFF, GIF and BMP",
+            "JPEG, PNG, WebP, TIFF, GIF, BMP and HEIC",
         ),
         ("icon", Some(icon), &[], 415, "unsupported_format", "JPEG"),
         ("no picture in it", Some(no_picture), &[], 422, "image_corrupt", "truncated"),
