@@ -94,7 +94,8 @@ async fn a_face_is_restored_where_it_is_and_the_rest_stays() {
     assert!((got - own).abs() < 2.0, "{got} {own}");
     let eyes = |image: &DynamicImage| detail(image, 286, 220);
     let share = eyes(&restored.image()) / eyes(&plain_picture.image());
-    assert!((0.75..0.9).contains(&share), "{share}");
+    // 0.8 by the restorer, less by interpolation.
+    assert!((0.65..0.85).contains(&share), "{share}");
     let (restored, plain_picture) = (restored.image().into_rgb8(), plain_picture.image().into_rgb8());
     for (x, y) in [(2, 2), (590, 10), (5, 515), (595, 515), (560, 300)] {
         assert_eq!(restored.get_pixel(x, y), plain_picture.get_pixel(x, y));
