@@ -57,7 +57,7 @@ pub struct Encoder {
 /// The part of a file that the pixels go to.
 enum Body {
     /// Rows are written as they come.
-    Png(png::Rows<Shared>),
+    Png(Box<png::Rows<Shared>>),
     /// The encoder takes all rows at once.
     Webp(Picture, Quality),
     Jpeg(Picture, Quality),
@@ -72,7 +72,7 @@ impl Encoder {
         let file = NamedTempFile::new_in(folder)?;
         let out = Shared::new(file);
         let body = match format {
-            OutputFormat::Png => Body::Png(png::Rows::new(&header, out.clone())?),
+            OutputFormat::Png => Body::Png(Box::new(png::Rows::new(&header, out.clone())?)),
             OutputFormat::Webp => Body::Webp(header.whole(), quality),
             OutputFormat::Jpeg => Body::Jpeg(header.whole(), quality),
         };
