@@ -88,7 +88,9 @@ async fn a_refused_file_does_not_stop_the_others() {
         batch["jobs"][0]["input"],
         serde_json::json!({ "filename": "text.jpg", "format": null, "width": 0, "height": 0, "bytes": 18 })
     );
-    assert!(batch["jobs"][0]["error"]["message"].as_str().unwrap().contains("JPEG, PNG, WebP, TIFF, GIF, BMP and HEIC"));
+    assert!(
+        batch["jobs"][0]["error"]["message"].as_str().unwrap().contains("JPEG, PNG, WebP, TIFF, GIF, BMP and HEIC")
+    );
     // Only accepted files cost something and are stored.
     assert_eq!((harness.used().await, harness.files()), (2, (2, 0)));
 
