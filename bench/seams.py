@@ -1,6 +1,6 @@
 """Whether tiles show: photos in tiles of several sizes beside the same photos in one tile.
 
-    python3 bench/seams.py [--binary target/release/remaster] [--models FOLDER]
+    python3 bench/seams.py [--networks NAME ...] [--binary target/release/remaster] [--models FOLDER]
 
 Prints the largest difference of any sample, in 255ths, for each network and tile size over five photos, and over pictures of one pixel,
 one column and one row, as a table in Markdown.
@@ -15,7 +15,7 @@ from run import ROOT, WORK, install, machine, prepare
 
 MODELS = ["realesrgan-x4plus", "realesrgan-x4plus-anime", "realesr-animevideov3"]
 PHOTOS = ["astronaut", "camera", "cat", "coffee", "rocket"]
-WHOLE, TILES = 4096, [192, 256, 320]
+WHOLE, TILES = 4096, [256, 288, 320]
 SIZE = (331, 227)
 
 
@@ -39,6 +39,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "remaster")
     parser.add_argument("--models", type=Path, default=WORK / "models")
+    parser.add_argument("--networks", nargs="+", default=MODELS)
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     prepare()
@@ -47,7 +48,7 @@ def main():
     from PIL import Image
 
     settings = {**os.environ, "MODELS_DIR": str(options.models)}
-    subprocess.run([options.binary, "models", "pull", *MODELS, "onnxruntime", "openvino"], env=settings, check=True)
+    subprocess.run([options.binary, "models", "pull", *options.networks, "onnxruntime", "openvino"], env=settings, check=True)
     source = WORK / "seams.png"
 
     def made(model, tile):
@@ -56,12 +57,12 @@ def main():
         subprocess.run(command, env={**settings, "TILE": str(tile)}, check=True, stdout=subprocess.DEVNULL)
         return np.asarray(Image.open(target)).astype(int)
 
-    print(f"{machine()}\n\n| picture | " + " | ".join(f"{model}, {tile}" for model in MODELS for tile in TILES) + " |")
-    print("|---" * (1 + len(MODELS) * len(TILES)) + "|")
+    print(f"{machine()}\n\n| picture | " + " | ".join(f"{model}, {tile}" for model in options.networks for tile in TILES) + " |")
+    print("|---" * (1 + len(options.networks) * len(TILES)) + "|")
     for name, picture in pictures():
         picture.save(source)
         row = []
-        for model in MODELS:
+        for model in options.networks:
             whole = made(model, WHOLE)
             row += [int(np.abs(made(model, tile) - whole).max()) for tile in TILES]
         print(f"| {name} | " + " | ".join(map(str, row)) + " |", flush=True)
