@@ -15,8 +15,8 @@ use remaster_engine::{
 };
 use remaster_pictures::header::inspect;
 use remaster_shared::job::{MetadataPolicy, ModelId, Scale};
-use remaster_worker::picture::{Picture, Samples, Strip, decode};
-use remaster_worker::upscale::{Strips, TileSettings, UpscaleError, Upscaler};
+use remaster_worker::picture::{Picture, Samples, decode};
+use remaster_worker::upscale::{TileSettings, Upscaler};
 
 /// An engine whose networks need the overlap that is being measured.
 struct WithOverlap {
@@ -33,25 +33,6 @@ impl Engine for WithOverlap {
 
     async fn run(&self, model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {
         self.engine.run(model, input).await
-    }
-}
-
-/// The strips put together.
-struct Whole(Option<Picture>);
-
-#[async_trait::async_trait]
-impl Strips for Whole {
-    type Error = UpscaleError;
-
-    async fn room(&mut self) -> Result<(), UpscaleError> {
-        Ok(())
-    }
-
-    fn take(&mut self, strip: Strip) {
-        match &mut self.0 {
-            None => self.0 = Some(strip.rows),
-            Some(whole) => whole.append(strip.rows),
-        }
     }
 }
 
@@ -73,9 +54,9 @@ async fn main() {
     let run = async |tiles: TileSettings| {
         let began = Instant::now();
         let upscaler = Upscaler { engine: engine.clone(), tiles, model: model.clone(), scale: Scale::X4, grain: 0.0 };
-        let mut out = Whole(None);
+        let mut out = None;
         upscaler.upscale(Arc::clone(&picture), &|_| (), &mut out).await.unwrap();
-        (out.0.unwrap(), began.elapsed().as_secs_f64())
+        (out.unwrap(), began.elapsed().as_secs_f64())
     };
     // The first run loads the model.
     run(TileSettings::new(512).unwrap()).await;

@@ -60,12 +60,6 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A black (and transparent) picture of `scale` times this one's width and height, in its layout and depth and with
-    /// its metadata.
-    pub fn canvas(&self, scale: usize) -> Picture {
-        self.blank(self.width * scale, self.height * scale)
-    }
-
     /// A black (and transparent) picture of `width` x `height` pixels, in this one's layout and depth and with its
     /// metadata.
     pub fn blank(&self, width: usize, height: usize) -> Picture {

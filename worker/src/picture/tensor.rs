@@ -124,7 +124,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_picture_read_and_pasted_is_the_same_picture(source in any_picture(), margin in [0_usize..9, 0_usize..9]) {
-            let mut copy = source.canvas(1);
+            let mut copy = source.blank(source.width, source.height);
             let planes: &[Plane] =
                 if source.layout.has_alpha() { &[Plane::Color, Plane::Alpha] } else { &[Plane::Color] };
             let whole = Window { x: 0, y: 0, width: source.width, height: source.height };

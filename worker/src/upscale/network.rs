@@ -31,6 +31,26 @@ pub trait Strips: Send {
     fn take(&mut self, strip: Strip);
 }
 
+/// The strips put together, in memory as a whole.
+#[async_trait]
+impl Strips for Option<Picture> {
+    type Error = UpscaleError;
+
+    async fn room(&mut self) -> Result<(), UpscaleError> {
+        Ok(())
+    }
+
+    fn take(&mut self, strip: Strip) {
+        match self {
+            None => *self = Some(strip.rows),
+            Some(whole) => {
+                assert_eq!(whole.height, strip.top, "strips come from top to bottom");
+                whole.append(strip.rows);
+            }
+        }
+    }
+}
+
 /// Enlarges pictures with one network.
 pub struct Upscaler {
     /// Runs the network.

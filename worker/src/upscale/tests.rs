@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use remaster_engine::{EngineError, SharedEngine, fake::FakeEngine};
 use remaster_shared::job::{ModelId, Scale};
 
 use super::error::UpscaleError;
-use super::network::{Strips, Upscaler};
+use super::network::Upscaler;
 use super::tiles::TileSettings;
 use crate::output::OutputError;
 use crate::picture::fixtures::{Depth, LAYOUTS, eight_bit, pattern, picture};
-use crate::picture::{Layout, Picture, Samples, Strip};
+use crate::picture::{Layout, Picture, Samples};
 
 /// Each pixel repeated, as the fake engine does it.
 fn repeated(source: &Picture, scale: usize) -> Picture {
@@ -27,32 +26,10 @@ fn repeated(source: &Picture, scale: usize) -> Picture {
     Picture { width: width * scale, height: source.height * scale, ..picture(source.layout, samples) }
 }
 
-/// The strips put together.
-struct Whole(Option<Picture>);
-
-#[async_trait]
-impl Strips for Whole {
-    type Error = UpscaleError;
-
-    async fn room(&mut self) -> Result<(), UpscaleError> {
-        Ok(())
-    }
-
-    fn take(&mut self, strip: Strip) {
-        match &mut self.0 {
-            None => self.0 = Some(strip.rows),
-            Some(whole) => {
-                assert_eq!(whole.height, strip.top);
-                whole.append(strip.rows);
-            }
-        }
-    }
-}
-
 async fn whole(upscaler: &Upscaler, source: &Picture) -> Result<Picture, UpscaleError> {
-    let mut out = Whole(None);
+    let mut out = None;
     upscaler.upscale(Arc::new(source.clone()), &|_| (), &mut out).await?;
-    Ok(out.0.unwrap())
+    Ok(out.unwrap())
 }
 
 fn upscaler(engine: SharedEngine, tile: usize, scale: Scale) -> Upscaler {
