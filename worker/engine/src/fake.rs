@@ -44,7 +44,7 @@ impl Default for FakeEngine {
 #[async_trait]
 impl Engine for FakeEngine {
     async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
-        Ok(Network { scale: self.scale, overlap: 8, stretch: 1, drawings: false })
+        Ok(Network { scale: self.scale, overlap: 8, tile_area: 640 * 640, drawings: false })
     }
 
     async fn run(&self, _model: &ModelId, input: Tensor) -> Result<Tensor, EngineError> {

@@ -17,6 +17,7 @@ mod error;
 pub mod fake;
 mod graph;
 mod lazy;
+mod machine;
 mod network;
 mod onnx;
 mod onnx_runtime;
@@ -25,6 +26,7 @@ mod port;
 mod precision;
 mod session;
 mod slot;
+mod tile_area;
 
 pub use remaster_models::Kind;
 

@@ -19,11 +19,13 @@ use tokio::sync::oneshot;
 use crate::device::Device;
 use crate::error::{Cause, EngineError};
 use crate::graph::Stop;
+use crate::machine::{cores, memory};
 use crate::network::first;
 use crate::port::{Available, Engine, Network, Output, RunningOn, Tensor};
 use crate::precision::Precision;
 use crate::session::{Floats, Sessions};
 use crate::slot::Devices;
+use crate::tile_area::tile_area;
 
 /// How an [`OnnxEngine`] runs networks.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub struct OnnxEngine {
     floats: Floats,
     /// Whether networks run in two parts where that is possible.
     splits: bool,
+    /// The memory in bytes that this process may use, where that is known.
+    memory: Option<u64>,
     /// What the metadata of each model says, read once.
     networks: Mutex<HashMap<ModelId, Network>>,
 }
@@ -109,14 +113,8 @@ impl OnnxEngine {
             std::thread::Builder::new().name(format!("engine-{index}")).spawn(move || serve(&queue, sessions))?;
         }
         let (manifest, networks) = (Manifest::embedded()?, Mutex::default());
-        Ok(Self { library, manifest, requests, running_on, floats, splits, networks })
+        Ok(Self { library, manifest, requests, running_on, floats, splits, memory: memory(), networks })
     }
-}
-
-/// The cores that this process may use. A second thread on a core would wait for the same multipliers.
-fn cores() -> usize {
-    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    allowed.min(num_cpus::get_physical())
 }
 
 /// Serves requests on a device until the engine is dropped.
@@ -169,9 +167,9 @@ impl Engine for OnnxEngine {
         let unlisted = || EngineError::Load(model.clone(), "the manifest does not tell how to tile it".into());
         let drawings = self.manifest.find(model.mixture().0.as_str()).is_some_and(Asset::is_for_drawings);
         let Tile { overlap, align } = tile.ok_or_else(unlisted)?;
-        // A network that works on blocks of pixels takes memory for each block; one in two parts takes hardly any for its tail.
-        let stretch = if self.splits && found.architecture == SPLIT { 2 * align } else { align };
-        let network = Network { scale: found.scale, overlap, stretch, drawings };
+        let in_two_parts = self.splits && found.architecture == SPLIT;
+        let tile_area = tile_area(in_two_parts, align, self.memory);
+        let network = Network { scale: found.scale, overlap, tile_area, drawings };
         self.networks.lock().unwrap_or_else(PoisonError::into_inner).insert(model.clone(), network);
         Ok(network)
     }

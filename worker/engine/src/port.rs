@@ -66,8 +66,8 @@ pub struct Network {
     /// The width in input pixels of the border around a tile that visibly changes the tile's output. Tiles are run
     /// with this many pixels of context on each side.
     pub overlap: usize,
-    /// How many times as large as usual, along a side, its tiles may be without taking more memory.
-    pub stretch: usize,
+    /// The pixels of the largest tile, overlap included, that is worth its memory.
+    pub tile_area: usize,
     /// Whether it is for drawings and not for photos.
     pub drawings: bool,
 }

@@ -80,7 +80,7 @@ impl Upscaler {
         out: &mut O,
     ) -> Result<(), O::Error> {
         let network = self.engine.network(&self.model).await.map_err(UpscaleError::from)?;
-        let tiling = self.tiles.tiling(network.stretch, network.overlap);
+        let tiling = self.tiles.tiling(network.tile_area, network.overlap);
         let scale = self.scale.factor() as usize;
         let pass = Arc::new(Pass {
             engine: Arc::clone(&self.engine),

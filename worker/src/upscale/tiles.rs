@@ -14,11 +14,11 @@ const ALIGNMENT: usize = 4;
 /// The smallest side in pixels of a quarter that is tried after running out of memory.
 const MIN_QUARTER: usize = 32;
 
-/// The side of tiles where the setting `TILE` is `auto`, in pixels, for a network whose memory does not allow for more.
-const AUTO_TILE: usize = 640;
-
 /// The value of the setting `TILE` that leaves the size to the network.
 const AUTO: &str = "auto";
+
+/// The part of its work, as a divisor, by which one way to cut a picture may exceed another one that is otherwise worse.
+const NEARLY: usize = 32;
 
 /// The smallest value of the setting `TILE`, in pixels. With smaller tiles most of the work would be overlap.
 const MIN_TILE: usize = 192;
@@ -29,7 +29,7 @@ const MAX_TILE: usize = 4096;
 /// The setting `TILE`: `auto`, or a number of pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TileSettings {
-    /// The largest side in pixels of what a network is given, overlap included; none where it follows from the network.
+    /// The largest side in pixels of what a network is given, overlap included; none where its area follows from the network.
     side: Option<usize>,
 }
 
@@ -47,11 +47,10 @@ impl TileSettings {
         if (MIN_TILE..=MAX_TILE).contains(&side) { Ok(Self { side: Some(side) }) } else { Err(TileSettingsError) }
     }
 
-    /// The tiling for a network that needs `overlap` pixels of context on each side of a tile, and whose tiles are `stretch` times as
-    /// large as usual along a side where the setting is `auto`.
-    pub fn tiling(self, stretch: usize, overlap: usize) -> Tiling {
-        let side = self.side.unwrap_or(AUTO_TILE * stretch);
-        Tiling { side: side.max(2 * overlap + MIN_QUARTER + ALIGNMENT), overlap }
+    /// The tiling for a network that needs `overlap` pixels of context on each side of a tile, and whose tiles have `area` pixels at most,
+    /// overlap included, where the setting is `auto`.
+    pub fn tiling(self, area: usize, overlap: usize) -> Tiling {
+        Tiling { limit: self.side.map_or(Limit::Area(area), Limit::Side), overlap }
     }
 }
 
@@ -75,11 +74,19 @@ impl std::fmt::Display for TileSettings {
     }
 }
 
+/// How large what the network is given may be, overlap included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// The pixels along a side.
+    Side(usize),
+    /// The pixels in all.
+    Area(usize),
+}
+
 /// How pictures are cut into tiles for one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tiling {
-    /// The largest side in pixels of what the network is given.
-    side: usize,
+    limit: Limit,
     /// Pixels of context on each side of a tile.
     overlap: usize,
 }
@@ -117,19 +124,56 @@ impl Tile {
 impl Tiling {
     /// The tiles of a picture of `width` x `height` pixels, row by row.
     pub fn tiles(self, width: usize, height: usize) -> Vec<Tile> {
-        let columns = self.split(width);
-        let rows = self.split(height);
+        let (columns, rows) = self.parts(width, height);
+        let (columns, rows) = (split(width, columns), split(height, rows));
         rows.iter()
             .flat_map(|&(y, height)| columns.iter().map(move |&(x, width)| Tile { x, y, width, height }))
             .collect()
     }
 
-    /// `length` in as few even parts as fit, each as its start and its length.
-    fn split(self, length: usize) -> Vec<(usize, usize)> {
-        let parts =
-            if length <= self.side { 1 } else { length.div_ceil(self.side - 2 * self.overlap - ALIGNMENT).max(1) };
-        let start = |part: usize| if part == parts { length } else { part * length / parts / ALIGNMENT * ALIGNMENT };
-        (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
+    /// The number of columns and of rows into which a picture is cut: those with nearly the least work that are within the limit.
+    fn parts(self, width: usize, height: usize) -> (usize, usize) {
+        let area = match self.limit {
+            Limit::Side(side) => return (self.fewest(width, side), self.fewest(height, side)),
+            Limit::Area(area) => area,
+        };
+        let choice = |columns| (columns, self.fewest(height, area / self.longest(width, columns)));
+        let fits =
+            |(columns, rows): &(usize, usize)| self.longest(width, *columns) * self.longest(height, *rows) <= area;
+        let work = |(columns, rows)| self.with_overlap(width, columns) * self.with_overlap(height, rows);
+        let narrowest = self.fewest(width, self.narrowest());
+        let choices = || (1..=narrowest).map(choice).filter(fits);
+        let least = choices().map(work).min().unwrap_or(0);
+        // Of choices that are nearly equal the one with the lowest rows: the result is made and encoded row by row.
+        choices().find(|choice| work(*choice) <= least + least / NEARLY).unwrap_or_else(|| choice(narrowest))
+    }
+
+    /// The fewest parts of `length` that have at most `side` pixels each, overlap included.
+    fn fewest(self, length: usize, side: usize) -> usize {
+        match length {
+            length if length <= side => 1,
+            // Both of two parts end at the edge of the picture, and have overlap at one side only.
+            length if self.longest(length, 2) <= side => 2,
+            length => length.div_ceil(side.max(self.narrowest()) - 2 * self.overlap - ALIGNMENT),
+        }
+    }
+
+    /// The least side of what the network is given for one of many tiles.
+    fn narrowest(self) -> usize {
+        2 * self.overlap + MIN_QUARTER + ALIGNMENT
+    }
+
+    /// The pixels of the longest of so many parts of `length`, overlap included.
+    fn longest(self, length: usize, parts: usize) -> usize {
+        match parts {
+            1 => length,
+            parts => length.div_ceil(parts) + ALIGNMENT + self.overlap * parts.min(3).saturating_sub(1),
+        }
+    }
+
+    /// The pixels of so many parts of `length` together, overlap included.
+    fn with_overlap(self, length: usize, parts: usize) -> usize {
+        length + (parts - 1) * 2 * self.overlap
     }
 
     /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, as far as the picture
@@ -143,6 +187,12 @@ impl Tiling {
     fn span(self, start: usize, length: usize, whole: usize) -> (usize, usize) {
         (start.saturating_sub(self.overlap), (start + length + self.overlap).min(whole))
     }
+}
+
+/// `length` in even parts, each as its start and its length.
+fn split(length: usize, parts: usize) -> Vec<(usize, usize)> {
+    let start = |part: usize| if part == parts { length } else { part * length / parts / ALIGNMENT * ALIGNMENT };
+    (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
 }
 
 #[cfg(test)]
@@ -180,6 +230,21 @@ mod tests {
         }
 
         #[test]
+        fn tiles_of_a_limited_area_cover_every_pixel_once_and_fit(
+            (width, height) in (1_usize..3000, 1_usize..3000),
+            side in 320_usize..1500,
+            overlap in prop_oneof![Just(8_usize), Just(24), Just(72)],
+        ) {
+            let tiling = TileSettings::default().tiling(side * side, overlap);
+            let tiles = tiling.tiles(width, height);
+            prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
+            for tile in tiles {
+                let window = tiling.window(tile, width, height);
+                prop_assert!(window.width * window.height <= side * side, "{tile:?} {window:?}");
+            }
+        }
+
+        #[test]
         fn quarters_cover_the_tile_once(width in 64_usize..300, height in 64_usize..300) {
             let quarters = Tile { x: 0, y: 0, width, height }.quarters().unwrap();
             prop_assert!(coverage(&quarters, width, height).iter().all(|count| *count == 1));
@@ -192,12 +257,38 @@ mod tests {
         assert!(Tile { x: 4, y: 8, width: 63, height: 90 }.quarters().is_none());
     }
 
+    /// The pixels that a network is given for a picture.
+    fn work(tiling: Tiling, width: usize, height: usize) -> usize {
+        let windows = tiling.tiles(width, height).into_iter().map(|tile| tiling.window(tile, width, height));
+        windows.map(|window| window.width * window.height).sum()
+    }
+
+    #[test]
+    fn a_slightly_larger_picture_is_hardly_more_work() {
+        for (side, overlap) in [(1472, 72), (640, 24)] {
+            let tiling = TileSettings::default().tiling(side * side, overlap);
+            for length in 500..1600 {
+                let of = |length: usize| work(tiling, length, length) as f64 / (length * length) as f64;
+                assert!(of(length + 1) / of(length) < 1.1, "{length}: {} {}", of(length), of(length + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_picture_has_little_overlap_and_low_rows() {
+        let tiling = TileSettings::default().tiling(1472 * 1472, 72);
+        assert!(work(tiling, 4000, 3000) as f64 / (4000.0 * 3000.0) < 1.2);
+        assert_eq!(tiling.parts(2048, 1536), (1, 2));
+        // A strip of a panorama is not as long as the panorama.
+        assert!(tiling.parts(60_000, 2000).0 > 20);
+    }
+
     #[test]
     fn the_setting_has_a_range() {
         assert!("191".parse::<TileSettings>().is_err() && "4097".parse::<TileSettings>().is_err());
         assert!("192".parse::<TileSettings>().is_ok() && "4096".parse::<TileSettings>().is_ok());
-        assert_eq!("auto".parse::<TileSettings>().unwrap().tiling(2, 72).side, 1280);
-        assert_eq!("300".parse::<TileSettings>().unwrap().tiling(2, 72).side, 300);
+        assert_eq!("auto".parse::<TileSettings>().unwrap().tiling(9000, 72).limit, Limit::Area(9000));
+        assert_eq!("300".parse::<TileSettings>().unwrap().tiling(9000, 72).limit, Limit::Side(300));
         assert!("big".parse::<TileSettings>().unwrap_err().to_string().contains("192 to 4096"));
     }
 }

@@ -28,7 +28,7 @@ fn waves(value: f32, column: usize) -> f32 {
 #[async_trait]
 impl Engine for Restorer {
     async fn network(&self, _model: &ModelId) -> Result<Network, EngineError> {
-        Ok(Network { scale: 1, overlap: 0, stretch: 1, drawings: false })
+        Ok(Network { scale: 1, overlap: 0, tile_area: 640 * 640, drawings: false })
     }
 
     async fn run(&self, _model: &ModelId, mut input: Tensor) -> Result<Tensor, EngineError> {
