@@ -1,6 +1,6 @@
-"""One run of a peer: reads a picture, enlarges it by four, writes a PNG.
+"""One run of a peer: reads a picture, enlarges it, writes a PNG.
 
-    python peer.py NAME INPUT OUTPUT ONNX THREADS
+    python peer.py NAME INPUT OUTPUT ONNX THREADS [SCALE]
 """
 
 import sys
@@ -53,11 +53,11 @@ def ncnn(threads):
 
 
 def main():
-    name, source, target, onnx_file, threads = sys.argv[1:]
+    name, source, target, onnx_file, threads, *scale = sys.argv[1:]
     threads = int(threads)
     run = ncnn(threads) if name == "ncnn" else pytorch(onnx_file, threads, name == "pytorch-bf16")
     picture = np.asarray(Image.open(source).convert("RGB"))
-    Image.fromarray(tiles.enlarge(picture, TILE, run)).save(target)
+    Image.fromarray(tiles.enlarge(picture, TILE, run, int((scale or [4])[0]))).save(target)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python3 bench/seams.py [--networks NAME ...] [--binary target/release/remaster] [--models FOLDER]
 
-Prints the largest difference of any sample, in 255ths, for each network and tile size over five photos, and over pictures of one pixel,
+In float32. Prints the largest difference of any sample, in 255ths, for each network and tile size over five photos, and over pictures of one pixel,
 one column and one row, as a table in Markdown.
 """
 
@@ -47,7 +47,7 @@ def main():
     import numpy as np
     from PIL import Image
 
-    settings = {**os.environ, "MODELS_DIR": str(options.models)}
+    settings = {**os.environ, "MODELS_DIR": str(options.models), "PRECISION": "fp32"}
     subprocess.run([options.binary, "models", "pull", *options.networks, "onnxruntime", "openvino"], env=settings, check=True)
     source = WORK / "seams.png"
 

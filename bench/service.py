@@ -1,6 +1,6 @@
 """Submits and polls a second of Remaster's API over SQLite and over Redis, beside a FastAPI server that only keeps the photo.
 
-    python3 bench/service.py [--seconds 10] [--rounds 3]
+    python3 bench/service.py [--seconds 10] [--rounds 3] [--connections 16]
 
 Needs `wrk` and `redis-server`, from Debian's packages. The load comes from the same machine. The packages of the peer are installed
 into `target/bench` first. The workers are paused: what is measured is what a caller waits for.
@@ -22,7 +22,6 @@ from pathlib import Path
 from run import PYTHON, ROOT, WORK, install, machine
 
 PHOTO_BYTES = 20_000
-CONNECTIONS = 16
 # What needs no model is accepted though nobody has one.
 SUBMIT = "/jobs?background=false&faces=off"
 
@@ -68,9 +67,9 @@ class Server:
         self.process.wait()
 
 
-def wrk(server, path, seconds, environment=None, script=None):
-    """Requests a second, the 99th percentile in milliseconds, and answers that were no success."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+def wrk(server, path, load, environment=None, script=None):
+    """Requests a second, the 99th percentile in milliseconds, and answers that were no success. `load` has the connections and seconds."""
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--latency"]
     command += ["-s", str(script)] if script else []
     said = subprocess.run(
         [*command, server.base + path], env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=True
@@ -93,6 +92,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "remaster")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -133,15 +133,15 @@ def main():
                 for server in servers:
                     submits, polls = figures[server.name]
                     script = Path(__file__).with_name("submit.lua")
-                    submits.append(wrk(server, SUBMIT, options.seconds, {"PHOTO": str(picture)}, script))
-                    polls.append(wrk(server, one_job(server, picture), options.seconds))
+                    submits.append(wrk(server, SUBMIT, options, {"PHOTO": str(picture)}, script))
+                    polls.append(wrk(server, one_job(server, picture), options))
         finally:
             for server in servers:
                 server.stop()
             redis.terminate()
             redis.wait()
 
-    print(f"{machine()}; {CONNECTIONS} connections, a photo of {picture.stat().st_size} bytes, medians of {options.rounds} interleaved rounds\n")
+    print(f"{machine()}; {options.connections} connections, a photo of {picture.stat().st_size} bytes, medians of {options.rounds} interleaved rounds\n")
     print("| | submits/s | p99 | polls/s | p99 | answers that were no success |\n|---|---|---|---|---|---|")
     for name, both in figures.items():
         (submits, late), (polls, poll_late) = ([statistics.median(column) for column in zip(*[run[:2] for run in runs])] for runs in both)
