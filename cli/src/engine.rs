@@ -34,11 +34,23 @@ fn start(models: &Models, args: &EngineArgs, configured: Option<&Path>) -> anyho
     if let Some(pulled) = models.manifest.runtime().filter(|_| configured.is_none()) {
         models.library.check_runtime(pulled)?;
     }
-    // Hashing it takes a moment.
+    // Hashing them takes a moment.
+    let cuda = if models.gpus { cuda(models) } else { Vec::new() };
     let openvino = if args.device.may_use_openvino() { openvino(models) } else { None };
-    let settings =
-        EngineSettings { runtime, openvino, device: args.device.clone(), precision: args.precision, threads: None };
+    let (device, precision) = (args.device.clone(), args.precision);
+    let settings = EngineSettings { runtime, cuda, openvino, device, precision, threads: None };
     Ok(Arc::new(OnnxEngine::start(models.library.clone(), &settings)?))
+}
+
+/// The libraries of the runtime for GPUs, where they are installed and whole.
+fn cuda(models: &Models) -> Vec<PathBuf> {
+    let Some((paths, asset)) = models.library.cuda_paths(&models.manifest).zip(models.manifest.cuda()) else {
+        return Vec::new();
+    };
+    let checked = models.library.check_runtime(asset);
+    checked
+        .inspect_err(|error| tracing::warn!("the runtime for GPUs is not used: {error}"))
+        .map_or(Vec::new(), |()| paths)
 }
 
 /// OpenVINO's library, where it is installed and whole. It is not needed, so a damaged one is only warned of.

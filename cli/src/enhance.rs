@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 use anyhow::bail;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use remaster_engine::{Absent, SharedEngine};
+use remaster_engine::{Absent, Device, SharedEngine};
 use remaster_models::{Asset, Kind};
 use remaster_pictures::header::inspect;
 use remaster_shared::catalogue::{AUTO, Catalogue, denoisers, resolve};
@@ -36,7 +36,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
     }
     let format = output_format(&args.output, args.options.format)?;
     let pairs = pair(&args.inputs, &args.output, format)?;
-    let models = Models::open_to_use(args.models, &args.pull)?;
+    let models = Models::open_to_use(args.models, &args.pull, &args.engine)?;
     if args.options.faces != FaceMode::Off {
         fetch_face_models(&models)?;
     }
@@ -48,9 +48,7 @@ pub async fn run(mut args: EnhanceArgs) -> anyhow::Result<ExitCode> {
         if args.engine.ort_dylib_path.is_none() {
             fetch(&models, models.manifest.runtime().map(|asset| asset.id.as_str()))?;
         }
-        if args.engine.device.may_use_openvino() {
-            fetch_openvino(&models)?;
-        }
+        fetch_faster_runtimes(&models, &args.engine.device)?;
         match args.options.denoise {
             Some(_) => fetch_denoiser(&models, &args.options.model)?,
             None if args.options.background => fetch_upscaler(&models, &args.options.model, args.options.scale)?,
@@ -133,13 +131,15 @@ fn fetch_denoiser(models: &Models, asked: &ModelId) -> anyhow::Result<()> {
     fetch(models, Some(weak))
 }
 
-/// Fetches OpenVINO if it is missing. If it cannot be fetched, the networks run without it, more slowly.
-fn fetch_openvino(models: &Models) -> anyhow::Result<()> {
-    let openvino = models.manifest.openvino();
-    let missing = models.missing_defaults().into_iter().filter(|asset| Some(*asset) == openvino);
+/// Fetches the runtimes for GPUs and for CPUs of Intel that are missing and may be used. If one cannot be fetched, the networks run without
+/// it, more slowly.
+fn fetch_faster_runtimes(models: &Models, device: &Device) -> anyhow::Result<()> {
+    let openvino = models.manifest.openvino().filter(|_| device.may_use_openvino());
+    let faster = [models.manifest.cuda(), openvino];
+    let missing = models.missing_defaults().into_iter().filter(|asset| faster.contains(&Some(asset)));
     let ids: Vec<&str> = missing.map(|asset| asset.id.as_str()).collect();
     for failure in models.pull_beside(&ids)? {
-        eprintln!("note: {failure}; the networks run on ONNX Runtime instead");
+        eprintln!("note: {failure}; the networks run without it, more slowly");
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use remaster_models::{
     import, install_bundled, missing_defaults, pull, status,
 };
 
-use crate::args::{ModelsArgs, ModelsCommand, PullArgs};
+use crate::args::{EngineArgs, ModelsArgs, ModelsCommand, PullArgs};
+use crate::engine::configured_runtime;
 use crate::exit;
 use crate::progress::Bars;
 
@@ -23,6 +24,8 @@ pub struct Models {
     options: PullOptions,
     /// Whether missing models are fetched without a request for them (`PULL_MODELS`).
     pub pulls: bool,
+    /// Whether the runtime for GPUs is to be fetched and used.
+    pub gpus: bool,
 }
 
 impl Models {
@@ -38,6 +41,7 @@ impl Models {
             library: Library::open(folder)?,
             options: PullOptions { mirror, ..PullOptions::default() },
             pulls: true,
+            gpus: false,
         })
     }
 
@@ -46,8 +50,9 @@ impl Models {
     ///
     /// # Errors
     /// As [`open`](Self::open), or a bundled model cannot be written.
-    pub fn open_to_use(args: ModelsArgs, pull: &PullArgs) -> anyhow::Result<Self> {
-        let models = Self { pulls: pull.pull_models, ..Self::open(args)? };
+    pub fn open_to_use(args: ModelsArgs, pull: &PullArgs, engine: &EngineArgs) -> anyhow::Result<Self> {
+        let gpus = configured_runtime(engine).is_none() && engine.device.may_use_gpus();
+        let models = Self { pulls: pull.pull_models, gpus, ..Self::open(args)? };
         install_bundled(&models.manifest, &models.library)?;
         Ok(models)
     }
@@ -85,12 +90,14 @@ impl Models {
         Ok(failed)
     }
 
-    /// The default models that are missing; none if `PULL_MODELS` is 0.
+    /// The default models that are missing, and before them the runtime for GPUs if it is to be used; none if `PULL_MODELS` is 0.
     pub fn missing_defaults(&self) -> Vec<&Asset> {
         if !self.pulls {
             return Vec::new();
         }
-        missing_defaults(&self.manifest, &self.library)
+        let missing = |_: &&Asset| self.gpus && self.library.cuda_paths(&self.manifest).is_none();
+        let cuda = self.manifest.cuda().filter(missing);
+        cuda.into_iter().chain(missing_defaults(&self.manifest, &self.library)).collect()
     }
 
     /// Whether an upscaler is installed.

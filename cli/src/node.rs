@@ -108,7 +108,7 @@ impl Node {
         lease: Duration,
         networks: bool,
     ) -> anyhow::Result<()> {
-        let models = Models::open_to_use(models, pull)?;
+        let models = Models::open_to_use(models, pull, engine_args)?;
         tokio::select! {
             fetched = fetch::essential_models(&models, networks) => fetched?,
             // A request to stop does not wait for the download.

@@ -31,6 +31,7 @@ mod runtime;
 mod status;
 
 pub use asset::{Asset, AssetFile, PipSource, Purpose, Source, Tile};
+pub use bundled::small_network;
 pub use disk::DiskError;
 pub use fetch::{FetchError, PipCommand, SourceError, Tried};
 pub use import::{ImportError, ImportOptions, import};

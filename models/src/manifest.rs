@@ -88,6 +88,12 @@ impl Manifest {
         self.find("openvino")
     }
 
+    /// The runtime for GPUs of NVIDIA with the libraries that it needs, where one is listed for this platform.
+    #[must_use]
+    pub fn cuda(&self) -> Option<&Asset> {
+        self.find("onnxruntime-cuda")
+    }
+
     /// The preferred upscaler that enlarges by as much as `scale`, among those that are pulled without being asked.
     #[must_use]
     pub fn default_upscaler(&self, scale: u32) -> Option<&Asset> {

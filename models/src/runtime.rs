@@ -48,6 +48,12 @@ impl Library {
         self.whole(manifest.openvino()?)
     }
 
+    /// The libraries of the runtime for GPUs, that of ONNX Runtime first, where all of them are pulled.
+    #[must_use]
+    pub fn cuda_paths(&self, manifest: &Manifest) -> Option<Vec<PathBuf>> {
+        self.all(manifest.cuda()?)
+    }
+
     /// Hashes the files of a pulled runtime, which are about to be loaded.
     ///
     /// # Errors
@@ -64,8 +70,13 @@ impl Library {
 
     /// The first file of a runtime, where all its files are there.
     fn whole(&self, asset: &Asset) -> Option<PathBuf> {
-        let paths: Vec<_> = asset.files.iter().map(|file| self.dir().join(asset.folder()).join(&file.name)).collect();
-        if paths.iter().all(|path| path.is_file()) { paths.into_iter().next() } else { None }
+        self.all(asset)?.into_iter().next()
+    }
+
+    /// The files of a runtime, where all of them are there.
+    fn all(&self, asset: &Asset) -> Option<Vec<PathBuf>> {
+        let paths = asset.files.iter().map(|file| self.dir().join(asset.folder()).join(&file.name));
+        paths.map(|path| path.is_file().then_some(path)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Jobs and batches ([`job`]), their ids and links ([`ids`], [`links`]), who is charged and how much ([`client`],
 //! [`quota`]), repeated requests ([`idempotency`]), webhooks as values ([`webhook`]), workers as they announce themselves
-//! ([`fleet`]), and the closed table of errors ([`error`]). This crate depends on no web framework, inference runtime,
+//! ([`fleet`]), the GPUs of the machine ([`gpu`]), and the closed table of errors ([`error`]). This crate depends on no web framework, inference runtime,
 //! database or object storage.
 
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod error;
 pub mod fence;
 pub mod fleet;
+pub mod gpu;
 pub mod idempotency;
 pub mod ids;
 pub mod ip_ranges;

@@ -57,6 +57,7 @@ fn engine(weights: Option<&Path>) -> SharedEngine {
     }
     let settings = EngineSettings {
         runtime: remaster_testkit::runtime(),
+        cuda: Vec::new(),
         openvino: None,
         device: Device::Cpu,
         precision: Precision::Auto,

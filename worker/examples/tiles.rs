@@ -41,6 +41,7 @@ async fn main() {
     let model = ModelId::parse(&std::env::args().nth(1).unwrap_or("realesrgan-x4plus".into())).unwrap();
     let settings = EngineSettings {
         runtime: remaster_testkit::runtime(),
+        cuda: Vec::new(),
         openvino: None,
         device: Device::Cpu,
         precision: Precision::Auto,

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use remaster_shared::gpu;
+
 /// The processors on which networks run. Several devices of one kind share the work; each has a thread of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The first GPU when the runtime library and the machine have one, else the CPU: through OpenVINO where that is installed.
+    /// The first GPU where the machine has one and networks run on it through CUDA, else the CPU: through OpenVINO where that is installed.
     #[default]
     Auto,
     /// The CPU through ONNX Runtime.
@@ -19,6 +21,16 @@ pub enum Device {
 }
 
 impl Device {
+    /// Whether networks may run on GPUs of this machine.
+    #[must_use]
+    pub fn may_use_gpus(&self) -> bool {
+        match self {
+            Device::Auto => gpu::count() > 0,
+            Device::Cuda(_) | Device::TensorRt(_) => true,
+            Device::Cpu | Device::OpenVino => false,
+        }
+    }
+
     /// Whether networks may run on OpenVINO.
     pub fn may_use_openvino(&self) -> bool {
         matches!(self, Device::Auto | Device::OpenVino)
@@ -68,6 +80,13 @@ impl fmt::Display for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_device_that_may_be_a_gpu_asks_for_its_runtime() {
+        let may = |text: &str| text.parse::<Device>().unwrap().may_use_gpus();
+        assert!(may("cuda:0") && may("tensorrt:1") && !may("cpu") && !may("openvino"));
+        assert_eq!(may("auto"), gpu::count() > 0);
+    }
 
     #[test]
     fn parses_what_it_prints_and_refuses_the_rest() {

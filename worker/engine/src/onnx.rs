@@ -32,6 +32,8 @@ use crate::tile_area::tile_area;
 pub struct EngineSettings {
     /// The ONNX Runtime library to load.
     pub runtime: PathBuf,
+    /// The ONNX Runtime library for GPUs to load in its place, followed by the libraries that it needs, where they are installed.
+    pub cuda: Vec<PathBuf>,
     /// OpenVINO's library for programs in C, where it is installed.
     pub openvino: Option<PathBuf>,
     /// The devices on which networks run.
@@ -48,6 +50,9 @@ pub enum StartError {
     /// The file is missing, or it is not a library of a version that this program can use.
     #[error("the ONNX Runtime library {0} cannot be loaded: {1}")]
     Library(PathBuf, #[source] Cause),
+    /// No network runs on that GPU.
+    #[error("networks do not run on {0}: {1}")]
+    Gpu(String, #[source] Cause),
     /// `DEVICE` is openvino, and OpenVINO is not there.
     #[error("DEVICE is openvino, and OpenVINO is not installed: run `remaster models pull openvino`")]
     OpenVinoMissing,
@@ -100,7 +105,7 @@ impl OnnxEngine {
     /// The runtime cannot be loaded or does not compute as was asked for, or a thread cannot be started.
     pub fn start(library: Library, settings: &EngineSettings) -> Result<Self, StartError> {
         let threads = settings.threads.unwrap_or_else(cores);
-        let devices = Devices::start(settings, threads)?;
+        let devices = Devices::start(settings, threads, library.dir())?;
         let running_on = devices.running_on(settings);
         tracing::debug!(?running_on, "engine started");
         let on_cpu = devices.runtimes.iter().all(|(slot, _)| slot.threads().is_some());

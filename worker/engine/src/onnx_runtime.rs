@@ -1,26 +1,33 @@
 //! [ONNX Runtime](https://onnxruntime.ai) on the CPU, over CUDA and over TensorRT.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ort::environment::Environment;
-use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+pub use ort::environment::Environment;
+use ort::ep::cuda::ConvAlgorithmSearch;
+use ort::ep::{self, ArenaExtendStrategy, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, Session};
 use ort::value::{Tensor as OrtTensor, ValueRef};
+use remaster_models::small_network;
 
 use crate::error::{Cause, EngineError};
 use crate::graph::{Float, Graph, Runtime, Source, Stop};
 use crate::port::{Output, Tensor};
 use crate::slot::Slot;
 
+/// The side in pixels of a device's first run.
+const FIRST_SIDE: usize = 64;
+
 /// ONNX Runtime on the device of one slot.
 pub struct OnnxRuntime {
     environment: Environment,
     slot: Slot,
+    /// The folder in which TensorRT keeps what it compiled.
+    cache: PathBuf,
 }
 
-/// Loads the library. A process has one environment, whatever the number of its devices.
+/// Loads the library. A process has one environment, whatever the number of its devices, and one library: the first that was loaded.
 ///
 /// # Errors
 /// The file is no library of a version that this program can use, or the environment cannot be made.
@@ -28,26 +35,58 @@ pub fn environment(library: &Path) -> Result<Environment, Cause> {
     Ok(ort::environment::init_from(library)?.build()?)
 }
 
-/// Whether the loaded library can drive a GPU over CUDA.
+/// Loads libraries that the runtime for GPUs needs, so that it finds them wherever they are.
+///
+/// # Errors
+/// One of them cannot be loaded.
+pub fn preload(libraries: &[PathBuf]) -> Result<(), Cause> {
+    libraries.iter().try_for_each(|library| ort::util::preload_dylib(library).map_err(Into::into))
+}
+
+/// Whether the loaded library was built for CUDA. That does not mean that there is a GPU.
 pub fn has_cuda() -> bool {
     ep::CUDA::is_available().unwrap_or(false)
 }
 
 impl OnnxRuntime {
-    /// The runtime for `slot`.
-    pub fn new(environment: Environment, slot: Slot) -> Self {
-        Self { environment, slot }
+    /// The runtime for `slot`. TensorRT keeps what it compiled in the folder `cache`.
+    pub fn new(environment: Environment, slot: Slot, cache: PathBuf) -> Self {
+        Self { environment, slot, cache }
+    }
+
+    /// Runs a small network, which shows whether the device can be used.
+    ///
+    /// # Errors
+    /// It cannot, for the reason that the runtime gives.
+    pub fn try_device(&mut self) -> Result<(), Cause> {
+        let mut network = self.load(Source::Memory(small_network()), Float::Float32)?;
+        network.run(Tensor::zeros((1, 3, FIRST_SIDE, FIRST_SIDE)), &Stop::default())?;
+        Ok(())
     }
 
     /// The execution providers in order of preference. One that was asked for and cannot start is an error: networks
     /// never run on the CPU instead without anybody noticing.
     fn providers(&self) -> Vec<ExecutionProviderDispatch> {
-        let cuda = |number: u32| ep::CUDA::default().with_device_id(number as i32).build().error_on_failure();
+        let cuda = |number: u32| {
+            let cuda = ep::CUDA::default()
+                .with_device_id(number as i32)
+                // The exhaustive search measures all algorithms for each new size, and tiles differ in size.
+                .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+                // Otherwise the memory that is held is up to twice as much as was ever needed.
+                .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested);
+            cuda.build().error_on_failure()
+        };
         match self.slot {
             Slot::Cpu { .. } | Slot::OpenVino { .. } => vec![ep::CPU::default().build()],
             Slot::Cuda(number) => vec![cuda(number)],
             Slot::TensorRt(number) => {
-                let tensorrt = ep::TensorRT::default().with_device_id(number as i32).with_timing_cache(true);
+                // Compiling a network takes minutes, and is done for each size.
+                let tensorrt = ep::TensorRT::default()
+                    .with_device_id(number as i32)
+                    .with_engine_cache(true)
+                    .with_engine_cache_path(self.cache.display())
+                    .with_timing_cache(true)
+                    .with_timing_cache_path(self.cache.display());
                 vec![tensorrt.build().error_on_failure(), cuda(number)]
             }
         }

@@ -1,10 +1,13 @@
 //! The devices that `DEVICE` and `PRECISION` stand for on this machine.
 
+use std::fmt;
+use std::path::Path;
+
 use crate::device::Device;
 use crate::error::Cause;
 use crate::graph::Runtime;
 use crate::onnx::{EngineSettings, StartError};
-use crate::onnx_runtime::{OnnxRuntime, environment, has_cuda};
+use crate::onnx_runtime::{Environment, OnnxRuntime, environment, has_cuda, preload};
 use crate::openvino_runtime::OpenVino;
 use crate::port::RunningOn;
 use crate::precision::Precision;
@@ -32,6 +35,19 @@ impl Slot {
     }
 }
 
+/// As the setting `DEVICE` writes it.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let device = match *self {
+            Slot::Cpu { .. } => Device::Cpu,
+            Slot::OpenVino { .. } => Device::OpenVino,
+            Slot::Cuda(number) => Device::Cuda(vec![number]),
+            Slot::TensorRt(number) => Device::TensorRt(vec![number]),
+        };
+        device.fmt(f)
+    }
+}
+
 /// The devices of an engine.
 pub struct Devices {
     /// Each device with its runtime.
@@ -39,7 +55,7 @@ pub struct Devices {
     /// The precision, which is `auto` only where the CPU has bfloat16 and each network decides whether it is used.
     pub precision: Precision,
     /// Why these devices are used, where `DEVICE` does not say.
-    why: &'static str,
+    why: String,
 }
 
 impl Devices {
@@ -47,44 +63,60 @@ impl Devices {
     ///
     /// # Errors
     /// A library cannot be loaded, or the devices do not compute in the precision that was asked for.
-    pub fn start(settings: &EngineSettings, threads: usize) -> Result<Self, StartError> {
-        if settings.device == Device::OpenVino {
-            let library = settings.openvino.as_deref().ok_or(StartError::OpenVinoMissing)?;
-            let openvino = OpenVino::start(library, threads).map_err(StartError::OpenVino)?;
-            return Self::openvino(openvino, threads, settings.precision, "");
-        }
+    pub fn start(settings: &EngineSettings, threads: usize, folder: &Path) -> Result<Self, StartError> {
         let needs_openvino = || StartError::Precision("bf16 needs OpenVINO", "auto, fp32 or fp16");
-        if settings.precision == Precision::BFloat16 && settings.device != Device::Auto {
+        if settings.precision == Precision::BFloat16 && !settings.device.may_use_openvino() {
             return Err(needs_openvino());
         }
-        let failed = |cause| StartError::Library(settings.runtime.clone(), cause);
-        let environment = environment(&settings.runtime).map_err(failed)?;
-        let (slots, why) = match &settings.device {
-            Device::Cuda(numbers) => (numbers.iter().map(|number| Slot::Cuda(*number)).collect(), ""),
-            Device::TensorRt(numbers) => (numbers.iter().map(|number| Slot::TensorRt(*number)).collect(), ""),
-            Device::Auto if has_cuda() => (vec![Slot::Cuda(0)], ""),
-            Device::Auto => match openvino_for_auto(settings, threads) {
-                Ok(openvino) => return Self::openvino(openvino, threads, settings.precision, ", and there is no CUDA"),
-                Err(why) => (vec![Slot::Cpu { threads }], why),
-            },
-            Device::Cpu | Device::OpenVino => (vec![Slot::Cpu { threads }], ""),
-        };
-        let precision = match settings.precision {
-            Precision::Auto => Precision::Single,
-            Precision::BFloat16 => return Err(needs_openvino()),
-            given => given,
-        };
-        let runtime =
-            |slot| -> (Slot, Box<dyn Runtime>) { (slot, Box::new(OnnxRuntime::new(environment.clone(), slot))) };
-        Ok(Self { runtimes: slots.into_iter().map(runtime).collect(), precision, why })
+        match &settings.device {
+            Device::OpenVino => {
+                let library = settings.openvino.as_deref().ok_or(StartError::OpenVinoMissing)?;
+                let openvino = OpenVino::start(library, threads).map_err(StartError::OpenVino)?;
+                Self::openvino(openvino, threads, settings.precision, String::new())
+            }
+            Device::Cuda(numbers) => Self::gpus(settings, numbers.iter().copied().map(Slot::Cuda), folder),
+            Device::TensorRt(numbers) => Self::gpus(settings, numbers.iter().copied().map(Slot::TensorRt), folder),
+            Device::Cpu => Self::cpu(settings, threads, folder, String::new()),
+            Device::Auto => {
+                let why = match gpu_for_auto(settings, folder) {
+                    Ok(devices) => return Ok(devices),
+                    Err(why) => why,
+                };
+                match openvino_for_auto(settings, threads) {
+                    Ok(openvino) => Self::openvino(openvino, threads, settings.precision, format!(", and {why}")),
+                    Err(_) if settings.precision == Precision::BFloat16 => Err(needs_openvino()),
+                    Err(also) => Self::cpu(settings, threads, folder, format!(", {why}, and {also}")),
+                }
+            }
+        }
     }
 
-    fn openvino(
-        openvino: OpenVino,
-        threads: usize,
-        precision: Precision,
-        why: &'static str,
-    ) -> Result<Self, StartError> {
+    /// ONNX Runtime on the CPU.
+    fn cpu(settings: &EngineSettings, threads: usize, folder: &Path, why: String) -> Result<Self, StartError> {
+        let environment = loaded(&settings.runtime)?;
+        let slot = Slot::Cpu { threads };
+        let runtime: Box<dyn Runtime> = Box::new(OnnxRuntime::new(environment, slot, folder.into()));
+        Ok(Self { runtimes: vec![(slot, runtime)], precision: plain(settings.precision), why })
+    }
+
+    /// ONNX Runtime on GPUs, each of which has to run a small network first.
+    fn gpus(settings: &EngineSettings, slots: impl Iterator<Item = Slot>, folder: &Path) -> Result<Self, StartError> {
+        let (library, needed) = settings.cuda.split_first().unwrap_or((&settings.runtime, &[]));
+        preload(needed).map_err(|cause| StartError::Library(library.clone(), cause))?;
+        let environment = loaded(library)?;
+        if !has_cuda() {
+            return Err(StartError::Library(library.clone(), "it was not built for CUDA".into()));
+        }
+        let start = |slot: Slot| -> Result<(Slot, Box<dyn Runtime>), StartError> {
+            let mut runtime = Box::new(OnnxRuntime::new(environment.clone(), slot, folder.join("tensorrt")));
+            runtime.try_device().map_err(|cause| StartError::Gpu(slot.to_string(), cause))?;
+            Ok((slot, runtime))
+        };
+        let runtimes = slots.map(start).collect::<Result<_, _>>()?;
+        Ok(Self { runtimes, precision: plain(settings.precision), why: String::new() })
+    }
+
+    fn openvino(openvino: OpenVino, threads: usize, precision: Precision, why: String) -> Result<Self, StartError> {
         let precision = match precision {
             Precision::Half => return Err(StartError::Precision("OpenVINO has no fp16", "auto, fp32 or bf16")),
             Precision::Auto if !openvino.has_bfloat16() => Precision::Single,
@@ -126,14 +158,37 @@ impl Devices {
     }
 }
 
-/// OpenVINO where `DEVICE` is auto and there is no GPU, or why it is not used.
+/// The first GPU where `DEVICE` is auto, or why it is not used.
+fn gpu_for_auto(settings: &EngineSettings, folder: &Path) -> Result<Devices, &'static str> {
+    if !settings.device.may_use_gpus() {
+        return Err("there is no GPU of NVIDIA");
+    }
+    if settings.precision == Precision::BFloat16 {
+        return Err("a GPU has no bf16 here");
+    }
+    Devices::gpus(settings, std::iter::once(Slot::Cuda(0)), folder).map_err(|error| {
+        tracing::warn!(%error, "the GPU cannot be used; networks run on the CPU");
+        "the GPU cannot be used"
+    })
+}
+
+/// OpenVINO where `DEVICE` is auto and no GPU is used, or why it is not.
 fn openvino_for_auto(settings: &EngineSettings, threads: usize) -> Result<OpenVino, &'static str> {
     if settings.precision == Precision::Half {
-        return Err(", there is no CUDA, and OpenVINO has no fp16");
+        return Err("OpenVINO has no fp16");
     }
-    let library = settings.openvino.as_deref().ok_or(", and there is neither CUDA nor OpenVINO")?;
+    let library = settings.openvino.as_deref().ok_or("OpenVINO is not installed")?;
     OpenVino::start(library, threads).map_err(|error: Cause| {
         tracing::warn!(%error, library = %library.display(), "OpenVINO does not start; networks run on ONNX Runtime");
-        ", there is no CUDA, and OpenVINO does not start"
+        "OpenVINO does not start"
     })
+}
+
+fn loaded(library: &Path) -> Result<Environment, StartError> {
+    environment(library).map_err(|cause| StartError::Library(library.into(), cause))
+}
+
+/// The precision on ONNX Runtime, where no other one than float32 has been measured.
+fn plain(asked: Precision) -> Precision {
+    if asked == Precision::Auto { Precision::Single } else { asked }
 }

@@ -111,6 +111,11 @@ async fn settings_that_cannot_be_met_are_named() {
     assert!(broken.contains("OpenVINO does not start") && broken.contains("libopenvino_c.so"), "{broken}");
     let bf16 = started(EngineSettings { precision: Precision::BFloat16, ..settings(Device::Cpu) }).to_string();
     assert_eq!(bf16, "PRECISION cannot be used: bf16 needs OpenVINO; possible: auto, fp32 or fp16");
+    // Neither is a GPU silently left out. The test library is for the CPU.
+    for device in [Device::Cuda(vec![0]), Device::TensorRt(vec![0])] {
+        let cuda = started(settings(device)).to_string();
+        assert!(cuda.contains("cannot be loaded: it was not built for CUDA"), "{cuda}");
+    }
     // A library that is there and broken is no reason not to serve.
     let auto = EngineSettings { openvino: Some(other), ..settings(Device::Auto) };
     let running_on = OnnxEngine::start(library(), &auto).unwrap().running_on().unwrap();

@@ -31,6 +31,7 @@ pub fn engines() -> Vec<SharedEngine> {
 pub fn settings(device: Device) -> EngineSettings {
     EngineSettings {
         runtime: remaster_testkit::runtime(),
+        cuda: Vec::new(),
         openvino: remaster_testkit::openvino(),
         device,
         precision: Precision::Single,
