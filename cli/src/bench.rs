@@ -21,7 +21,7 @@ const FACE: usize = 512;
 /// A network that was asked for is not installed, or one cannot be run.
 pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     log::to_stderr(&args.log);
-    let models = Models::open(args.models)?;
+    let models = Models::open(args.models)?.with_engine(&args.engine);
     let engine = engine::open(&models, &args.engine)?;
     let mut networks = Vec::new();
     for (kind, side) in [(Kind::Upscaler, args.side as usize), (Kind::FaceRestorer, FACE)] {

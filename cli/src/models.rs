@@ -51,10 +51,14 @@ impl Models {
     /// # Errors
     /// As [`open`](Self::open), or a bundled model cannot be written.
     pub fn open_to_use(args: ModelsArgs, pull: &PullArgs, engine: &EngineArgs) -> anyhow::Result<Self> {
-        let gpus = configured_runtime(engine).is_none() && engine.device.may_use_gpus();
-        let models = Self { pulls: pull.pull_models, gpus, ..Self::open(args)? };
+        let models = Self { pulls: pull.pull_models, ..Self::open(args)?.with_engine(engine) };
         install_bundled(&models.manifest, &models.library)?;
         Ok(models)
+    }
+
+    /// With the runtime for GPUs, if that engine may use it.
+    pub fn with_engine(self, engine: &EngineArgs) -> Self {
+        Self { gpus: configured_runtime(engine).is_none() && engine.device.may_use_gpus(), ..self }
     }
 
     /// Fetches `ids` beside a running service, and returns the failures. It blocks. Where sources fail is told by the failures only.

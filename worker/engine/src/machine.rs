@@ -11,7 +11,7 @@ pub fn cores() -> usize {
 /// The memory in bytes that this process may use: that of the machine, or less where its control group has a limit. `None` where the
 /// system does not tell.
 pub fn memory() -> Option<u64> {
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let total = Some(system.total_memory()).filter(|total| *total > 0);
     let limit = sysinfo::get_current_pid().ok().and_then(|id| {
