@@ -48,10 +48,13 @@ impl Library {
         self.whole(manifest.openvino()?)
     }
 
-    /// The libraries of the runtime for GPUs, that of ONNX Runtime first, where all of them are pulled.
+    /// The libraries of the runtime for GPUs to load, where all its files are pulled: that of ONNX Runtime, which loads its providers by
+    /// itself, and those that these need, each after what it needs.
     #[must_use]
     pub fn cuda_paths(&self, manifest: &Manifest) -> Option<Vec<PathBuf>> {
-        self.all(manifest.cuda()?)
+        let is_provider = |path: &Path| path.to_string_lossy().contains("_providers_");
+        let paths = self.all(manifest.cuda()?)?;
+        Some(paths.into_iter().filter(|path| !is_provider(path)).collect())
     }
 
     /// Hashes the files of a pulled runtime, which are about to be loaded.
@@ -83,6 +86,25 @@ impl Library {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_runtime_for_gpus_is_there_when_all_its_files_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::open(dir.path().into()).unwrap();
+        let manifest = Manifest::embedded().unwrap();
+        let Some(cuda) = manifest.cuda() else { return };
+        let folder = dir.path().join(cuda.folder());
+        std::fs::create_dir(&folder).unwrap();
+        for file in &cuda.files {
+            assert_eq!(library.cuda_paths(&manifest), None, "{}", file.name);
+            std::fs::write(folder.join(&file.name), b"x").unwrap();
+        }
+        let paths = library.cuda_paths(&manifest).unwrap();
+        assert!(paths[0].file_name().unwrap().to_string_lossy().starts_with("libonnxruntime.so"));
+        assert!(paths.iter().all(|path| !path.to_string_lossy().contains("_providers_")));
+        let at = |name: &str| paths.iter().position(|path| path.ends_with(name)).unwrap();
+        assert!(at("libcublasLt.so.12") < at("libcublas.so.12") && at("libcudnn_graph.so.9") < at("libcudnn_cnn.so.9"));
+    }
 
     #[test]
     fn a_named_library_wins_and_a_missing_one_is_named() {

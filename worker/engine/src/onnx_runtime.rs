@@ -1,5 +1,6 @@
 //! [ONNX Runtime](https://onnxruntime.ai) on the CPU, over CUDA and over TensorRT.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,7 +41,11 @@ pub fn environment(library: &Path) -> Result<Environment, Cause> {
 /// # Errors
 /// One of them cannot be loaded.
 pub fn preload(libraries: &[PathBuf]) -> Result<(), Cause> {
-    libraries.iter().try_for_each(|library| ort::util::preload_dylib(library).map_err(Into::into))
+    libraries.iter().try_for_each(|library| {
+        // What is missing is told by the source of the error.
+        let why = |error: &dyn Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        ort::util::preload_dylib(library).map_err(|error| format!("{}: {}", library.display(), why(&error)).into())
+    })
 }
 
 /// Whether the loaded library was built for CUDA. That does not mean that there is a GPU.
