@@ -52,7 +52,7 @@ pub enum StartError {
     Library(PathBuf, #[source] Cause),
     /// No network runs on that GPU.
     #[error("networks do not run on {0}: {1}")]
-    Gpu(String, #[source] Cause),
+    Gpu(String, String),
     /// `DEVICE` is openvino, and OpenVINO is not there.
     #[error("DEVICE is openvino, and OpenVINO is not installed: run `remaster models pull openvino`")]
     OpenVinoMissing,

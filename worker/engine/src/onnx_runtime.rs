@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use ort::environment::Environment;
 use ort::ep::cuda::ConvAlgorithmSearch;
@@ -28,12 +28,21 @@ pub struct OnnxRuntime {
     cache: PathBuf,
 }
 
-/// Loads the library. A process has one environment, whatever the number of its devices, and one library: the first that was loaded.
+/// The environment of this process. There can be no other one, not even after its end.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// Loads the library, unless one has been loaded: a process has one environment of one library, whatever the number of its devices.
 ///
 /// # Errors
 /// The file is no library of a version that this program can use, or the environment cannot be made.
 pub fn environment(library: &Path) -> Result<Environment, Cause> {
-    Ok(ort::environment::init_from(library)?.build()?)
+    let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = &*environment {
+        return Ok(made.clone());
+    }
+    let made = ort::environment::init_from(library)?.build()?;
+    *environment = Some(made.clone());
+    Ok(made)
 }
 
 /// Loads libraries that the runtime for GPUs needs, so that it finds them wherever they are.
@@ -63,10 +72,13 @@ impl OnnxRuntime {
     ///
     /// # Errors
     /// It cannot, for the reason that the runtime gives.
-    pub fn try_device(&mut self) -> Result<(), Cause> {
-        let mut network = self.load(Source::Memory(small_network()), Float::Float32)?;
-        network.run(Tensor::zeros((1, 3, FIRST_SIDE, FIRST_SIDE)), &Stop::default())?;
-        Ok(())
+    pub fn try_device(&mut self) -> Result<(), String> {
+        let mut run = || -> Result<(), Cause> {
+            let mut network = self.load(Source::Memory(small_network()), Float::Float32)?;
+            network.run(Tensor::zeros((1, 3, FIRST_SIDE, FIRST_SIDE)), &Stop::default())?;
+            Ok(())
+        };
+        run().map_err(|cause| reason(&cause.to_string()))
     }
 
     /// The execution providers in order of preference. One that was asked for and cannot start is an error: networks
@@ -140,8 +152,31 @@ impl Graph for Session {
     }
 }
 
+/// What matters in a message of the runtime, which begins with where in its source the error is, and may end with its surroundings.
+fn reason(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let from = ["CUDA failure", "Failed to load library"].iter().find_map(|sign| line.find(sign)).unwrap_or(0);
+    let reason = line[from..].split(" ; ").next().unwrap_or_default();
+    reason.trim().to_owned()
+}
+
 fn run_error(error: ort::Error) -> EngineError {
     const EXHAUSTED: [&str; 5] =
         ["out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation"];
     EngineError::of_run(error.into(), &EXHAUSTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_to_its_reason() {
+        let cuda = "/src/provider.cc:60 static A B(const C&) [ONNXRuntimeError] : 1 : FAIL : utils.h:187 Parse Failed to parse: \
+            CUDA failure 35: the driver is too old ; GPU=-1 ; hostname=vm ; \n: /src/provider.cc:60";
+        assert_eq!(reason(cuda), "CUDA failure 35: the driver is too old");
+        let tensorrt = "/src/bridge.cc:1962 Provider& Get() : 1 : FAIL : Failed to load library libp.so with error: libn.so.10: missing\n: /src";
+        assert_eq!(reason(tensorrt), "Failed to load library libp.so with error: libn.so.10: missing");
+        assert_eq!(reason("out of memory"), "out of memory");
+    }
 }

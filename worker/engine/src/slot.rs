@@ -109,7 +109,7 @@ impl Devices {
         }
         let start = |slot: Slot| -> Result<(Slot, Box<dyn Runtime>), StartError> {
             let mut runtime = Box::new(OnnxRuntime::new(environment.clone(), slot, folder.join("tensorrt")));
-            runtime.try_device().map_err(|cause| StartError::Gpu(slot.to_string(), cause))?;
+            runtime.try_device().map_err(|reason| StartError::Gpu(slot.to_string(), reason))?;
             Ok((slot, runtime))
         };
         let runtimes = slots.map(start).collect::<Result<_, _>>()?;
