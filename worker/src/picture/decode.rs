@@ -12,7 +12,7 @@ use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
-use super::{chunks, cmyk, heif, jpeg, tiff};
+use super::{chunks, cmyk, heif, jpeg, tiff, tiff_metadata};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -85,6 +85,10 @@ fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> 
     let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
     let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
     let orientation = said.unwrap_or(Orientation::NoTransforms);
+    let (exif, xmp) = match format {
+        PictureFormat::Tiff => (tiff_metadata::exif(bytes), tiff_metadata::xmp(bytes)),
+        _ => (exif, xmp),
+    };
     let is_jpeg = format == PictureFormat::Jpeg;
     let inks = if is_jpeg { cmyk::decode(bytes, icc.as_deref()).map_err(damaged)? } else { None };
     let whole = if is_jpeg && inks.is_none() { jpeg::decode(bytes).map_err(damaged)? } else { None };

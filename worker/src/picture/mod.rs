@@ -9,6 +9,7 @@ mod cmyk;
 mod composite;
 mod decode;
 mod encode;
+mod exif;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flat;
@@ -24,6 +25,7 @@ mod sample;
 mod strip;
 mod tensor;
 mod tiff;
+mod tiff_metadata;
 mod window;
 mod ycbcr;
 

@@ -1,5 +1,6 @@
 //! A decoded picture.
 
+use super::exif;
 use super::layout::Layout;
 use super::sample::Sample;
 
@@ -33,6 +34,13 @@ pub struct Metadata {
     pub xmp: Option<String>,
     /// What a PNG says of how its samples are to be shown.
     pub chunks: Vec<Chunk>,
+}
+
+impl Metadata {
+    /// The EXIF block of a result of `width` x `height` pixels.
+    pub fn exif_of(&self, width: usize, height: usize) -> Option<Vec<u8>> {
+        Some(exif::with_size(self.exif.clone()?, (width, height)))
+    }
 }
 
 /// A chunk of a PNG file.

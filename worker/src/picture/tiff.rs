@@ -10,10 +10,7 @@ use image::{DynamicImage, ImageBuffer, Pixel};
 use remaster_pictures::tiff::{Kind, Rare, as_gray};
 
 use super::raster::Metadata;
-use super::ycbcr;
-
-/// The tag of an XMP packet.
-const XMP: Tag = Tag::Unknown(700);
+use super::{tiff_metadata, ycbcr};
 
 /// The picture, how it is turned, and what else its file says.
 pub(super) type Content = (DynamicImage, Orientation, Metadata);
@@ -29,7 +26,8 @@ pub(super) fn decode(file: &[u8], rare: Rare, limit: u64) -> TiffResult<Content>
     let mut decoder = Decoder::new(Cursor::new(file))?.with_limits(limits.clone());
     let metadata = Metadata {
         icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok(),
-        xmp: decoder.get_tag_u8_vec(XMP).ok().and_then(|xmp| String::from_utf8(xmp).ok()),
+        exif: tiff_metadata::exif(file),
+        xmp: tiff_metadata::xmp(file),
         ..Metadata::default()
     };
     let turned = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten().and_then(Orientation::from_exif);

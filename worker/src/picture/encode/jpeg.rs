@@ -27,7 +27,7 @@ pub(super) fn write(picture: &Picture, quality: Quality, out: impl Write) -> Res
     let metadata = &picture.metadata;
     let segments = [
         metadata.icc.as_ref().map(|icc| encoder.add_icc_profile(icc)),
-        metadata.exif.as_ref().map(|exif| encoder.add_exif_metadata(exif)),
+        metadata.exif_of(picture.width, picture.height).map(|exif| encoder.add_exif_metadata(&exif)),
         metadata.xmp.as_ref().map(|xmp| encoder.add_app_segment(1, [XMP, xmp.as_bytes()].concat())),
     ];
     for error in segments.into_iter().flatten().filter_map(Result::err) {

@@ -64,6 +64,6 @@ fn info(header: &Header) -> png::Info<'static> {
     };
     info.bit_depth = if header.is_deep { png::BitDepth::Sixteen } else { png::BitDepth::Eight };
     info.icc_profile = header.metadata.icc.clone().map(Cow::Owned);
-    info.exif_metadata = header.metadata.exif.clone().map(Cow::Owned);
+    info.exif_metadata = header.metadata.exif_of(header.width, header.height).map(Cow::Owned);
     info
 }

@@ -24,7 +24,8 @@ pub(super) fn write(picture: &Picture, quality: Quality, mut out: impl Write) ->
     let encoder = Encoder::new(&pixels, layout, picture.width as u32, picture.height as u32);
     let made = encoder.encode_advanced(&config).map_err(|error| failed(&error))?;
     drop(pixels);
-    let Metadata { icc, exif, xmp, .. } = &picture.metadata;
+    let Metadata { icc, xmp, .. } = &picture.metadata;
+    let exif = picture.metadata.exif_of(picture.width, picture.height);
     if icc.is_none() && exif.is_none() && xmp.is_none() {
         return Ok(out.write_all(&made)?);
     }
@@ -34,7 +35,7 @@ pub(super) fn write(picture: &Picture, quality: Quality, mut out: impl Write) ->
     if let Some(xmp) = xmp {
         file.chunks_mut().push(RiffChunk::new(CHUNK_XMP, RiffContent::Data(xmp.clone().into())));
     }
-    file.set_exif(exif.clone().map(Bytes::from));
+    file.set_exif(exif.map(Bytes::from));
     file.encoder().write_to(&mut out)?;
     Ok(())
 }
