@@ -1,4 +1,4 @@
-//! The record of how nearly a model computes in bfloat16 what it computes in float32, beside the model. It saves the
+//! The record of how nearly a model computes in a type of 16 bits what it computes in float32, beside the model. It saves the
 //! measurement, which takes seconds.
 
 use std::fs;
@@ -8,27 +8,27 @@ use crate::disk::{self, DiskError};
 use crate::library::{Installed, Library, read_sidecar};
 
 impl Library {
-    /// The recorded agreement in dB, unless it was measured on another model or by another release.
+    /// The recorded agreement of `float`, such as `bf16`, in dB, unless it was measured on another model or by another release.
     #[must_use]
-    pub fn agreement(&self, model: &Installed) -> Option<f64> {
-        let text = fs::read_to_string(record(model)).ok()?;
+    pub fn agreement(&self, model: &Installed, float: &str) -> Option<f64> {
+        let text = fs::read_to_string(record(model, float)).ok()?;
         let (agreement, measured) = text.trim_end().split_once(' ')?;
         (measured == subject(model)?).then(|| agreement.parse().ok())?
     }
 
-    /// Records an agreement in dB. That of a model whose hash is not known is not recorded.
+    /// Records the agreement of `float` in dB. That of a model whose hash is not known is not recorded.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn record_agreement(&self, model: &Installed, agreement: f64) -> Result<(), DiskError> {
+    pub fn record_agreement(&self, model: &Installed, float: &str, agreement: f64) -> Result<(), DiskError> {
         let Some(subject) = subject(model) else { return Ok(()) };
-        disk::write_atomic(&record(model), format!("{agreement:.1} {subject}\n").as_bytes())
+        disk::write_atomic(&record(model, float), format!("{agreement:.1} {subject}\n").as_bytes())
     }
 }
 
-fn record(model: &Installed) -> PathBuf {
+fn record(model: &Installed, float: &str) -> PathBuf {
     let mut name = model.path.as_os_str().to_owned();
-    name.push(".bf16");
+    name.push(format!(".{float}"));
     name.into()
 }
 

@@ -1,4 +1,4 @@
-//! How nearly a network computes in bfloat16 what it computes in float32, measured on a photo.
+//! How nearly a network computes in a type of 16 bits what it computes in float32, measured on a photo.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use remaster_models::Kind;
 
 use crate::port::{Output, Tensor};
 
-/// The agreement in dB from which on a network is run in bfloat16: an error of 1/255 on average, which nobody sees.
+/// The agreement in dB from which on a network is run in 16 bits: an error of 1/255 on average, which nobody sees.
 pub const ENOUGH: f64 = 48.0;
 
 /// A face in 96x96 pixels, from a photo by NASA that is in the public domain.

@@ -6,8 +6,8 @@ use std::{fmt, str::FromStr};
 /// float32, because sixteen bits move their boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// The default: on a CPU that has bfloat16, that for the upscalers and face restorers that compute nearly the same in it, as is
-    /// measured when one first runs; else float32. float16 has not been measured on GPUs.
+    /// The default: float16 on a GPU, and bfloat16 on a CPU that has it, for the upscalers and face restorers that compute nearly the same
+    /// in it, as is measured when one first runs; else float32.
     #[default]
     Auto,
     /// float32.

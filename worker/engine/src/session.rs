@@ -93,28 +93,33 @@ impl Sessions {
         Ok(float)
     }
 
-    /// bfloat16 where the network computes nearly the same in it, as measured once per installed model.
+    /// The device's type of 16 bits where the network computes nearly the same in it, as measured once per installed model.
     fn tried(&mut self, model: &ModelId, found: &Installed, stop: &Stop) -> Result<Float, EngineError> {
-        let known = self.library.agreement(found);
+        let short = self.slot.short_float();
+        let known = self.library.agreement(found, short.name());
         let agreement = match known {
             Some(agreement) => agreement,
-            None => self.measure(model, found.kind, stop)?,
+            None => self.measure(model, found.kind, short, stop)?,
         };
         if known.is_none() {
             // A folder that cannot be written costs a measurement at each start.
-            let _ = self.library.record_agreement(found, agreement);
+            let _ = self.library.record_agreement(found, short.name(), agreement);
         }
-        let float = if agreement >= ENOUGH { Float::BFloat16 } else { Float::Float32 };
-        tracing::info!(%model, dB = agreement, ?float, "how nearly bfloat16 agrees with float32");
+        let float = if agreement >= ENOUGH { short } else { Float::Float32 };
+        tracing::info!(%model, dB = agreement, float = float.name(), "how nearly {} agrees with fp32", short.name());
         self.loaded.retain(|loaded| loaded.model != *model || loaded.float == float);
         Ok(float)
     }
 
-    /// The agreement in dB; NaN for a network that has none.
-    fn measure(&mut self, model: &ModelId, kind: Kind, stop: &Stop) -> Result<f64, EngineError> {
+    /// The agreement in dB; NaN for a network that has none, or that cannot be had in that type.
+    fn measure(&mut self, model: &ModelId, kind: Kind, short: Float, stop: &Stop) -> Result<f64, EngineError> {
         let Some((photo, range)) = sample(kind) else { return Ok(f64::NAN) };
         let single = self.network(model, Float::Float32)?.run(photo.clone(), stop)?;
-        let other = self.network(model, Float::BFloat16)?.run(photo, stop)?;
+        let other = match self.network(model, short) {
+            Ok(network) => network.run(photo, stop)?,
+            Err(EngineError::Load(..)) => return Ok(f64::NAN),
+            Err(error) => return Err(error),
+        };
         Ok(agreement(&single, &other, range))
     }
 
@@ -196,7 +201,7 @@ mod tests {
     use super::*;
     use crate::graph::Graph;
 
-    /// Returns its input, off by `error` in bfloat16, and notes in which types graphs were loaded.
+    /// Returns its input, off by `error` in 16 bits, and notes in which types graphs were loaded.
     struct Echo {
         error: f32,
         loads: Arc<Mutex<Vec<Float>>>,
@@ -207,7 +212,7 @@ mod tests {
     impl Runtime for Echo {
         fn load(&mut self, _: Source<'_>, float: Float) -> Result<Box<dyn Graph>, Cause> {
             self.loads.lock().unwrap().push(float);
-            Ok(Box::new(Echoing(if float == Float::BFloat16 { self.error } else { 0.0 })))
+            Ok(Box::new(Echoing(if float == Float::Float32 { 0.0 } else { self.error })))
         }
     }
 
@@ -227,13 +232,12 @@ mod tests {
         folder
     }
 
-    /// Runs the restorer twice where bfloat16 is off by `error`. Returns the output and in which types graphs were loaded.
-    fn run_twice(folder: &Path, error: f32) -> (f32, Vec<Float>) {
+    /// Runs the restorer twice on a device where 16 bits are off by `error`. Returns the output and in which types graphs were loaded.
+    fn run_twice(folder: &Path, slot: Slot, error: f32) -> (f32, Vec<Float>) {
         let loads = Arc::new(Mutex::default());
         let runtime = Box::new(Echo { error, loads: Arc::clone(&loads) });
         let library = Library::open(folder.to_path_buf()).unwrap();
-        let mut sessions =
-            Sessions::new(runtime, Slot::OpenVino { threads: 1 }, Precision::Auto, library, Floats::default());
+        let mut sessions = Sessions::new(runtime, slot, Precision::Auto, library, Floats::default());
         let model = ModelId::parse("gfpgan-1.4").unwrap();
         let mut run = || sessions.run(&model, Array4::zeros((1, 3, 2, 2)), &Stop::default()).unwrap();
         run();
@@ -243,13 +247,16 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_measured_once_and_run_in_bfloat16_where_it_agrees() {
-        let folder = folder();
-        assert_eq!(run_twice(folder.path(), 0.001), (0.001, vec![Float::Float32, Float::BFloat16]));
-        assert_eq!(run_twice(folder.path(), 0.001), (0.001, vec![Float::BFloat16]));
-        // The record is of another model now.
-        std::fs::write(folder.path().join("gfpgan-1.4.onnx.sha256"), "1".repeat(64)).unwrap();
-        assert_eq!(run_twice(folder.path(), 0.1), (0.0, vec![Float::Float32, Float::BFloat16]));
-        assert_eq!(run_twice(folder.path(), 0.1), (0.0, vec![Float::Float32]));
+    fn a_network_is_measured_once_and_run_in_16_bits_where_it_agrees() {
+        for (slot, short) in [(Slot::OpenVino { threads: 1 }, Float::BFloat16), (Slot::Cuda(0), Float::Float16)] {
+            let folder = folder();
+            let run = |error| run_twice(folder.path(), slot, error);
+            assert_eq!(run(0.001), (0.001, vec![Float::Float32, short]));
+            assert_eq!(run(0.001), (0.001, vec![short]));
+            // The record is of another model now.
+            std::fs::write(folder.path().join("gfpgan-1.4.onnx.sha256"), "1".repeat(64)).unwrap();
+            assert_eq!(run(0.1), (0.0, vec![Float::Float32, short]));
+            assert_eq!(run(0.1), (0.0, vec![Float::Float32]));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::device::Device;
 use crate::error::Cause;
+use crate::graph::Float;
 use crate::graph::Runtime;
 use crate::onnx::{EngineSettings, StartError};
 use crate::onnx_runtime::{Environment, OnnxRuntime, environment, has_cuda, preload};
@@ -33,6 +34,14 @@ impl Slot {
             Slot::Cuda(_) | Slot::TensorRt(_) => None,
         }
     }
+
+    /// The type of 16 bits in which the device computes.
+    pub fn short_float(self) -> Float {
+        match self {
+            Slot::Cpu { .. } | Slot::OpenVino { .. } => Float::BFloat16,
+            Slot::Cuda(_) | Slot::TensorRt(_) => Float::Float16,
+        }
+    }
 }
 
 /// As the setting `DEVICE` writes it.
@@ -52,7 +61,7 @@ impl fmt::Display for Slot {
 pub struct Devices {
     /// Each device with its runtime.
     pub runtimes: Vec<(Slot, Box<dyn Runtime>)>,
-    /// The precision, which is `auto` only where the CPU has bfloat16 and each network decides whether it is used.
+    /// The precision, which is `auto` only where the device has a type of 16 bits and each network decides whether it is used.
     pub precision: Precision,
     /// Why these devices are used, where `DEVICE` does not say.
     why: String,
@@ -96,7 +105,9 @@ impl Devices {
         let environment = loaded(&settings.runtime)?;
         let slot = Slot::Cpu { threads };
         let runtime: Box<dyn Runtime> = Box::new(OnnxRuntime::new(environment, slot, folder.into()));
-        Ok(Self { runtimes: vec![(slot, runtime)], precision: plain(settings.precision), why })
+        // It has no 16 bits that are faster.
+        let precision = if settings.precision == Precision::Auto { Precision::Single } else { settings.precision };
+        Ok(Self { runtimes: vec![(slot, runtime)], precision, why })
     }
 
     /// ONNX Runtime on GPUs, each of which has to run a small network first.
@@ -113,7 +124,7 @@ impl Devices {
             Ok((slot, runtime))
         };
         let runtimes = slots.map(start).collect::<Result<_, _>>()?;
-        Ok(Self { runtimes, precision: plain(settings.precision), why: String::new() })
+        Ok(Self { runtimes, precision: settings.precision, why: String::new() })
     }
 
     fn openvino(openvino: OpenVino, threads: usize, precision: Precision, why: String) -> Result<Self, StartError> {
@@ -149,8 +160,10 @@ impl Devices {
         }
         let precision = match self.precision {
             Precision::Auto => {
-                reason.push_str("; the CPU has bf16, which is used for networks whose pictures it hardly changes");
-                Precision::BFloat16
+                let short = slots().next().map_or(Float::Float32, Slot::short_float);
+                let name = short.name();
+                reason = format!("{reason}; {name} is used for networks whose pictures it hardly changes");
+                if short == Float::Float16 { Precision::Half } else { Precision::BFloat16 }
             }
             given => given,
         };
@@ -186,9 +199,4 @@ fn openvino_for_auto(settings: &EngineSettings, threads: usize) -> Result<OpenVi
 
 fn loaded(library: &Path) -> Result<Environment, StartError> {
     environment(library).map_err(|cause| StartError::Library(library.into(), cause))
-}
-
-/// The precision on ONNX Runtime, where no other one than float32 has been measured.
-fn plain(asked: Precision) -> Precision {
-    if asked == Precision::Auto { Precision::Single } else { asked }
 }
