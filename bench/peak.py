@@ -51,7 +51,7 @@ def main():
     options = parser.parse_args()
     prepare()
 
-    settings = {**os.environ, "MODELS_DIR": str(options.models)}
+    settings = {**os.environ, "MODELS_DIR": str(options.models), "DEVICE": "openvino"}
     subprocess.run([options.binary, "models", "pull", MODEL, "onnxruntime", "openvino"], env=settings, check=True)
     work = operations(str(options.models / f"{MODEL}.onnx")) * options.side**2
 
@@ -62,9 +62,10 @@ def main():
 
     print(f"{machine()}; {MODEL} on {options.side}x{options.side}, medians of {options.rounds} interleaved rounds\n")
     print("| | network, 10^9 operations a second | product of matrices | share |\n|---|---|---|---|")
-    measured = {name: [] for name in ("fp32", "bf16")}
+    types = {"fp32": "float32", "bf16": "bfloat16"} if "bf16" in machine() else {"fp32": "float32"}
+    measured = {precision: [] for precision in types}
     for _ in range(options.rounds):
-        for precision, name in (("fp32", "float32"), ("bf16", "bfloat16")):
+        for precision, name in types.items():
             measured[precision].append((network(precision) / 1e9, product(name) / 1e9))
     for precision, values in measured.items():
         ours, peak = (statistics.median(column) for column in zip(*values))

@@ -33,7 +33,7 @@ pub async fn essential_models(models: &Models, upscalers: bool) -> anyhow::Resul
 /// Warns of each model that could not be fetched, and says how to add it.
 fn warn_of(failures: &[String]) {
     for failure in failures {
-        tracing::warn!("{failure}; `remaster models pull` or `remaster models import` adds it while this process runs");
+        tracing::warn!("{failure}; `remaster models pull` or `remaster models import` adds it");
     }
 }
 
@@ -53,7 +53,10 @@ fn first_upscalers(missing: &[&Asset]) -> Vec<String> {
 
 /// Fetches the remaining default models. It blocks, so it has to run on a blocking thread beside the running node.
 pub fn remaining_models(models: &Models, upscalers: bool) {
-    let wanted = models.missing_defaults().into_iter().filter(|asset| upscalers || asset.kind != Kind::Upscaler);
+    // A runtime for GPUs that could not be fetched is not tried twice: this process computes on the CPU now.
+    let cuda = models.manifest.cuda();
+    let is_wanted = |asset: &&Asset| (upscalers || asset.kind != Kind::Upscaler) && Some(*asset) != cuda;
+    let wanted = models.missing_defaults().into_iter().filter(is_wanted);
     let missing: Vec<String> = wanted.map(|asset| asset.id.clone()).collect();
     // If the essential models could not be fetched, these cannot be fetched either, and the warning has been given.
     if missing.is_empty() || (upscalers && !models.has_upscaler()) {

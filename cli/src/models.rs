@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
+use remaster_engine::{Device, Precision};
 use remaster_models::{
     Asset, AssetError, ImportOptions, Kind, Library, Manifest, PullOptions, PullOutcome, Pulled, Verdict, default_dir,
     import, install_bundled, missing_defaults, pull, status,
@@ -58,7 +59,10 @@ impl Models {
 
     /// With the runtime for GPUs, if that engine may use it.
     pub fn with_engine(self, engine: &EngineArgs) -> Self {
-        Self { gpus: configured_runtime(engine).is_none() && engine.device.may_use_gpus(), ..self }
+        // A GPU has no bfloat16 here.
+        let prefers_cpu = engine.device == Device::Auto && engine.precision == Precision::BFloat16;
+        let gpus = configured_runtime(engine).is_none() && !prefers_cpu && engine.device.may_use_gpus();
+        Self { gpus, ..self }
     }
 
     /// Fetches `ids` beside a running service, and returns the failures. It blocks. Where sources fail is told by the failures only.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use remaster_shared::catalogue::Kind;
 use tempfile::TempDir;
 
-use crate::asset::{Asset, Source};
+use crate::asset::{Asset, AssetFile, Source};
+use crate::digest;
 use crate::disk::{self, DirLock, DiskError};
 use crate::fetch::{FetchError, Meter, PipCommand, Session};
 use crate::import::{self, ImportError};
@@ -200,8 +201,11 @@ fn install(
 ) -> Result<Pulled, AssetError> {
     let dir = if asset.kind.is_model() { scratch.join(&asset.id) } else { folder(asset, library) };
     disk::make_dir(&dir).map_err(FetchError::Disk)?;
-    let mut meter = Meter::new(progress, &asset.id, asset.bytes());
-    let fetched = asset.files.iter().try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
+    // What a pull that was interrupted has left whole is not fetched again.
+    let is_missing = |file: &&AssetFile| digest::of_file(&dir.join(&file.name)).ok().as_ref() != Some(&file.sha256);
+    let missing: Vec<&AssetFile> = asset.files.iter().filter(is_missing).collect();
+    let mut meter = Meter::new(progress, &asset.id, missing.iter().map(|file| file.bytes).sum());
+    let fetched = missing.iter().try_for_each(|file| session.fetch(file, &dir.join(&file.name), &mut meter));
     if fetched.is_err() {
         // This removes the folder of a runtime when it is empty.
         let _ = fs::remove_dir(&dir);

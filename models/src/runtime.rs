@@ -6,6 +6,7 @@ use crate::asset::Asset;
 use crate::digest;
 use crate::library::Library;
 use crate::manifest::{self, Manifest};
+use crate::pull;
 
 /// Why there is no runtime to load.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -53,8 +54,8 @@ impl Library {
     #[must_use]
     pub fn cuda_paths(&self, manifest: &Manifest) -> Option<Vec<PathBuf>> {
         let is_provider = |path: &Path| path.to_string_lossy().contains("_providers_");
-        let paths = self.all(manifest.cuda()?)?;
-        Some(paths.into_iter().filter(|path| !is_provider(path)).collect())
+        let cuda = manifest.cuda().filter(|cuda| pull::is_installed(cuda, self))?;
+        Some(self.paths(cuda).filter(|path| !is_provider(path)).collect())
     }
 
     /// Hashes the files of a pulled runtime, which are about to be loaded.
@@ -73,13 +74,11 @@ impl Library {
 
     /// The first file of a runtime, where all its files are there.
     fn whole(&self, asset: &Asset) -> Option<PathBuf> {
-        self.all(asset)?.into_iter().next()
+        if self.paths(asset).all(|path| path.is_file()) { self.paths(asset).next() } else { None }
     }
 
-    /// The files of a runtime, where all of them are there.
-    fn all(&self, asset: &Asset) -> Option<Vec<PathBuf>> {
-        let paths = asset.files.iter().map(|file| self.dir().join(asset.folder()).join(&file.name));
-        paths.map(|path| path.is_file().then_some(path)).collect()
+    fn paths(&self, asset: &Asset) -> impl Iterator<Item = PathBuf> {
+        asset.files.iter().map(|file| self.dir().join(asset.folder()).join(&file.name))
     }
 }
 
@@ -97,7 +96,8 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         for file in &cuda.files {
             assert_eq!(library.cuda_paths(&manifest), None, "{}", file.name);
-            std::fs::write(folder.join(&file.name), b"x").unwrap();
+            // Without data they take no space.
+            std::fs::File::create(folder.join(&file.name)).unwrap().set_len(file.bytes).unwrap();
         }
         let paths = library.cuda_paths(&manifest).unwrap();
         assert!(paths[0].file_name().unwrap().to_string_lossy().starts_with("libonnxruntime.so"));

@@ -85,7 +85,6 @@ mod tests {
     fn only_a_device_that_may_be_a_gpu_asks_for_its_runtime() {
         let may = |text: &str| text.parse::<Device>().unwrap().may_use_gpus();
         assert!(may("cuda:0") && may("tensorrt:1") && !may("cpu") && !may("openvino"));
-        assert_eq!(may("auto"), gpu::count() > 0);
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub enum StartError {
     /// The file is missing, or it is not a library of a version that this program can use.
     #[error("the ONNX Runtime library {0} cannot be loaded: {1}")]
     Library(PathBuf, #[source] Cause),
+    /// The library was not built for CUDA.
+    #[error(
+        "DEVICE needs ONNX Runtime for CUDA, and the one that is loaded is for the CPU: run `remaster models pull onnxruntime-cuda`, or set \
+         ORT_DYLIB_PATH"
+    )]
+    NoCuda,
     /// No network runs on that GPU.
     #[error("networks do not run on {0}: {1}")]
     Gpu(String, String),
@@ -98,8 +104,7 @@ pub struct OnnxEngine {
 }
 
 impl OnnxEngine {
-    /// Loads the runtime and starts a thread per device. Models are loaded on first use. A process can have only one
-    /// such engine, because the runtimes have one environment per process.
+    /// Loads the runtime and starts a thread per device. Models are loaded on first use.
     ///
     /// # Errors
     /// The runtime cannot be loaded or does not compute as was asked for, or a thread cannot be started.

@@ -29,7 +29,7 @@ pub struct OnnxRuntime {
 }
 
 /// The environment of this process. There can be no other one, not even after its end.
-static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+static ENVIRONMENT: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// Loads the library, unless one has been loaded: a process has one environment of one library, whatever the number of its devices.
 ///
@@ -37,11 +37,14 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 /// The file is no library of a version that this program can use, or the environment cannot be made.
 pub fn environment(library: &Path) -> Result<Environment, Cause> {
     let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(made) = &*environment {
+    if let Some((loaded, made)) = &*environment {
+        if loaded != library {
+            tracing::info!(loaded = %loaded.display(), "ONNX Runtime is loaded already, from there");
+        }
         return Ok(made.clone());
     }
     let made = ort::environment::init_from(library)?.build()?;
-    *environment = Some(made.clone());
+    *environment = Some((library.into(), made.clone()));
     Ok(made)
 }
 

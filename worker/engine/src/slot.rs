@@ -116,7 +116,7 @@ impl Devices {
         preload(needed).map_err(|cause| StartError::Library(library.clone(), cause))?;
         let environment = loaded(library)?;
         if !has_cuda() {
-            return Err(StartError::Library(library.clone(), "it was not built for CUDA".into()));
+            return Err(StartError::NoCuda);
         }
         let start = |slot: Slot| -> Result<(Slot, Box<dyn Runtime>), StartError> {
             let mut runtime = Box::new(OnnxRuntime::new(environment.clone(), slot, folder.join("tensorrt")));

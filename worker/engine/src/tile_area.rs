@@ -12,8 +12,9 @@ const SMALLEST: usize = 320 * 320;
 /// The memory in bytes that a network in two parts takes for a pixel of its input in float32, and besides (docs/operations.md).
 const PER_PIXEL: u64 = 800;
 const BESIDES: u64 = 750 << 20;
-/// The part of the memory that this process may use, as a divisor, which a network is to take at most: pictures need some as well.
-const PART: u64 = 2;
+/// The part of the memory that this process may use, as a divisor, which a network is to take at most: pictures need some as well, and
+/// networks that are used in turn keep theirs.
+const PART: u64 = 3;
 
 /// The pixels of the largest tile, overlap included, of a network that works on blocks of `align` x `align` pixels, where the process may
 /// use `memory` bytes.
@@ -38,7 +39,7 @@ mod tests {
         const GB: u64 = 1 << 30;
         let area = |memory| tile_area(true, 1, Some(memory));
         assert_eq!((area(0), area(GB), area(100 * GB)), (SMALLEST, SMALLEST, LARGEST));
-        assert!(area(2 * GB) > SMALLEST && area(3 * GB) > area(2 * GB) && area(4 * GB) < LARGEST);
+        assert!(area(3 * GB) > SMALLEST && area(4 * GB) > area(3 * GB) && area(6 * GB) < LARGEST);
         assert_eq!(tile_area(true, 2, Some(100 * GB)), 4 * LARGEST);
         assert_eq!((tile_area(false, 1, Some(100 * GB)), tile_area(true, 1, None)), (WHOLE, WHOLE));
     }

@@ -3,9 +3,10 @@
 use std::io::Cursor;
 
 use ::tiff::TiffResult;
+use ::tiff::decoder::ifd::Entry;
 use ::tiff::decoder::{Decoder, IfdDecoder};
 use ::tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKindStandard};
-use ::tiff::tags::{ByteOrder, Tag, Type, ValueBuffer};
+use ::tiff::tags::{ByteOrder, IfdPointer, Tag, Type, ValueBuffer};
 
 /// The tag of an XMP packet.
 const XMP: Tag = Tag::Unknown(700);
@@ -17,13 +18,21 @@ const DIRECTORIES: [Tag; 2] = [Tag::ExifDirectory, Tag::GpsDirectory];
 /// Fields that tell where something else is, which would be elsewhere in a copy: a maker's notes, and one more directory.
 const PLACES: [u16; 2] = [0x927C, 0xA005];
 
-/// The most bytes of an EXIF block.
-const MOST: usize = 1 << 20;
+/// The most bytes of an EXIF block. A JPEG has room for little more.
+const MOST: usize = 60_000;
+/// What a field takes besides its value.
+const ENTRY: usize = 12;
+/// The most bytes of an XMP packet.
+const LARGEST_PACKET: usize = 4 << 20;
 
 /// The XMP packet.
 pub(super) fn xmp(file: &[u8]) -> Option<String> {
-    let packet = Decoder::new(Cursor::new(file)).ok()?.get_tag_u8_vec(XMP).ok()?;
-    String::from_utf8(packet).ok()
+    let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
+    let mut main = decoder.image_ifd();
+    main.find_entry(XMP).filter(|entry| bytes(entry) <= LARGEST_PACKET)?;
+    let mut packet = ValueBuffer::empty(Type::BYTE);
+    main.find_tag_buf(XMP, &mut packet).ok()?;
+    String::from_utf8(packet.as_bytes().to_vec()).ok()
 }
 
 /// The fields of EXIF as a block. `None` where there are none. Fields that are damaged or too large are left out.
@@ -37,8 +46,8 @@ fn block(file: &[u8]) -> TiffResult<Option<Vec<u8>>> {
     let mut encoder = TiffEncoder::new(&mut block)?;
     let (mut room, mut pointers) = (MOST, Vec::new());
     for pointer in DIRECTORIES {
-        let place = decoder.find_tag(pointer)?.and_then(|place| place.into_ifd_pointer().ok());
-        let Some(Ok(directory)) = place.map(|place| decoder.read_directory(place)) else { continue };
+        let Some(place) = place(&mut decoder.image_ifd(), pointer) else { continue };
+        let Ok(directory) = decoder.read_directory(place) else { continue };
         let tags = directory.iter().map(|(tag, _)| tag).filter(|tag| !PLACES.contains(&tag.to_u16()));
         let mut copy = encoder.extra_directory()?;
         if copied(&mut decoder.read_directory_tags(&directory), tags, &mut copy, &mut room)? {
@@ -56,6 +65,23 @@ fn block(file: &[u8]) -> TiffResult<Option<Vec<u8>>> {
     Ok((!is_empty).then(|| block.into_inner()))
 }
 
+/// Where a directory points to with that tag.
+fn place(from: &mut IfdDecoder<'_>, pointer: Tag) -> Option<IfdPointer> {
+    from.find_entry(pointer).filter(|entry| entry.count() == 1)?;
+    from.find_tag(pointer).ok()??.into_ifd_pointer().ok()
+}
+
+/// The bytes of a value.
+fn bytes(entry: &Entry) -> usize {
+    let each = match entry.field_type() {
+        Type::BYTE | Type::SBYTE | Type::ASCII | Type::UNDEFINED => 1,
+        Type::SHORT | Type::SSHORT => 2,
+        Type::LONG | Type::SLONG | Type::FLOAT | Type::IFD => 4,
+        _ => 8,
+    };
+    usize::try_from(entry.count()).unwrap_or(usize::MAX).saturating_mul(each)
+}
+
 /// Copies the fields with these tags, as far as they can be read and `room` in bytes goes. Returns whether there is one.
 fn copied(
     from: &mut IfdDecoder<'_>,
@@ -63,16 +89,13 @@ fn copied(
     to: &mut DirectoryEncoder<'_, &mut Cursor<Vec<u8>>, TiffKindStandard>,
     room: &mut usize,
 ) -> TiffResult<bool> {
-    let mut any = false;
+    let (mut any, mut value) = (false, ValueBuffer::empty(Type::BYTE));
     for tag in tags {
-        // It has at least as many bytes as values.
-        if from.find_entry(tag).is_none_or(|entry| entry.count() > *room as u64) {
-            continue;
-        }
-        let mut value = ValueBuffer::empty(Type::BYTE);
-        let read = from.find_tag_buf(tag, &mut value).is_ok();
-        if let Some(left) = room.checked_sub(value.as_bytes().len()).filter(|_| read) {
-            *room = left;
+        let size = from.find_entry(tag).map(|entry| bytes(&entry).saturating_add(ENTRY));
+        let Some(left) = size.and_then(|size| room.checked_sub(size)) else { continue };
+        // A value that cannot be read takes room as well: there may be thousands of them.
+        *room = left;
+        if from.find_tag_buf(tag, &mut value).is_ok() {
             value.set_byte_order(ByteOrder::native());
             to.write_tag_buf(tag, &value)?;
             any = true;
@@ -83,6 +106,7 @@ fn copied(
 
 #[cfg(test)]
 mod tests {
+    use ::tiff::Directory;
     use ::tiff::encoder::colortype::Gray8;
     use image::metadata::Orientation;
 
@@ -126,6 +150,22 @@ mod tests {
         assert_eq!(number(&exif, 0x8825, 1), Some(78));
         assert_eq!(Orientation::from_exif_chunk(&exif), None);
         assert_eq!(xmp(&file).as_deref(), Some(XMP_PACKET));
+    }
+
+    #[test]
+    fn thousands_of_large_values_are_not_copied() {
+        let file = file(|encoder| {
+            let mut directory = encoder.extra_directory().unwrap();
+            let value = directory.write_entry(&[7_u8; 50_000][..]).unwrap();
+            let mut many = Directory::empty();
+            many.extend((1000..9000).map(|tag| (Tag::from_u16_exhaustive(tag), value.clone())));
+            directory.extend_from(&many);
+            vec![(0x8769, directory.finish_with_offsets().unwrap().offset)]
+        });
+        let exif = exif(&file).unwrap();
+        assert!((50_000..60_000).contains(&exif.len()), "{}", exif.len());
+        // There is room for what is small.
+        assert!(exif.windows(7).any(|bytes| bytes == b"Someone"));
     }
 
     #[test]

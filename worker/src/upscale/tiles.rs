@@ -134,7 +134,10 @@ impl Tiling {
     /// The number of columns and of rows into which a picture is cut: those with nearly the least work that are within the limit.
     fn parts(self, width: usize, height: usize) -> (usize, usize) {
         let area = match self.limit {
-            Limit::Side(side) => return (self.fewest(width, side), self.fewest(height, side)),
+            Limit::Side(side) => {
+                let side = side.max(self.narrowest());
+                return (self.fewest(width, side), self.fewest(height, side));
+            }
             Limit::Area(area) => area,
         };
         let choice = |columns| (columns, self.fewest(height, area / self.longest(width, columns)));
@@ -217,9 +220,10 @@ mod tests {
         fn tiles_cover_every_pixel_once_and_windows_fit(
             (width, height) in (1_usize..2100, 1_usize..300),
             side in 192_usize..1100,
-            overlap in prop_oneof![Just(8_usize), Just(24), Just(72)],
+            overlap in prop_oneof![Just(8_usize), Just(24), Just(72), Just(144)],
         ) {
             let tiling = TileSettings::new(side).unwrap().tiling(1, overlap);
+            let side = side.max(tiling.narrowest());
             let tiles = tiling.tiles(width, height);
             prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
             for tile in tiles {
@@ -272,6 +276,12 @@ mod tests {
                 assert!(of(length + 1) / of(length) < 1.1, "{length}: {} {}", of(length), of(length + 1));
             }
         }
+    }
+
+    #[test]
+    fn a_side_that_is_too_small_for_the_overlap_is_raised() {
+        let tiling = TileSettings::new(192).unwrap().tiling(1, 144);
+        assert_eq!((tiling.parts(324, 324), work(tiling, 324, 324)), ((1, 1), 324 * 324));
     }
 
     #[test]
