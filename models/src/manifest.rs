@@ -192,15 +192,15 @@ mod tests {
     fn networks_imported_by_hand_are_tiled_like_listed_ones() {
         let manifest = Manifest::embedded().unwrap();
         for (architecture, scale, overlap) in [
-            ("rrdbnet", 4, 72),
-            ("rrdbnet", 2, 144),
-            ("rrdbnet", 1, 72),
+            ("rrdbnet", 4, 80),
+            ("rrdbnet", 2, 160),
+            ("rrdbnet", 1, 80),
             ("srvgg", 4, 24),
             ("srvgg", 2, 24),
-            ("custom", 4, 72),
-            ("custom", 2, 144),
-            ("custom", 3, 72),
-            ("span", 8, 72),
+            ("custom", 4, 80),
+            ("custom", 2, 160),
+            ("custom", 3, 80),
+            ("span", 8, 80),
         ] {
             assert_eq!(manifest.tile(architecture, scale).unwrap().overlap, overlap, "{architecture} x{scale}");
         }

@@ -5,7 +5,7 @@ const WHOLE: usize = 640 * 640;
 
 /// The most pixels of a tile for a network that runs in two parts. Two such tiles in the place of one that would be larger have a tenth
 /// more pixels, for their overlap, and still larger ones hardly save anything.
-const LARGEST: usize = 1472 * 1472;
+const LARGEST: usize = 1616 * 1616;
 /// The fewest: with smaller tiles most of the work would be overlap.
 const SMALLEST: usize = 320 * 320;
 

@@ -53,12 +53,12 @@ async fn bfloat16_is_used_where_it_agrees() {
     let single = float32.run(&model, input(96)).await.unwrap();
     let installed = library.get(model.as_str()).unwrap();
     if running_on.precision == "fp32" {
-        assert_eq!(library.agreement(&installed), None);
+        assert_eq!(library.agreement(&installed, "bf16"), None);
         assert_eq!(output, single);
         assert_eq!(engine.precision(&model), Some("fp32"));
         return println!("NOT TESTED: this CPU has no bfloat16");
     }
-    let recorded = library.agreement(&installed).expect("it was measured");
+    let recorded = library.agreement(&installed, "bf16").expect("it was measured");
     let agrees = psnr(&output, &single);
     assert!((recorded - agrees).abs() < 6.0, "recorded {recorded} dB, on another part of the photo {agrees} dB");
     if recorded >= 48.0 {
@@ -71,7 +71,7 @@ async fn bfloat16_is_used_where_it_agrees() {
 
     // What is recorded decides, so that it is not measured at each start.
     for (agreement, alike) in [(20.0, true), (60.0, false)] {
-        library.record_agreement(&installed, agreement).unwrap();
+        library.record_agreement(&installed, "bf16", agreement).unwrap();
         let again =
             OnnxEngine::start(library.clone(), &EngineSettings { device: Device::OpenVino, ..settings.clone() });
         let output = again.unwrap().run(&model, input(96)).await.unwrap();
