@@ -197,6 +197,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use ndarray::Array4;
+    use remaster_models::{ImportOptions, import};
 
     use super::*;
     use crate::graph::Graph;
@@ -225,10 +226,9 @@ mod tests {
     /// A folder with one face restorer and its hash.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let restorer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/reference/faces/gfpgan-1.4.onnx");
-        std::fs::copy(restorer, folder.path().join("gfpgan-1.4.onnx")).unwrap();
-        std::fs::write(folder.path().join("gfpgan-1.4.onnx.sha256"), format!("{}  gfpgan-1.4.onnx\n", "0".repeat(64)))
-            .unwrap();
+        let library = Library::open(folder.path().to_path_buf()).unwrap();
+        let restorer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/reference/pytorch/gfpgan.pth");
+        import(&restorer, "gfpgan-1.4", &library, &ImportOptions::default()).unwrap();
         folder
     }
 

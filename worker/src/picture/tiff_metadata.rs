@@ -123,7 +123,7 @@ mod tests {
         let mut image = encoder.new_image::<Gray8>(1, 1).unwrap();
         image.encoder().write_tag(Tag::Artist, "Someone").unwrap();
         image.encoder().write_tag(Tag::Orientation, 6_u16).unwrap();
-        image.encoder().write_tag(XMP, &XMP_PACKET.as_bytes()).unwrap();
+        image.encoder().write_tag(XMP, XMP_PACKET.as_bytes()).unwrap();
         for (tag, offset) in pointers {
             image.encoder().write_tag(Tag::from_u16_exhaustive(tag), offset).unwrap();
         }
