@@ -144,11 +144,11 @@ impl Tiling {
         let fits =
             |(columns, rows): &(usize, usize)| self.longest(width, *columns) * self.longest(height, *rows) <= area;
         let work = |(columns, rows)| self.with_overlap(width, columns) * self.with_overlap(height, rows);
-        let narrowest = self.fewest(width, self.narrowest());
-        let choices = || (1..=narrowest).map(choice).filter(fits);
+        let most = self.fewest(width, self.narrowest());
+        let choices = || (1..=most).map(choice).filter(fits);
         let least = choices().map(work).min().unwrap_or(0);
         // Of choices that are nearly equal the one with the lowest rows: the result is made and encoded row by row.
-        choices().find(|choice| work(*choice) <= least + least / NEARLY).unwrap_or_else(|| choice(narrowest))
+        choices().find(|choice| work(*choice) <= least + least / NEARLY).unwrap_or_else(|| choice(most))
     }
 
     /// The fewest parts of `length` that have at most `side` pixels each, overlap included.
