@@ -9,8 +9,9 @@ const LARGEST: usize = 1616 * 1616;
 /// The fewest: with smaller tiles most of the work would be overlap.
 const SMALLEST: usize = 320 * 320;
 
-/// The memory in bytes that a network in two parts takes for a pixel of its input in float32, and besides (docs/operations.md).
-const PER_PIXEL: u64 = 800;
+/// The memory in bytes that a network in two parts takes for a pixel of its input, with its features and its output in float32 and the next
+/// tile in preparation, and besides (docs/operations.md).
+const PER_PIXEL: u64 = 3000;
 const BESIDES: u64 = 750 << 20;
 /// The part of the memory that this process may use, as a divisor, which a network is to take at most: pictures need some as well, and
 /// networks that are used in turn keep theirs.
@@ -39,7 +40,7 @@ mod tests {
         const GB: u64 = 1 << 30;
         let area = |memory| tile_area(true, 1, Some(memory));
         assert_eq!((area(0), area(GB), area(100 * GB)), (SMALLEST, SMALLEST, LARGEST));
-        assert!(area(3 * GB) > SMALLEST && area(4 * GB) > area(3 * GB) && area(6 * GB) < LARGEST);
+        assert!(area(4 * GB) > SMALLEST && area(6 * GB) > area(4 * GB) && area(12 * GB) < LARGEST);
         assert_eq!(tile_area(true, 2, Some(100 * GB)), 4 * LARGEST);
         assert_eq!((tile_area(false, 1, Some(100 * GB)), tile_area(true, 1, None)), (WHOLE, WHOLE));
     }
