@@ -6,6 +6,7 @@ use std::{
 };
 
 use remaster_engine::{EngineSettings, Lazy, OnnxEngine, SharedEngine};
+use remaster_models::Asset;
 
 use crate::args::EngineArgs;
 use crate::models::Models;
@@ -35,7 +36,7 @@ fn start(models: &Models, args: &EngineArgs, configured: Option<&Path>) -> anyho
         models.library.check_runtime(pulled)?;
     }
     // Hashing them takes a moment.
-    let cuda = if models.gpus { cuda(models) } else { Vec::new() };
+    let cuda = if models.gpus { cuda(models).unwrap_or_default() } else { Vec::new() };
     let openvino = if args.device.may_use_openvino() { openvino(models) } else { None };
     let (device, precision) = (args.device.clone(), args.precision);
     let settings = EngineSettings { runtime, cuda, openvino, device, precision, threads: None };
@@ -43,19 +44,19 @@ fn start(models: &Models, args: &EngineArgs, configured: Option<&Path>) -> anyho
 }
 
 /// The libraries of the runtime for GPUs, where they are installed and whole.
-fn cuda(models: &Models) -> Vec<PathBuf> {
-    let Some((paths, asset)) = models.library.cuda_paths(&models.manifest).zip(models.manifest.cuda()) else {
-        return Vec::new();
-    };
-    let checked = models.library.check_runtime(asset);
-    checked
-        .inspect_err(|error| tracing::warn!("the runtime for GPUs is not used: {error}"))
-        .map_or(Vec::new(), |()| paths)
+fn cuda(models: &Models) -> Option<Vec<PathBuf>> {
+    let paths = models.library.cuda_paths(&models.manifest)?;
+    is_whole(models, models.manifest.cuda()?, "the runtime for GPUs").then_some(paths)
 }
 
-/// OpenVINO's library, where it is installed and whole. It is not needed, so a damaged one is only warned of.
+/// OpenVINO's library, where it is installed and whole.
 fn openvino(models: &Models) -> Option<PathBuf> {
     let path = models.library.openvino_path(&models.manifest)?;
-    let checked = models.library.check_runtime(models.manifest.openvino()?);
-    checked.inspect_err(|error| tracing::warn!("OpenVINO is not used: {error}")).ok().map(|()| path)
+    is_whole(models, models.manifest.openvino()?, "OpenVINO").then_some(path)
+}
+
+/// Whether the files of a runtime are those that were fetched. It is not needed, so a damaged one is only warned of.
+fn is_whole(models: &Models, runtime: &Asset, name: &str) -> bool {
+    let checked = models.library.check_runtime(runtime);
+    checked.inspect_err(|error| tracing::warn!("{name} is not used: {error}")).is_ok()
 }

@@ -58,7 +58,7 @@ pub enum StartError {
     NoCuda,
     /// No network runs on that GPU.
     #[error("networks do not run on {0}: {1}")]
-    Gpu(String, String),
+    Gpu(Device, String),
     /// `DEVICE` is openvino, and OpenVINO is not there.
     #[error("DEVICE is openvino, and OpenVINO is not installed: run `remaster models pull openvino`")]
     OpenVinoMissing,

@@ -66,9 +66,9 @@ pub fn has_cuda() -> bool {
 }
 
 impl OnnxRuntime {
-    /// The runtime for `slot`. TensorRT keeps what it compiled in the folder `cache`.
-    pub fn new(environment: Environment, slot: Slot, cache: PathBuf) -> Self {
-        Self { environment, slot, cache }
+    /// The runtime for `slot`. TensorRT keeps what it compiled below `folder`.
+    pub fn new(environment: Environment, slot: Slot, folder: &Path) -> Self {
+        Self { environment, slot, cache: folder.join("tensorrt") }
     }
 
     /// Runs a small network, which shows whether the device can be used.

@@ -1,6 +1,5 @@
 //! The devices that `DEVICE` and `PRECISION` stand for on this machine.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::device::Device;
@@ -35,25 +34,22 @@ impl Slot {
         }
     }
 
+    /// The device as a setting.
+    fn device(self) -> Device {
+        match self {
+            Slot::Cpu { .. } => Device::Cpu,
+            Slot::OpenVino { .. } => Device::OpenVino,
+            Slot::Cuda(number) => Device::Cuda(vec![number]),
+            Slot::TensorRt(number) => Device::TensorRt(vec![number]),
+        }
+    }
+
     /// The type of 16 bits in which the device computes.
     pub fn short_float(self) -> Float {
         match self {
             Slot::Cpu { .. } | Slot::OpenVino { .. } => Float::BFloat16,
             Slot::Cuda(_) | Slot::TensorRt(_) => Float::Float16,
         }
-    }
-}
-
-/// As the setting `DEVICE` writes it.
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let device = match *self {
-            Slot::Cpu { .. } => Device::Cpu,
-            Slot::OpenVino { .. } => Device::OpenVino,
-            Slot::Cuda(number) => Device::Cuda(vec![number]),
-            Slot::TensorRt(number) => Device::TensorRt(vec![number]),
-        };
-        device.fmt(f)
     }
 }
 
@@ -104,7 +100,7 @@ impl Devices {
     fn cpu(settings: &EngineSettings, threads: usize, folder: &Path, why: String) -> Result<Self, StartError> {
         let environment = loaded(&settings.runtime)?;
         let slot = Slot::Cpu { threads };
-        let runtime: Box<dyn Runtime> = Box::new(OnnxRuntime::new(environment, slot, folder.into()));
+        let runtime: Box<dyn Runtime> = Box::new(OnnxRuntime::new(environment, slot, folder));
         // It has no 16 bits that are faster.
         let precision = if settings.precision == Precision::Auto { Precision::Single } else { settings.precision };
         Ok(Self { runtimes: vec![(slot, runtime)], precision, why })
@@ -119,8 +115,8 @@ impl Devices {
             return Err(StartError::NoCuda);
         }
         let start = |slot: Slot| -> Result<(Slot, Box<dyn Runtime>), StartError> {
-            let mut runtime = Box::new(OnnxRuntime::new(environment.clone(), slot, folder.join("tensorrt")));
-            runtime.try_device().map_err(|reason| StartError::Gpu(slot.to_string(), reason))?;
+            let mut runtime = Box::new(OnnxRuntime::new(environment.clone(), slot, folder));
+            runtime.try_device().map_err(|reason| StartError::Gpu(slot.device(), reason))?;
             Ok((slot, runtime))
         };
         let runtimes = slots.map(start).collect::<Result<_, _>>()?;
@@ -148,10 +144,7 @@ impl Devices {
                 (Slot::Cuda(number), Device::Cuda(numbers)) | (Slot::TensorRt(number), Device::TensorRt(numbers)) => {
                     numbers.push(number);
                 }
-                (Slot::Cuda(number), _) => device = Device::Cuda(vec![number]),
-                (Slot::TensorRt(number), _) => device = Device::TensorRt(vec![number]),
-                (Slot::OpenVino { .. }, _) => device = Device::OpenVino,
-                (Slot::Cpu { .. }, _) => device = Device::Cpu,
+                _ => device = slot.device(),
             }
         }
         let mut reason = format!("DEVICE is {}{}", settings.device, self.why);

@@ -20,8 +20,7 @@ const PART: u64 = 3;
 /// The pixels of the largest tile, overlap included, of a network that works on blocks of `align` x `align` pixels, where the process may
 /// use `memory` bytes.
 pub fn tile_area(in_two_parts: bool, align: usize, memory: Option<u64>) -> usize {
-    let blocks = match memory {
-        _ if !in_two_parts => WHOLE,
+    let blocks = match memory.filter(|_| in_two_parts) {
         None => WHOLE,
         Some(memory) => {
             let fit = (memory / PART).saturating_sub(BESIDES) / PER_PIXEL;

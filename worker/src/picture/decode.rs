@@ -81,14 +81,15 @@ fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> 
         // It tells of inks, and the decoder gives light.
         icc = None;
     }
-    let exif = decoder.exif_metadata().ok().flatten().map(without_prefix);
-    let xmp = decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok());
-    let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
-    let orientation = said.unwrap_or(Orientation::NoTransforms);
     let (exif, xmp) = match format {
         PictureFormat::Tiff => (tiff_metadata::exif(bytes), tiff_metadata::xmp(bytes)),
-        _ => (exif, xmp),
+        _ => (
+            decoder.exif_metadata().ok().flatten().map(without_prefix),
+            decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok()),
+        ),
     };
+    let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
+    let orientation = said.unwrap_or(Orientation::NoTransforms);
     let is_jpeg = format == PictureFormat::Jpeg;
     let inks = if is_jpeg { cmyk::decode(bytes, icc.as_deref()).map_err(damaged)? } else { None };
     let whole = if is_jpeg && inks.is_none() { jpeg::decode(bytes).map_err(damaged)? } else { None };

@@ -14,7 +14,7 @@ const LONG: u16 = 4;
 pub(super) fn with_size(mut exif: Vec<u8>, (width, height): (usize, usize)) -> Vec<u8> {
     let sides = [width, height].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
     for (tag, side) in SIZE.into_iter().zip(sides) {
-        if let Some((order, at)) = find_in_exif(&exif, tag) {
+        if let Some((order, at)) = find_behind(&exif, EXIF_DIRECTORY, tag) {
             order.put(&mut exif, at + 2, LONG.into(), 2);
             order.put(&mut exif, at + 4, 1, 4);
             order.put(&mut exif, at + 8, side, 4);
@@ -23,10 +23,10 @@ pub(super) fn with_size(mut exif: Vec<u8>, (width, height): (usize, usize)) -> V
     exif
 }
 
-/// The entry of a field of EXIF itself.
-fn find_in_exif(exif: &[u8], tag: u16) -> Option<(Order, usize)> {
+/// The entry with that tag in the directory that an entry of the main directory points to.
+fn find_behind(exif: &[u8], pointer: u16, tag: u16) -> Option<(Order, usize)> {
     let order = Order::of(exif)?;
-    let own = find(exif, order, order.get(exif, 4, 4)?, EXIF_DIRECTORY)?;
+    let own = find(exif, order, order.get(exif, 4, 4)?, pointer)?;
     Some((order, find(exif, order, order.get(exif, own + 8, 4)?, tag)?))
 }
 
@@ -81,11 +81,9 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The number in the value of an entry of the directory that an entry of the main directory points to.
+    /// The number in the value of such an entry.
     pub fn number(exif: &[u8], pointer: u16, tag: u16) -> Option<u32> {
-        let order = Order::of(exif)?;
-        let own = find(exif, order, order.get(exif, 4, 4)?, pointer)?;
-        let at = find(exif, order, order.get(exif, own + 8, 4)?, tag)?;
+        let (order, at) = find_behind(exif, pointer, tag)?;
         order.get(exif, at + 8, 4)
     }
 
