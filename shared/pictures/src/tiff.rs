@@ -130,10 +130,8 @@ pub fn with_longer_chunks(file: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Whether each strip or tile that is a JPEG says that it is no larger than the file says of it. The decoder makes room for what the JPEG says.
 pub fn jpegs_fit(file: &[u8]) -> bool {
-    let Some(Jpegs { chunks, width, height }) = jpegs(file) else { return true };
-    chunks.into_iter().all(|(offset, length)| {
-        let chunk = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-        let chunk = chunk.and_then(|(offset, length)| file.get(offset..offset.checked_add(length)?));
+    let Some(Jpegs { chunks, width, height, .. }) = jpegs(file) else { return true };
+    chunks.into_iter().all(|chunk| {
         let size = chunk.and_then(|chunk| jpeg_size(&mut Cursor::new(chunk)));
         // One that cannot be read is the decoder's to refuse.
         size.is_none_or(|size| size.0 <= width && size.1 <= height)
@@ -141,15 +139,20 @@ pub fn jpegs_fit(file: &[u8]) -> bool {
 }
 
 /// The strips or tiles of a file that are JPEGs.
-struct Jpegs {
-    /// Where each is, and how long.
-    chunks: Vec<(u64, u64)>,
-    /// The size that each may have, in pixels.
-    width: u32,
-    height: u32,
+#[derive(Debug)]
+pub struct Jpegs<'a> {
+    /// Each, from left to right and from top to bottom; `None` where the file ends before it does.
+    pub chunks: Vec<Option<&'a [u8]>>,
+    /// The tables that they share, as a JPEG without a picture.
+    pub tables: Vec<u8>,
+    /// The width of each in pixels, but for what reaches beyond the picture.
+    pub width: u32,
+    /// The height of each.
+    pub height: u32,
 }
 
-fn jpegs(file: &[u8]) -> Option<Jpegs> {
+/// The strips or tiles of `file`, if they are JPEGs.
+pub fn jpegs(file: &[u8]) -> Option<Jpegs<'_>> {
     let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
     if first(&mut decoder, Tag::Compression, 1)? != CompressionMethod::ModernJPEG.to_u16() {
         return None;
@@ -158,5 +161,11 @@ fn jpegs(file: &[u8]) -> Option<Jpegs> {
     let mut numbers = |tag| decoder.find_tag_unsigned_vec::<u64>(tag).ok().flatten();
     let offsets = numbers(Tag::StripOffsets).or_else(|| numbers(Tag::TileOffsets))?;
     let lengths = numbers(Tag::StripByteCounts).or_else(|| numbers(Tag::TileByteCounts))?;
-    Some(Jpegs { chunks: offsets.into_iter().zip(lengths).collect(), width, height })
+    let chunk = |(offset, length)| {
+        let offset = usize::try_from(offset).ok()?;
+        file.get(offset..offset.checked_add(usize::try_from(length).ok()?)?)
+    };
+    let chunks = offsets.into_iter().zip(lengths).map(chunk).collect();
+    let tables = decoder.get_tag_u8_vec(Tag::JPEGTables).unwrap_or_default();
+    Some(Jpegs { chunks, tables, width, height })
 }

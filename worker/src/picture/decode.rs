@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use ::tiff::TiffError;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageReader, Limits, metadata::Orientation};
+use libjpeg_turbo_rs::JpegError;
 use remaster_pictures::header::image_format;
 use remaster_pictures::tiff::Rare;
 use remaster_shared::error::{ErrorCode, JobError};
@@ -12,7 +13,7 @@ use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
-use super::{chunks, cmyk, heif, jpeg, tiff, tiff_metadata};
+use super::{chunks, heif, iptc, jpeg, tiff, tiff_metadata};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -50,10 +51,11 @@ pub fn decode(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
 fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
     let unknown = || JobError::new(ErrorCode::UnsupportedFormat, "The image's format was not recognised.");
     let format = info.format.ok_or_else(unknown)?;
-    let resized = || JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.");
     let limit = u64::from(info.width) * u64::from(info.height) * BYTES_PER_PIXEL + ALLOWANCE;
-    if format == PictureFormat::Heic {
-        return heic(bytes, info);
+    match format {
+        PictureFormat::Heic => return heic(bytes, info),
+        PictureFormat::Jpeg => return jpeg(bytes, info, limit),
+        _ => {}
     }
     if format == PictureFormat::Tiff && !remaster_pictures::tiff::jpegs_fit(bytes) {
         return Err(resized());
@@ -81,37 +83,36 @@ fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> 
         // It tells of inks, and the decoder gives light.
         icc = None;
     }
-    let (exif, xmp) = match format {
-        PictureFormat::Tiff => (tiff_metadata::exif(bytes), tiff_metadata::xmp(bytes)),
+    let (exif, xmp, iptc) = match format {
+        PictureFormat::Tiff => (tiff_metadata::exif(bytes), tiff_metadata::xmp(bytes), tiff_metadata::iptc(bytes)),
         _ => (
             decoder.exif_metadata().ok().flatten().map(without_prefix),
             decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok()),
+            decoder.iptc_metadata().ok().flatten().and_then(|text| iptc::of_text(&text)),
         ),
     };
     let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
     let orientation = said.unwrap_or(Orientation::NoTransforms);
-    let is_jpeg = format == PictureFormat::Jpeg;
-    let inks = if is_jpeg { cmyk::decode(bytes, icc.as_deref()).map_err(damaged)? } else { None };
-    let whole = if is_jpeg && inks.is_none() { jpeg::decode(bytes).map_err(damaged)? } else { None };
-    let image = match (inks, whole) {
-        (Some(rgb), _) => {
-            // The colours are sRGB now.
-            icc = None;
-            rgb.into()
-        }
-        (None, Some(whole)) => whole,
-        (None, None) => {
-            let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
-            if is_jpeg && jpeg::is_cut_progressive(bytes, &image) {
-                return Err(damaged("its data end before the picture does"));
-            }
-            image
-        }
-    };
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
     let image = if format == PictureFormat::Gif { without_needless_alpha(image) } else { image };
     let chunks = if format == PictureFormat::Png { chunks::kept(bytes) } else { Vec::new() };
     let associated = format == PictureFormat::Tiff && has_associated_alpha(bytes);
-    Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } })
+    Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, iptc, chunks } })
+}
+
+fn jpeg(bytes: &[u8], info: &InputInfo, limit: u64) -> Result<Decoded, JobError> {
+    let pixels = u64::from(info.width) * u64::from(info.height);
+    let (image, metadata) = jpeg::decode(bytes, pixels, limit).map_err(|error| match error {
+        JpegError::Unsupported(what) => not_read(&what),
+        JpegError::UnexpectedEof => damaged("its data end before the picture does"),
+        error => damaged(error),
+    })?;
+    let orientation = metadata.exif.as_deref().and_then(Orientation::from_exif_chunk);
+    if (image.width(), image.height()) != (info.width, info.height) {
+        return Err(resized());
+    }
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    Ok(Decoded { image, orientation, associated: false, metadata })
 }
 
 /// A HEIC, whose orientation its decoder applies; the one that its EXIF block may repeat has no meaning.
@@ -122,7 +123,7 @@ fn heic(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
         error => damaged(error),
     })?;
     if (image.width(), image.height()) != (info.width, info.height) {
-        return Err(JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said."));
+        return Err(resized());
     }
     Ok(Decoded { image, orientation: Orientation::NoTransforms, associated: false, metadata })
 }
@@ -148,10 +149,10 @@ fn without_prefix(exif: Vec<u8>) -> Vec<u8> {
 }
 
 impl Decoded {
-    /// The picture with its EXIF orientation applied, and with its hidden pixels filled. `policy` decides whether the rest of its EXIF block
-    /// and its XMP packet are kept. What says how colours are to be shown always is.
+    /// The picture with its EXIF orientation applied, and with its hidden pixels filled. `policy` decides whether the rest of its EXIF block,
+    /// its XMP packet and its IPTC fields are kept. What says how colours are to be shown always is.
     pub fn upright(self, policy: MetadataPolicy) -> Picture {
-        let Self { mut image, orientation, associated, metadata: Metadata { icc, exif, xmp, chunks } } = self;
+        let Self { mut image, orientation, associated, metadata: Metadata { icc, exif, xmp, iptc, chunks } } = self;
         image.apply_orientation(orientation);
         let exif = exif.filter(|_| policy == MetadataPolicy::Keep).map(|mut exif| {
             // Viewers would turn the picture a second time.
@@ -159,7 +160,8 @@ impl Decoded {
             exif
         });
         let xmp = xmp.filter(|_| policy == MetadataPolicy::Keep).map(|xmp| upright_in_words(&xmp));
-        let mut picture = from_image(image, Metadata { icc, exif, xmp, chunks });
+        let iptc = iptc.filter(|_| policy == MetadataPolicy::Keep);
+        let mut picture = from_image(image, Metadata { icc, exif, xmp, iptc, chunks });
         if associated {
             picture.divide_by_alpha();
         }
@@ -177,6 +179,10 @@ fn upright_in_words(xmp: &str) -> String {
             xmp.replace(&says(turned), &says(1))
         })
     })
+}
+
+fn resized() -> JobError {
+    JobError::new(ErrorCode::ImageCorrupt, "The image's size differs from what its header said.")
 }
 
 fn corrupt(error: &ImageError) -> JobError {

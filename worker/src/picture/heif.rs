@@ -30,6 +30,7 @@ pub(super) fn decode(heic: &[u8], pixels: u64) -> Result<(DynamicImage, Metadata
         icc: said.icc_profile,
         exif: said.exif,
         xmp: said.xmp.and_then(|xmp| String::from_utf8(xmp).ok()),
+        iptc: None,
     };
     let image = image(picture, is_gray).ok_or(Error::Invalid("its size and its samples differ"))?;
     Ok((image, metadata))

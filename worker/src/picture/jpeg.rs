@@ -1,80 +1,62 @@
-//! JPEG files whose data end too early. A decoder fills with gray what is missing, and an end mark behind it makes the file look whole.
-
-use std::io::Cursor;
+//! JPEG files to pixels, the same to the bit as libjpeg-turbo makes of them.
 
 use image::{DynamicImage, GrayImage, RgbImage};
-use remaster_pictures::header::first_scan;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
+use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, JpegError, PixelFormat};
 
-const END: [u8; 2] = [0xFF, 0xD9];
-/// What stands in the place of the end mark: more than the decoder reads ahead, and too little for many blocks.
-const PADDING: [u8; 64] = [0; 64];
-/// Bytes that are as good as any where data are missing.
-const OTHER: [u8; 64] = [0x5A; 64];
+use super::raster::Metadata;
+use super::{cmyk, scans};
 
-/// What the decoder says where the data have ended before a row of blocks.
-const ENDED: &str = "Premature end of buffer";
+/// The most scans of a progressive file. Programs write about ten, and each takes the time of a whole picture.
+const MAX_SCANS: usize = 500;
 
-/// The picture of a baseline JPEG of gray or of three colours that keeps to the standard. `None` where a more lenient decoder is to be tried.
-///
-/// The decoder takes an end mark for the end of the picture, wherever it stands. So it is given the data without the mark, and has to be done
-/// before they end.
+/// Decodes a picture of at most `pixels` pixels. The decoder may allocate about `limit` bytes.
 ///
 /// # Errors
-/// The data end before the picture does.
-pub(super) fn decode(jpeg: &[u8]) -> Result<Option<DynamicImage>, &'static str> {
-    let Some(unended) = unended(jpeg) else { return Ok(None) };
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(unended), options);
-    if decoder.decode_headers().is_err() {
-        return Ok(None);
-    }
-    let Some((width, height)) = decoder.dimensions() else { return Ok(None) };
-    let is_gray = match decoder.input_colorspace() {
-        Some(ColorSpace::Luma) => true,
-        Some(ColorSpace::YCbCr | ColorSpace::RGB) => false,
-        _ => return Ok(None),
+/// The file is damaged, ends too early, or is of a kind that is not read.
+pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicImage, Metadata), JpegError> {
+    let limits = DecodeLimits {
+        max_width: usize::MAX,
+        max_height: usize::MAX,
+        max_pixels: pixels,
+        max_scans: MAX_SCANS,
+        max_memory: Some(limit),
     };
-    decoder.set_options(options.jpeg_set_out_colorspace(if is_gray { ColorSpace::Luma } else { ColorSpace::RGB }));
-    let (width, height) = (width as u32, height as u32);
-    match decoder.decode() {
-        Ok(samples) if is_gray => Ok(GrayImage::from_raw(width, height, samples).map(Into::into)),
-        Ok(samples) => Ok(RgbImage::from_raw(width, height, samples).map(Into::into)),
-        Err(DecodeErrors::ExhaustedData) => Err("its data end before the picture does"),
-        Err(error) if error.to_string().contains(ENDED) => Err("its data end before the picture does"),
-        Err(_) => Ok(None),
+    let mut decoder = Decoder::new_with_limits(jpeg, limits)?;
+    let frame = decoder.header();
+    if frame.precision != 8 || frame.is_lossless || decoder.is_arithmetic() {
+        return Err(JpegError::Unsupported("its samples are not 8 bits in Huffman codes".to_owned()));
     }
-}
-
-/// The file up to its end mark, and padding, of a JPEG that is not progressive.
-fn unended(jpeg: &[u8]) -> Option<Vec<u8>> {
-    let (end, is_progressive) = end(jpeg)?;
-    (!is_progressive).then(|| [&jpeg[..end], &PADDING].concat())
-}
-
-/// Where the end mark is, and whether the JPEG is progressive.
-fn end(jpeg: &[u8]) -> Option<(usize, bool)> {
-    let (scan, is_progressive) = first_scan(&mut Cursor::new(jpeg))?;
-    let scan = usize::try_from(scan).ok()?;
-    // Within the data of a scan no byte follows FF but 0 and the marks of restarts.
-    let end = jpeg.get(scan..)?.windows(2).position(|two| two == END)?;
-    Some((scan + end, is_progressive))
-}
-
-/// Whether `jpeg`, of which a decoder made `image`, is progressive and was cut within a scan and then ended.
-///
-/// A decoder takes zeros for what is missing. Where other bytes stand before the end mark it makes another picture then, and of a whole file
-/// the same.
-pub(super) fn is_cut_progressive(jpeg: &[u8], image: &DynamicImage) -> bool {
-    let Some((end, true)) = end(jpeg) else { return false };
-    let other = [&jpeg[..end], &OTHER, &END].concat();
-    let decoder = image::codecs::jpeg::JpegDecoder::new(Cursor::new(&other));
-    let made = decoder.and_then(DynamicImage::from_decoder);
-    made.is_ok_and(|made| made.as_bytes() != image.as_bytes())
+    let (width, height, is_progressive) = (frame.width.into(), frame.height.into(), frame.is_progressive);
+    let format = match decoder.jpeg_color_space() {
+        ColorSpace::Grayscale => PixelFormat::Grayscale,
+        ColorSpace::YCbCr | ColorSpace::Rgb => PixelFormat::Rgb,
+        ColorSpace::Cmyk | ColorSpace::Ycck => PixelFormat::Cmyk,
+        ColorSpace::Unknown => return Err(JpegError::Unsupported("a number of channels with no meaning".to_owned())),
+    };
+    decoder.set_output_format(format);
+    let mut metadata = Metadata {
+        // A profile that is not whole is none.
+        icc: decoder.icc_profile().ok().flatten(),
+        exif: decoder.exif_data().map(<[u8]>::to_vec),
+        xmp: decoder.xmp_data().and_then(|xmp| String::from_utf8(xmp.to_vec()).ok()),
+        iptc: decoder.iptc_data().map(<[u8]>::to_vec),
+        chunks: Vec::new(),
+    };
+    let samples = decoder.decode_image()?.data;
+    if is_progressive && !scans::are_complete(jpeg) {
+        return Err(JpegError::UnexpectedEof);
+    }
+    let image = match format {
+        PixelFormat::Grayscale => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
+        PixelFormat::Cmyk => {
+            // The colours are sRGB then.
+            let rgb = cmyk::to_rgb(&samples, metadata.icc.take().as_deref());
+            RgbImage::from_raw(width, height, rgb).map(DynamicImage::from)
+        }
+        _ => RgbImage::from_raw(width, height, samples).map(DynamicImage::from),
+    };
+    let image = image.ok_or_else(|| JpegError::CorruptData("its size and its samples differ".to_owned()))?;
+    Ok((image, metadata))
 }
 
 #[cfg(test)]
@@ -83,8 +65,10 @@ mod tests {
 
     use super::*;
 
-    fn photo(side: u16, sample: impl Fn(u32) -> u8) -> Vec<u8> {
-        encoded(side, sample, false)
+    const END: [u8; 2] = [0xFF, 0xD9];
+
+    fn decoded(jpeg: &[u8]) -> Result<DynamicImage, JpegError> {
+        decode(jpeg, 1 << 20, 1 << 26).map(|(image, _)| image)
     }
 
     fn encoded(side: u16, sample: impl Fn(u32) -> u8, is_progressive: bool) -> Vec<u8> {
@@ -96,39 +80,48 @@ mod tests {
         jpeg
     }
 
+    fn noise(at: u32) -> u8 {
+        (at.wrapping_mul(2_654_435_761) >> 24) as u8
+    }
+
     #[test]
-    fn a_progressive_file_that_was_cut_and_then_ended_is_not_whole() {
-        let noise = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8;
-        for (side, sample) in
-            [(200, &noise as &dyn Fn(u32) -> u8), (64, &|at| (at / 50) as u8), (1, &|_| 90), (300, &|_| 90)]
-        {
-            let whole = encoded(side, sample, true);
-            let seen = |jpeg: &[u8]| image::load_from_memory(jpeg).unwrap();
-            assert!(!is_cut_progressive(&whole, &seen(&whole)), "{side}");
-            if side == 200 {
-                for hundredths in (20..100).step_by(3) {
-                    let cut = [&whole[..whole.len() * hundredths / 100], &END].concat();
-                    assert!(is_cut_progressive(&cut, &seen(&cut)), "{hundredths} hundredths");
-                }
+    fn a_file_that_was_cut_and_then_ended_is_not_whole() {
+        for is_progressive in [false, true] {
+            let whole = encoded(200, noise, is_progressive);
+            assert_eq!(decoded(&whole).unwrap().width(), 200);
+            for hundredths in (20..100).step_by(3) {
+                let cut = [&whole[..whole.len() * hundredths / 100], &END].concat();
+                let error = decoded(&cut).unwrap_err();
+                assert!(matches!(error, JpegError::UnexpectedEof), "{hundredths} hundredths: {error}");
             }
         }
     }
 
     #[test]
-    fn a_file_that_was_cut_and_then_ended_is_not_whole() {
-        let whole = photo(200, |at| (at.wrapping_mul(2_654_435_761) >> 24) as u8);
-        let picture = decode(&whole).unwrap().expect("it is read");
-        assert_eq!(picture.as_bytes(), image::load_from_memory(&whole).unwrap().as_bytes());
-        for part in [3, 5, 9] {
-            let cut = [&whole[..whole.len() * part / 10], &END].concat();
-            assert!(decode(&cut).is_err(), "{part} tenths");
+    fn a_progressive_file_that_was_cut_between_two_scans_is_not_whole() {
+        let whole = encoded(60, noise, true);
+        let starts: Vec<usize> = (0..whole.len() - 1).filter(|at| whole[*at..*at + 2] == [0xFF, 0xDA]).collect();
+        assert!(starts.len() > 2, "{}", starts.len());
+        for start in &starts[1..] {
+            let cut = [&whole[..*start], &END].concat();
+            assert!(matches!(decoded(&cut), Err(JpegError::UnexpectedEof)), "before byte {start}");
         }
     }
 
     #[test]
     fn a_picture_whose_rows_take_a_few_bytes_is_whole() {
         for side in [1, 8, 9, 100, 1000] {
-            assert!(decode(&photo(side, |_| 90)).unwrap().is_some(), "{side}");
+            for is_progressive in [false, true] {
+                assert!(decoded(&encoded(side, |_| 90, is_progressive)).is_ok(), "{side}");
+            }
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_too_large_is_refused_before_it_is_decoded() {
+        let error = decode(&encoded(100, noise, false), 100 * 100 - 1, 1 << 26).unwrap_err();
+        assert!(matches!(error, JpegError::LimitExceeded { .. }), "{error}");
+        let error = decode(&encoded(100, noise, true), 100 * 100, 100 * 100 * 6).unwrap_err();
+        assert!(matches!(error, JpegError::LimitExceeded { .. }), "{error}");
     }
 }

@@ -32,6 +32,8 @@ pub struct Metadata {
     pub exif: Option<Vec<u8>>,
     /// The XMP packet.
     pub xmp: Option<String>,
+    /// The fields of IPTC, each with its own head, as its [information interchange model](https://www.iptc.org/std/IIM/4.2/) has them.
+    pub iptc: Option<Vec<u8>>,
     /// What a PNG says of how its samples are to be shown.
     pub chunks: Vec<Chunk>,
 }

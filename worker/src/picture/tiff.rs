@@ -6,11 +6,17 @@ use ::tiff::decoder::{Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
 use ::tiff::{TiffError, TiffFormatError, TiffResult};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageBuffer, Pixel};
-use remaster_pictures::tiff::{Kind, Rare, as_gray};
+use image::{DynamicImage, ImageBuffer, Pixel, RgbImage, imageops};
+use remaster_pictures::tiff::{Jpegs, Kind, Rare, as_gray, jpegs};
 
 use super::raster::Metadata;
-use super::{tiff_metadata, ycbcr};
+use super::{jpeg, tiff_metadata};
+
+/// The marks at the two ends of a JPEG.
+const BEGIN: [u8; 2] = [0xFF, 0xD8];
+const END: [u8; 2] = [0xFF, 0xD9];
+/// The most bytes of the tables of a JPEG: four of steps, and eight of codes.
+const MOST_TABLES: usize = 4 << 10;
 
 /// The picture, how it is turned, and what else its file says.
 pub(super) type Content = (DynamicImage, Orientation, Metadata);
@@ -28,6 +34,7 @@ pub(super) fn decode(file: &[u8], rare: Rare, limit: u64) -> TiffResult<Content>
         icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok(),
         exif: tiff_metadata::exif(file),
         xmp: tiff_metadata::xmp(file),
+        iptc: tiff_metadata::iptc(file),
         ..Metadata::default()
     };
     let turned = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten().and_then(Orientation::from_exif);
@@ -50,11 +57,7 @@ pub(super) fn decode(file: &[u8], rare: Rare, limit: u64) -> TiffResult<Content>
             _ => return Err(inconsistent()),
         },
         Kind::FloatGray => DynamicImage::ImageLuma16(image_of(size, levels(decoder.read_image()?)?)?),
-        Kind::YCbCr => {
-            let mut samples = bytes(decoder.read_image()?)?;
-            samples.chunks_exact_mut(3).for_each(ycbcr::to_rgb);
-            DynamicImage::ImageRgb8(image_of(size, samples)?)
-        }
+        Kind::YCbCr => DynamicImage::ImageRgb8(of_jpegs(file, size, limit).ok_or_else(inconsistent)?),
     };
     Ok((image, turned.unwrap_or(Orientation::NoTransforms), metadata))
 }
@@ -75,6 +78,34 @@ fn image_of<P: Pixel>(
     samples: Vec<P::Subpixel>,
 ) -> TiffResult<ImageBuffer<P, Vec<P::Subpixel>>> {
     ImageBuffer::from_raw(width, height, samples).ok_or_else(inconsistent)
+}
+
+/// The picture that JPEGs are the strips or tiles of. `None` where one of them is damaged.
+fn of_jpegs(file: &[u8], (width, height): (u32, u32), limit: u64) -> Option<RgbImage> {
+    let Jpegs { chunks, tables, width: across, height: down } = jpegs(file)?;
+    let bytes: usize = chunks.iter().flatten().map(|chunk| chunk.len()).sum();
+    // Chunks that lie on each other, and large tables for each, would take far longer than the file's length lets expect.
+    if bytes > file.len() || tables.len() > MOST_TABLES || across == 0 || down == 0 {
+        return None;
+    }
+    let mut picture = RgbImage::new(width, height);
+    let columns = width.div_ceil(across);
+    let places = (0..height.div_ceil(down)).flat_map(|row| (0..columns).map(move |column| (column, row)));
+    let mut chunks = chunks.into_iter();
+    for (column, row) in places {
+        // The tables come before the picture, within one file.
+        let jpeg = match tables.strip_suffix(&END) {
+            Some(tables) => [tables, chunks.next()??.strip_prefix(&BEGIN)?].concat(),
+            None => chunks.next()??.to_vec(),
+        };
+        let (chunk, _) = jpeg::decode(&jpeg, u64::from(across) * u64::from(down), limit).ok()?;
+        let (left, top) = (column * across, row * down);
+        if chunk.width() < across.min(width - left) || chunk.height() < down.min(height - top) {
+            return None;
+        }
+        imageops::replace(&mut picture, &chunk.into_rgb8(), left.into(), top.into());
+    }
+    Some(picture)
 }
 
 /// One sample to a byte. Each row begins with a byte of its own, and the high bits come first.

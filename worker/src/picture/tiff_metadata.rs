@@ -8,8 +8,12 @@ use ::tiff::decoder::{Decoder, IfdDecoder};
 use ::tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKindStandard};
 use ::tiff::tags::{ByteOrder, IfdPointer, Tag, Type, ValueBuffer};
 
+use super::iptc;
+
 /// The tag of an XMP packet.
 const XMP: Tag = Tag::Unknown(700);
+/// The tag of the fields of IPTC, and of what Photoshop adds, which may hold them too.
+const IPTC: [Tag; 2] = [Tag::Unknown(33723), Tag::Unknown(34377)];
 /// The fields of the main directory that are about the picture as a whole: what it shows, who made it, when and by what, its density, and
 /// the rights to it.
 const ABOUT: [u16; 12] = [269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432];
@@ -22,17 +26,27 @@ const PLACES: [u16; 2] = [0x927C, 0xA005];
 const MOST: usize = 60_000;
 /// What a field takes besides its value.
 const ENTRY: usize = 12;
-/// The most bytes of an XMP packet.
+/// The most bytes of an XMP packet, and of the fields of IPTC.
 const LARGEST_PACKET: usize = 4 << 20;
 
 /// The XMP packet.
 pub(super) fn xmp(file: &[u8]) -> Option<String> {
+    String::from_utf8(packet(file, XMP)?).ok()
+}
+
+/// The fields of IPTC.
+pub(super) fn iptc(file: &[u8]) -> Option<Vec<u8>> {
+    IPTC.into_iter().find_map(|tag| iptc::fields(&packet(file, tag)?))
+}
+
+/// A value that is a file of its own, as it is stored.
+fn packet(file: &[u8], tag: Tag) -> Option<Vec<u8>> {
     let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
     let mut main = decoder.image_ifd();
-    main.find_entry(XMP).filter(|entry| bytes(entry) <= LARGEST_PACKET)?;
+    main.find_entry(tag).filter(|entry| bytes(entry) <= LARGEST_PACKET)?;
     let mut packet = ValueBuffer::empty(Type::BYTE);
-    main.find_tag_buf(XMP, &mut packet).ok()?;
-    String::from_utf8(packet.as_bytes().to_vec()).ok()
+    main.find_tag_buf(tag, &mut packet).ok()?;
+    Some(packet.as_bytes().to_vec())
 }
 
 /// The fields of EXIF as a block. `None` where there are none. Fields that are damaged or too large are left out.

@@ -31,13 +31,6 @@ pub(crate) fn jpeg_size(file: &mut (impl BufRead + Seek)) -> Option<(u32, u32)> 
     frame(file).ok()?.map(|frame| (frame.width, frame.height))
 }
 
-/// Where the data of the first scan of a JPEG begin, and whether it has one scan, as baseline and extended ones mostly do, or is
-/// progressive.
-pub fn first_scan(file: &mut (impl BufRead + Seek)) -> Option<(u64, bool)> {
-    let is_progressive = frame(file).ok()??.marker == 0xC2;
-    Some((file.stream_position().ok()?, is_progressive))
-}
-
 /// Walks the marker segments, each by its own length, up to the first start of scan (FFDA), behind which `file` stands then. So what is in
 /// a thumbnail inside EXIF is not taken for the picture's. `None` where the file ends before, or has no frame.
 ///

@@ -14,6 +14,5 @@ mod whole;
 
 pub(crate) use directories::{lengths, photometric};
 pub use inspect::{image_format, inspect};
-pub use jpeg::first_scan;
 pub(crate) use jpeg::jpeg_size;
 pub use limits::PixelLimits;

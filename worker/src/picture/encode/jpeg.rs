@@ -8,6 +8,7 @@ use jpeg_encoder::{
 use remaster_shared::job::Quality;
 
 use super::EncodeError;
+use crate::picture::iptc;
 use crate::picture::{Layout, Picture};
 
 /// What the segment of an XMP packet begins with, in part 3 of its specification.
@@ -29,6 +30,7 @@ pub(super) fn write(picture: &Picture, quality: Quality, out: impl Write) -> Res
         metadata.icc.as_ref().map(|icc| encoder.add_icc_profile(icc)),
         metadata.exif_of(picture.width, picture.height).map(|exif| encoder.add_exif_metadata(&exif)),
         metadata.xmp.as_ref().map(|xmp| encoder.add_app_segment(1, [XMP, xmp.as_bytes()].concat())),
+        metadata.iptc.as_ref().map(|iptc| encoder.add_app_segment(13, iptc::segment(iptc))),
     ];
     for error in segments.into_iter().flatten().filter_map(Result::err) {
         tracing::debug!(%error, "a JPEG is written without some of its metadata");

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use png::StreamWriter;
 
+use crate::picture::iptc;
 use crate::picture::{Chunk, Header, Layout, Samples, Strip};
 
 /// The keyword of the text chunk with an XMP packet, in the
@@ -25,6 +26,9 @@ impl<W: Write + 'static> Rows<W> {
         encoder.set_filter(png::Filter::Adaptive);
         if let Some(xmp) = &header.metadata.xmp {
             encoder.add_itxt_chunk(XMP.into(), xmp.clone())?;
+        }
+        if let Some(iptc) = &header.metadata.iptc {
+            encoder.add_ztxt_chunk(iptc::KEYWORD.into(), iptc::text(iptc))?;
         }
         let mut encoder = encoder.write_header()?;
         for Chunk { name, data } in &header.metadata.chunks {
