@@ -1,24 +1,48 @@
 //! Whether a progressive JPEG has all of its scans.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
-/// Whether every coefficient of which a scan gave the high bits was given the low ones by later scans. A file that was cut between two scans
-/// and then ended lacks some; a decoder would show it as a coarser picture.
+/// The coefficients of a block.
+const COEFFICIENTS: u8 = 64;
+/// The marks of a progressive frame and of a scan.
+const FRAME: u8 = 0xC2;
+const SCAN: u8 = 0xDA;
+
+/// Whether scans give every bit of every coefficient. A file that was cut between two scans and then ended lacks some; a decoder would show it
+/// as a coarser picture.
 pub(super) fn are_complete(jpeg: &[u8]) -> bool {
-    // By component and coefficient: how many low bits are missing.
+    // By component and coefficient: how many low bits are missing, or that all are.
     let mut missing = HashMap::new();
-    for scan in segments(jpeg).filter(|(marker, _)| *marker == 0xDA).map(|(_, content)| content) {
-        let Some((count, rest)) = scan.split_first() else { continue };
-        let Some((components, &[first, last, bits])) =
-            rest.split_at_checked(2 * usize::from(*count)).and_then(|(all, rest)| Some((all, rest.first_chunk()?)))
-        else {
-            continue;
+    for (marker, content) in segments(jpeg) {
+        let given = match marker {
+            FRAME => components_of_frame(content),
+            SCAN => components_of_scan(content),
+            _ => continue,
         };
-        for component in components.chunks_exact(2) {
-            missing.extend((first..=last.min(63)).map(|coefficient| ((component[0], coefficient), bits & 0x0F)));
+        let Some((components, coefficients, bits)) = given else { return false };
+        for component in components {
+            missing.extend(coefficients.clone().map(|coefficient| ((component, coefficient), bits)));
         }
     }
     missing.values().all(|bits| *bits == 0)
+}
+
+/// Components, coefficients of them, and how many of their low bits are not given.
+type Given = (Vec<u8>, RangeInclusive<u8>, u8);
+
+/// A frame gives nothing yet.
+fn components_of_frame(content: &[u8]) -> Option<Given> {
+    let (head, components) = content.split_first_chunk::<6>()?;
+    let components = components.get(..3 * usize::from(head[5]))?;
+    Some((components.iter().step_by(3).copied().collect(), 0..=COEFFICIENTS - 1, u8::MAX))
+}
+
+fn components_of_scan(content: &[u8]) -> Option<Given> {
+    let (count, rest) = content.split_first()?;
+    let (components, rest) = rest.split_at_checked(2 * usize::from(*count))?;
+    let [first, last, bits] = *rest.first_chunk()?;
+    Some((components.iter().step_by(2).copied().collect(), first..=last.min(COEFFICIENTS - 1), bits & 0x0F))
 }
 
 /// The segments up to the end mark, each with its marker and its content. What is between them, the data of scans, is passed over.
@@ -50,20 +74,22 @@ mod tests {
 
     /// A file of scans of one component, each with its first and last coefficient and the low bits that it leaves out.
     fn file(scans: &[[u8; 3]]) -> Vec<u8> {
+        let frame = [0xFF, 0xC2, 0, 11, 8, 0, 8, 0, 8, 1, 7, 0x11, 0];
+        let tables = [0xFF, 0xC4, 0, 6, 0xFF, 0xDA, 0, 0];
         let scan = |[first, last, low]: &[u8; 3]| {
             [0xFF, 0xDA, 0, 8, 1, 7, 0, *first, *last, *low, 1, 0xFF, 0, 2, 0xFF, 0xD0, 3]
         };
-        let tables = [0xFF, 0xC4, 0, 6, 0xFF, 0xDA, 0, 0];
-        [&[0xFF, 0xD8], &tables[..], &scans.iter().flat_map(scan).collect::<Vec<u8>>(), &[0xFF, 0xD9]].concat()
+        let scans: Vec<u8> = scans.iter().flat_map(scan).collect();
+        [&[0xFF, 0xD8], &frame[..], &tables[..], &scans, &[0xFF, 0xD9]].concat()
     }
 
     #[test]
-    fn low_bits_have_to_follow_the_high_ones() {
-        assert!(are_complete(&file(&[[0, 0, 0x01], [1, 63, 0x02], [1, 63, 0x21], [0, 0, 0x10], [1, 63, 0x10]])));
-        assert!(!are_complete(&file(&[[0, 0, 0x01], [1, 63, 0x02], [1, 63, 0x21], [0, 0, 0x10]])));
-        assert!(!are_complete(&file(&[[0, 0, 0x01]])));
-        // Coefficients that no scan gives are 0, as their writer wanted.
-        assert!(are_complete(&file(&[[0, 0, 0], [1, 5, 0]])));
+    fn every_bit_of_every_coefficient_is_given() {
+        let all = [[0, 0, 0x01], [1, 63, 0x02], [1, 63, 0x21], [0, 0, 0x10], [1, 63, 0x10]];
+        assert!(are_complete(&file(&all)));
+        (0..all.len()).for_each(|scans| assert!(!are_complete(&file(&all[..scans])), "{scans}"));
+        assert!(are_complete(&file(&[[0, 0, 0], [1, 63, 0]])));
+        assert!(!are_complete(&file(&[[0, 0, 0], [1, 62, 0]])));
     }
 
     #[test]
@@ -72,6 +98,6 @@ mod tests {
         for length in 0..file.len() {
             are_complete(&file[..length]);
         }
-        assert!(are_complete(&[0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 0xFF, 0xDA, 0, 0]));
+        assert!(!are_complete(&[0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 0xFF, 0xDA, 0, 0]));
     }
 }
