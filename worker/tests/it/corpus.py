@@ -268,7 +268,7 @@ def rare_tiffs():
         out = io.BytesIO()
         image.save(out, "TIFF", **options)
         back = np.asarray(Image.open(io.BytesIO(out.getvalue())).convert("RGB"))
-        add(f"tiff-{name}.tif", out.getvalue(), rgba16(back, 8), 3, 8, 0)
+        add(f"tiff-{name}.tif", out.getvalue(), rgba16(back, 8), 3, 8, LOSSY if name == "jpeg" else 0)
     # Bilevel pictures have their own kind, and so has a palette of two colours.
     for bits in (1, 2, 4):
         numbers = picture(1, bits)[..., 0]
@@ -325,7 +325,7 @@ def magicks():
         for end, arguments in options.items():
             # WebP has no gray, and neither has the BMP of a reader that reads palettes.
             kept = 3 if channels == 1 and end.endswith(("webp", "bmp")) else channels
-            off = LOSSY if end == "webp.webp" else 0
+            off = LOSSY if end in ("webp.webp", "jpeg-tiff.tif") else 0
             tasks.append((kind, f"magick-{kind}-{end}", arguments, kept, bits, off))
     tasks += [("rgb8", "magick-palette.png", ("-colors", "90", "-type", "Palette"), 3, 8, 0), ("rgb8", "magick.gif", (), 3, 8, 0)]
     tasks += [("rgb8", "magick-bmp3.bmp3", (), 3, 8, 0), ("rgb8", "magick-cmyk.jpg", ("-colorspace", "CMYK", "-quality", "95"), 3, 8, LOSSY)]
@@ -363,6 +363,8 @@ def vips():
             for compression in ("none", "lzw", "deflate", "packbits"):
                 write(f"{kind}-{compression}.tif", pixels, channels, bits, 0, compression=compression)
                 write(f"{kind}-{compression}-tiles.tif", pixels, channels, bits, 0, compression=compression, tile=True, tile_width=32, tile_height=16)
+            if bits == 8 and channels < 4:
+                write(f"{kind}-jpeg-tiles.tif", pixels, channels, bits, LOSSY, compression="jpeg", Q=85, tile=True, tile_width=32, tile_height=16)
             write(f"{kind}-pyramid.tif", pixels, channels, bits, 0, tile=True, pyramid=True, bigtiff=True, tile_width=16, tile_height=16)
             write(f"{kind}.png", pixels, channels, bits, 0, interlace=bits == 16)
             if bits == 8:
