@@ -83,21 +83,22 @@ fn decode_as_it_is(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> 
         // It tells of inks, and the decoder gives light.
         icc = None;
     }
-    let (exif, xmp, iptc) = match format {
-        PictureFormat::Tiff => (tiff_metadata::exif(bytes), tiff_metadata::xmp(bytes), tiff_metadata::iptc(bytes)),
-        _ => (
-            decoder.exif_metadata().ok().flatten().map(without_prefix),
-            decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok()),
-            decoder.iptc_metadata().ok().flatten().and_then(|text| iptc::of_text(&text)),
-        ),
+    let metadata = match format {
+        PictureFormat::Tiff => Metadata { icc, ..tiff_metadata::of(bytes) },
+        _ => Metadata {
+            icc,
+            exif: decoder.exif_metadata().ok().flatten().map(without_prefix),
+            xmp: decoder.xmp_metadata().ok().flatten().and_then(|xmp| String::from_utf8(xmp).ok()),
+            iptc: decoder.iptc_metadata().ok().flatten().and_then(|text| iptc::of_text(&text)),
+            chunks: if format == PictureFormat::Png { chunks::kept(bytes) } else { Vec::new() },
+        },
     };
-    let said = exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
+    let said = metadata.exif.as_deref().and_then(Orientation::from_exif_chunk).or_else(|| decoder.orientation().ok());
     let orientation = said.unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(&error))?;
     let image = if format == PictureFormat::Gif { without_needless_alpha(image) } else { image };
-    let chunks = if format == PictureFormat::Png { chunks::kept(bytes) } else { Vec::new() };
     let associated = format == PictureFormat::Tiff && has_associated_alpha(bytes);
-    Ok(Decoded { image, orientation, associated, metadata: Metadata { icc, exif, xmp, iptc, chunks } })
+    Ok(Decoded { image, orientation, associated, metadata })
 }
 
 fn jpeg(bytes: &[u8], info: &InputInfo, limit: u64) -> Result<Decoded, JobError> {

@@ -1,10 +1,10 @@
 //! JPEG files to pixels, the same to the bit as libjpeg-turbo makes of them.
 
 use image::{DynamicImage, GrayImage, RgbImage};
-use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, DensityInfo, DensityUnit, JpegError, PixelFormat};
 
-use super::raster::Metadata;
-use super::{cmyk, scans};
+use super::raster::{Chunk, Metadata};
+use super::{cmyk, density, scans};
 
 /// The most scans of a progressive file. Programs write about ten, and each takes the time of a whole picture.
 const MAX_SCANS: usize = 500;
@@ -40,7 +40,7 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
         exif: decoder.exif_data().map(<[u8]>::to_vec),
         xmp: decoder.xmp_data().and_then(|xmp| String::from_utf8(xmp.to_vec()).ok()),
         iptc: decoder.iptc_data().map(<[u8]>::to_vec),
-        chunks: Vec::new(),
+        chunks: density(decoder.density()).into_iter().collect(),
     };
     let samples = decoder.decode_image()?.data;
     if is_progressive && !scans::are_complete(jpeg) {
@@ -57,6 +57,15 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
     };
     let image = image.ok_or_else(|| JpegError::CorruptData("its size and its samples differ".to_owned()))?;
     Ok((image, metadata))
+}
+
+fn density(said: &DensityInfo) -> Option<Chunk> {
+    let units = match said.unit {
+        DensityUnit::Dpi => density::INCHES,
+        DensityUnit::Dpcm => density::CENTIMETRES,
+        DensityUnit::Unknown => return None,
+    };
+    density::chunk([said.x.into(), said.y.into()], units)
 }
 
 #[cfg(test)]

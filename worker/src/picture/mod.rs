@@ -8,6 +8,7 @@ mod chunks;
 mod cmyk;
 mod composite;
 mod decode;
+mod density;
 mod encode;
 mod exif;
 #[cfg(test)]

@@ -30,13 +30,7 @@ pub(super) fn decode(file: &[u8], rare: Rare, limit: u64) -> TiffResult<Content>
     limits.decoding_buffer_size = usize::try_from(limit).unwrap_or(usize::MAX);
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
     let mut decoder = Decoder::new(Cursor::new(file))?.with_limits(limits.clone());
-    let metadata = Metadata {
-        icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok(),
-        exif: tiff_metadata::exif(file),
-        xmp: tiff_metadata::xmp(file),
-        iptc: tiff_metadata::iptc(file),
-        ..Metadata::default()
-    };
+    let metadata = Metadata { icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok(), ..tiff_metadata::of(file) };
     let turned = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten().and_then(Orientation::from_exif);
     let size = (rare.width, rare.height);
     let image = match rare.kind {

@@ -3,12 +3,13 @@
 use std::io::Cursor;
 
 use ::tiff::TiffResult;
-use ::tiff::decoder::ifd::Entry;
+use ::tiff::decoder::ifd::{Entry, Value};
 use ::tiff::decoder::{Decoder, IfdDecoder};
 use ::tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKindStandard};
 use ::tiff::tags::{ByteOrder, IfdPointer, Tag, Type, ValueBuffer};
 
-use super::iptc;
+use super::raster::{Chunk, Metadata};
+use super::{density, iptc};
 
 /// The tag of an XMP packet.
 const XMP: Tag = Tag::Unknown(700);
@@ -29,13 +30,34 @@ const ENTRY: usize = 12;
 /// The most bytes of an XMP packet, and of the fields of IPTC.
 const LARGEST_PACKET: usize = 4 << 20;
 
+/// All of it but the colour profile. Whether it is kept is not decided here.
+pub(super) fn of(file: &[u8]) -> Metadata {
+    let chunks = density(file).into_iter().collect();
+    Metadata { icc: None, exif: exif(file), xmp: xmp(file), iptc: iptc(file), chunks }
+}
+
+/// The density of the picture. Without a unit the numbers are a ratio.
+fn density(file: &[u8]) -> Option<Chunk> {
+    let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
+    let units = match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit).ok()? {
+        None | Some(2) => density::INCHES,
+        Some(3) => density::CENTIMETRES,
+        Some(_) => return None,
+    };
+    let mut dots = |tag| match decoder.find_tag(tag).ok()?? {
+        Value::Rational(dots, parts) => Some(f64::from(dots) / f64::from(parts)),
+        _ => None,
+    };
+    density::chunk([dots(Tag::XResolution)?, dots(Tag::YResolution)?], units)
+}
+
 /// The XMP packet.
-pub(super) fn xmp(file: &[u8]) -> Option<String> {
+fn xmp(file: &[u8]) -> Option<String> {
     String::from_utf8(packet(file, XMP)?).ok()
 }
 
 /// The fields of IPTC.
-pub(super) fn iptc(file: &[u8]) -> Option<Vec<u8>> {
+fn iptc(file: &[u8]) -> Option<Vec<u8>> {
     IPTC.into_iter().find_map(|tag| iptc::fields(&packet(file, tag)?))
 }
 
@@ -50,7 +72,7 @@ fn packet(file: &[u8], tag: Tag) -> Option<Vec<u8>> {
 }
 
 /// The fields of EXIF as a block. `None` where there are none. Fields that are damaged or too large are left out.
-pub(super) fn exif(file: &[u8]) -> Option<Vec<u8>> {
+fn exif(file: &[u8]) -> Option<Vec<u8>> {
     block(file).ok().flatten()
 }
 
@@ -121,12 +143,14 @@ fn copied(
 #[cfg(test)]
 mod tests {
     use ::tiff::Directory;
+    use ::tiff::encoder::Rational;
     use ::tiff::encoder::colortype::Gray8;
     use image::metadata::Orientation;
 
     use super::super::exif::tests::number;
     use super::*;
 
+    const FIELDS: [u8; 7] = [0x1C, 2, 120, 0, 2, b'a', b'b'];
     const XMP_PACKET: &str = "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"/>";
 
     /// A TIFF of one pixel with fields of each kind.
@@ -138,6 +162,10 @@ mod tests {
         image.encoder().write_tag(Tag::Artist, "Someone").unwrap();
         image.encoder().write_tag(Tag::Orientation, 6_u16).unwrap();
         image.encoder().write_tag(XMP, XMP_PACKET.as_bytes()).unwrap();
+        image.encoder().write_tag(IPTC[0], &FIELDS[..]).unwrap();
+        image.encoder().write_tag(Tag::XResolution, Rational { n: 600, d: 2 }).unwrap();
+        image.encoder().write_tag(Tag::YResolution, Rational { n: 72, d: 1 }).unwrap();
+        image.encoder().write_tag(Tag::ResolutionUnit, 2_u16).unwrap();
         for (tag, offset) in pointers {
             image.encoder().write_tag(Tag::from_u16_exhaustive(tag), offset).unwrap();
         }
@@ -163,7 +191,12 @@ mod tests {
         assert_eq!(number(&exif, 0x8769, 0x927C), None);
         assert_eq!(number(&exif, 0x8825, 1), Some(78));
         assert_eq!(Orientation::from_exif_chunk(&exif), None);
-        assert_eq!(xmp(&file).as_deref(), Some(XMP_PACKET));
+        let all = of(&file);
+        assert_eq!((all.exif, all.xmp.as_deref()), (Some(exif), Some(XMP_PACKET)));
+        assert_eq!(
+            (all.iptc.as_deref(), all.chunks),
+            (Some(&FIELDS[..]), vec![density::chunk([300.0, 72.0], density::INCHES).unwrap()])
+        );
     }
 
     #[test]

@@ -86,7 +86,12 @@ async fn gray_stays_gray_and_16_bits_become_8_where_the_format_has_no_more() {
     }
 }
 
-/// A PNG with a colour profile, an EXIF block, an XMP packet and a density.
+/// The caption "dog", as IPTC has it.
+const CAPTION: &[u8] = b"\x1C\x02\x78\0\x03dog";
+/// The same in a PNG, as a resource of Photoshop.
+const CAPTION_IN_PNG: &str = "\niptc\n      20\n3842494d04040000000000081c02780003646f67\n";
+
+/// A PNG with a colour profile, an EXIF block, an XMP packet, a caption and a density.
 fn with_metadata() -> Vec<u8> {
     let mut info = png::Info::with_size(8, 8);
     info.color_type = png::ColorType::Rgb;
@@ -95,6 +100,7 @@ fn with_metadata() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::with_info(&mut bytes, info).unwrap();
     encoder.add_itxt_chunk("XML:com.adobe.xmp".into(), "<x:xmpmeta/>".into()).unwrap();
+    encoder.add_ztxt_chunk("Raw profile type iptc".into(), CAPTION_IN_PNG.into()).unwrap();
     encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: 11_800, yppu: 5_900, unit: png::Unit::Meter }));
     let mut writer = encoder.write_header().unwrap();
     writer.write_image_data(&[100; 8 * 8 * 3]).unwrap();
@@ -116,6 +122,15 @@ async fn metadata_is_kept_in_each_format_and_goes_by_default() {
                 kept.then_some(b"<x:xmpmeta/>".as_slice()),
                 "{format:?}"
             );
+            let has_caption = match format {
+                OutputFormat::Png => {
+                    decoder.iptc_metadata().unwrap().is_some_and(|text| text == CAPTION_IN_PNG.as_bytes())
+                }
+                OutputFormat::Jpeg => file.windows(CAPTION.len()).any(|bytes| bytes == CAPTION),
+                // It has no place for one.
+                OutputFormat::Webp => kept,
+            };
+            assert_eq!(has_caption, kept, "{format:?}");
             assert_eq!(DynamicImage::from_decoder(decoder).unwrap().width(), 16);
             if format == OutputFormat::Jpeg {
                 // JFIF 1.2, in dots per centimetre.
