@@ -4,6 +4,7 @@
 //! - [`Description`] is what such a model says about itself in its ONNX metadata.
 //! - [`half_precision`] turns a converted model into the same network in float16, for GPUs.
 //! - [`mix`] makes a network between two of the same shape.
+//! - [`dense_block`] is a small network for measuring a machine.
 //! - [`split`] cuts one where its features are enlarged.
 //!
 //! This crate works on bytes in memory. It knows nothing of where files come from or where they are installed.
@@ -19,6 +20,7 @@
 mod architecture;
 mod checkpoint;
 mod convert;
+mod dense_block;
 mod mix;
 mod ncnn;
 mod network;
@@ -30,6 +32,7 @@ mod split;
 pub use architecture::Architecture;
 pub use checkpoint::WeightsError;
 pub use convert::{ConvertError, Converted, Expected, WeightFile, convert};
+pub use dense_block::dense_block;
 pub use mix::mix;
 pub use ncnn::NcnnError;
 pub use onnx::meta::Description;

@@ -123,10 +123,27 @@ impl Devices {
         Ok(Self { runtimes, precision: settings.precision, why: String::new() })
     }
 
-    fn openvino(openvino: OpenVino, threads: usize, precision: Precision, why: String) -> Result<Self, StartError> {
+    fn openvino(
+        mut openvino: OpenVino,
+        threads: usize,
+        precision: Precision,
+        mut why: String,
+    ) -> Result<Self, StartError> {
         let precision = match precision {
             Precision::Half => return Err(StartError::Precision("OpenVINO has no fp16", "auto, fp32 or bf16")),
             Precision::Auto if !openvino.has_bfloat16() => Precision::Single,
+            Precision::Auto => match openvino.is_faster_in_bfloat16() {
+                Ok(true) => Precision::Auto,
+                Ok(false) => {
+                    why.push_str("; this CPU is no faster in bf16");
+                    Precision::Single
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a small network does not run in bf16; networks run in fp32");
+                    why.push_str("; a small network does not run in bf16");
+                    Precision::Single
+                }
+            },
             Precision::BFloat16 if !openvino.has_bfloat16() => {
                 return Err(StartError::Precision("this CPU has no bf16", "auto or fp32"));
             }

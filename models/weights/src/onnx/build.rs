@@ -65,8 +65,13 @@ impl Builder {
     }
 
     /// Finishes the model, which then describes itself by `description`.
-    pub(crate) fn finish(mut self, description: &Description, ports: Ports) -> Model {
-        self.graph.name = description.id.clone();
+    pub(crate) fn finish(self, description: &Description, ports: Ports) -> Model {
+        Model { metadata_props: description.entries(), ..self.model(&description.id, ports) }
+    }
+
+    /// Finishes a model that says nothing of itself.
+    pub(crate) fn model(mut self, name: &str, ports: Ports) -> Model {
+        self.graph.name = name.to_owned();
         self.graph.input = vec![ports.input];
         self.graph.output = ports.outputs;
         Model {
@@ -74,7 +79,7 @@ impl Builder {
             producer_name: "remaster".to_owned(),
             graph: Some(self.graph),
             opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
-            metadata_props: description.entries(),
+            metadata_props: Vec::new(),
         }
     }
 }
