@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ndarray::ArrayViewD;
+
 use crate::error::{Cause, EngineError};
 use crate::port::{Output, Tensor};
 
@@ -35,23 +37,48 @@ pub enum Source<'a> {
     Memory(&'a [u8]),
 }
 
+/// The sizes of what a graph is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// Any, from one run to the next.
+    Any,
+    /// The large ones come several times, as the tiles of a picture do. A runtime may prepare the graph for each, which takes it less memory.
+    Repeated,
+}
+
 /// A runtime on one device.
 pub trait Runtime: Send {
-    /// Loads a graph that is to be computed in `float`.
+    /// Loads a graph that is to be computed in `float`, on inputs of `sizes`.
     ///
     /// # Errors
     /// The runtime refuses the graph.
-    fn load(&mut self, source: Source<'_>, float: Float) -> Result<Box<dyn Graph>, Cause>;
+    fn load(&mut self, source: Source<'_>, float: Float, sizes: Sizes) -> Result<Box<dyn Graph>, Cause>;
 }
 
 /// A loaded graph.
 pub trait Graph: Send {
-    /// Runs the graph on `[n, c, h, w]` and returns all its outputs, in the order of the graph.
+    /// Runs the graph on `[n, c, h, w]` and shows `read` each of its outputs by name, in the order of the graph.
+    ///
+    /// # Errors
+    /// The run fails, or was stopped, or `read` fails.
+    fn run_and_read(&mut self, input: Tensor, stop: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError>;
+
+    /// Runs the graph and returns a copy of all its outputs.
     ///
     /// # Errors
     /// The run fails, or was stopped.
-    fn run(&mut self, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError>;
+    fn run(&mut self, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError> {
+        let mut outputs = Vec::new();
+        self.run_and_read(input, stop, &mut |name, values| {
+            outputs.push(Output { name: name.to_owned(), values: values.to_owned() });
+            Ok(())
+        })?;
+        Ok(outputs)
+    }
 }
+
+/// Looks at an output where the runtime has it.
+pub type Reader<'a> = dyn FnMut(&str, ArrayViewD<'_, f32>) -> Result<(), EngineError> + 'a;
 
 /// Ends a run from another thread.
 #[derive(Default)]

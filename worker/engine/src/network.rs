@@ -1,6 +1,6 @@
 //! A loaded network, whole or in two parts.
 
-use ndarray::{Array4, s};
+use ndarray::{Array4, ArrayView4, s};
 
 use crate::error::EngineError;
 use crate::graph::{Graph, Stop};
@@ -37,8 +37,13 @@ impl Network {
             Network::Whole(graph) => graph.run(input, stop),
             Network::Split { trunk, tail, halo, scale } => {
                 let (_, _, height, width) = input.dim();
-                let features = first(trunk.run(input, stop)?)?;
-                let enlarged = strips(tail.as_mut(), &features, *halo, stop)?;
+                let mut enlarged = Tensor::default((0, 0, 0, 0));
+                trunk.run_and_read(input, stop, &mut |_, features| {
+                    let features: ArrayView4<'_, f32> =
+                        features.into_dimensionality().map_err(|error| EngineError::Run(error.into()))?;
+                    enlarged = strips(tail.as_mut(), features, *halo, stop)?;
+                    Ok(())
+                })?;
                 // Features of whole blocks of pixels reach past the input.
                 let image = enlarged.slice_move(s![.., .., ..height * *scale, ..width * *scale]);
                 Ok(vec![Output { name: "output".into(), values: image.into_dyn() }])
@@ -48,7 +53,12 @@ impl Network {
 }
 
 /// The tail's output for all features, strip by strip.
-fn strips(tail: &mut dyn Graph, features: &Tensor, halo: usize, stop: &Stop) -> Result<Tensor, EngineError> {
+fn strips(
+    tail: &mut dyn Graph,
+    features: ArrayView4<'_, f32>,
+    halo: usize,
+    stop: &Stop,
+) -> Result<Tensor, EngineError> {
     let (batch, _, rows, columns) = features.dim();
     let strip = (STRIP / columns.max(1)).max(MIN_ROWS);
     let mut image = Tensor::default((0, 0, 0, 0));

@@ -9,12 +9,12 @@ use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{self, ArenaExtendStrategy, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, Session};
-use ort::value::{Tensor as OrtTensor, ValueRef};
+use ort::value::Tensor as OrtTensor;
 use remaster_models::small_network;
 
 use crate::error::{Cause, EngineError};
-use crate::graph::{Float, Graph, Runtime, Source, Stop};
-use crate::port::{Output, Tensor};
+use crate::graph::{Float, Graph, Reader, Runtime, Sizes, Source, Stop};
+use crate::port::Tensor;
 use crate::slot::Slot;
 
 /// The side in pixels of a device's first run.
@@ -77,7 +77,7 @@ impl OnnxRuntime {
     /// It cannot, for the reason that the runtime gives.
     pub fn try_device(&mut self) -> Result<(), String> {
         let mut run = || -> Result<(), Cause> {
-            let mut network = self.load(Source::Memory(small_network()), Float::Float32)?;
+            let mut network = self.load(Source::Memory(small_network()), Float::Float32, Sizes::Any)?;
             network.run(Tensor::zeros((1, 3, FIRST_SIDE, FIRST_SIDE)), &Stop::default())?;
             Ok(())
         };
@@ -129,7 +129,7 @@ impl OnnxRuntime {
 
 impl Runtime for OnnxRuntime {
     /// The type is that of the graph's weights.
-    fn load(&mut self, source: Source<'_>, _float: Float) -> Result<Box<dyn Graph>, Cause> {
+    fn load(&mut self, source: Source<'_>, _float: Float, _sizes: Sizes) -> Result<Box<dyn Graph>, Cause> {
         let mut builder = self.builder()?;
         let session = match source {
             Source::File(path) => builder.commit_from_file(path)?,
@@ -140,18 +140,15 @@ impl Runtime for OnnxRuntime {
 }
 
 impl Graph for Session {
-    fn run(&mut self, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError> {
+    fn run_and_read(&mut self, input: Tensor, stop: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError> {
         let options = Arc::new(RunOptions::new().map_err(run_error)?);
         let terminated = Arc::clone(&options);
         // Terminating a run that has ended has no effect.
         stop.on_stop(move || drop(terminated.terminate()));
         let input = OrtTensor::from_array(input).map_err(run_error)?;
         let outputs = self.run_with_options(ort::inputs![input], &options).map_err(run_error)?;
-        let owned = |(name, value): (&str, ValueRef<'_>)| {
-            let values = value.try_extract_array::<f32>().map_err(run_error)?.to_owned();
-            Ok(Output { name: name.to_owned(), values })
-        };
-        outputs.iter().map(owned).collect()
+        let mut outputs = outputs.iter();
+        outputs.try_for_each(|(name, value)| read(name, value.try_extract_array::<f32>().map_err(run_error)?))
     }
 }
 

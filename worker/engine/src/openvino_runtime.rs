@@ -2,19 +2,20 @@
 //! fast as in float32, and takes less memory.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayViewD, IxDyn};
 use openvino::{
-    Core, DeviceType, ElementType, InferRequest, InferenceError, InferenceErrorKind, PropertyKey, RwPropertyKey, Shape,
-    Tensor as Buffer,
+    Core, DeviceType, ElementType, InferRequest, InferenceError, InferenceErrorKind, Model, PartialShape, PropertyKey,
+    RwPropertyKey, Shape, Tensor as Buffer,
 };
 
 use remaster_weights::dense_block;
 
 use crate::error::{Cause, EngineError};
-use crate::graph::{Float, Graph, Runtime, Source, Stop};
-use crate::port::{Output, Tensor};
+use crate::graph::{Float, Graph, Reader, Runtime, Sizes, Source, Stop};
+use crate::port::Tensor;
 
 /// How often a run looks whether it is to end, in milliseconds. A run that is done is noticed at once.
 const LOOK: i64 = 20;
@@ -27,7 +28,7 @@ const MARKEDLY: f64 = 0.85;
 
 /// OpenVINO on the CPU.
 pub struct OpenVino {
-    core: Core,
+    core: Arc<Mutex<Core>>,
 }
 
 impl OpenVino {
@@ -49,12 +50,13 @@ impl OpenVino {
                 (RwPropertyKey::HintEnableCpuPinning, "NO"),
             ],
         )?;
-        Ok(Self { core })
+        Ok(Self { core: Arc::new(Mutex::new(core)) })
     }
 
     /// Whether the CPU has instructions for bfloat16.
     pub fn has_bfloat16(&self) -> bool {
-        let capabilities = self.core.get_property(&DeviceType::CPU, &PropertyKey::DeviceCapabilities);
+        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let capabilities = core.get_property(&DeviceType::CPU, &PropertyKey::DeviceCapabilities);
         capabilities.is_ok_and(|names| names.split_whitespace().any(|name| name == "BF16"))
     }
 }
@@ -68,7 +70,7 @@ impl OpenVino {
     pub fn is_faster_in_bfloat16(&mut self) -> Result<bool, Cause> {
         let network = dense_block();
         let mut seconds = |float| -> Result<f64, Cause> {
-            let mut graph = self.load(Source::Memory(&network), float)?;
+            let mut graph = self.load(Source::Memory(&network), float, Sizes::Any)?;
             let mut run = || -> Result<f64, Cause> {
                 let began = Instant::now();
                 graph.run(Tensor::zeros(SAMPLE), &Stop::default())?;
@@ -85,7 +87,7 @@ impl OpenVino {
 }
 
 impl Runtime for OpenVino {
-    fn load(&mut self, source: Source<'_>, float: Float) -> Result<Box<dyn Graph>, Cause> {
+    fn load(&mut self, source: Source<'_>, float: Float, sizes: Sizes) -> Result<Box<dyn Graph>, Cause> {
         let bytes;
         let onnx = match source {
             Source::File(path) => {
@@ -94,19 +96,29 @@ impl Runtime for OpenVino {
             }
             Source::Memory(bytes) => bytes,
         };
-        // It would choose bfloat16 by itself otherwise.
-        let precision = if float == Float::BFloat16 { "bf16" } else { "f32" };
-        self.core.set_property(&DeviceType::CPU, &RwPropertyKey::HintInferencePrecision, precision)?;
-        let model = self.core.read_model_from_buffer(onnx, None)?;
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = core.read_model_from_buffer(onnx, None)?;
         // A compiled model has further names for the same outputs.
         let name = |index| model.get_output_by_index(index)?.get_name();
         let names = (0..model.get_outputs_len()?).map(name).collect::<Result<_, _>>()?;
-        let mut compiled = self.core.compile_model(&model, DeviceType::CPU)?;
-        Ok(Box::new(Compiled { request: compiled.create_infer_request()?, names }))
+        if sizes == Sizes::Any {
+            let request = compile(&mut core, &model, float)?;
+            return Ok(Box::new(Compiled { request, names }));
+        }
+        let any = model.get_input_by_index(0)?.get_partial_shape()?;
+        let core = Arc::clone(&self.core);
+        Ok(Box::new(Repeated { core, model, float, any, names, compiled: None }))
     }
 }
 
-/// A graph that is compiled for the CPU.
+fn compile(core: &mut Core, model: &Model, float: Float) -> Result<InferRequest, InferenceError> {
+    // It would choose bfloat16 by itself otherwise.
+    let precision = if float == Float::BFloat16 { "bf16" } else { "f32" };
+    core.set_property(&DeviceType::CPU, &RwPropertyKey::HintInferencePrecision, precision)?;
+    core.compile_model(model, DeviceType::CPU)?.create_infer_request()
+}
+
+/// A graph that is compiled for inputs of any size.
 struct Compiled {
     request: InferRequest,
     /// The names of the outputs, in the order of the graph.
@@ -114,23 +126,88 @@ struct Compiled {
 }
 
 impl Graph for Compiled {
-    fn run(&mut self, input: Tensor, stop: &Stop) -> Result<Vec<Output>, EngineError> {
-        self.request.set_input_tensor(&buffer(&input).map_err(run_error)?).map_err(run_error)?;
-        drop(input);
-        self.request.infer_async().map_err(run_error)?;
-        loop {
-            match self.request.wait(LOOK) {
-                Ok(()) => break,
-                Err(error) if error.kind == InferenceErrorKind::ResultNotReady => {
-                    if stop.is_stopped() {
-                        self.request.cancel().map_err(run_error)?;
-                    }
-                }
-                Err(error) => return Err(run_error(error)),
-            }
-        }
-        self.names.iter().enumerate().map(|(index, name)| output(&self.request, index, name)).collect()
+    fn run_and_read(&mut self, input: Tensor, stop: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError> {
+        run(&mut self.request, &self.names, input, stop, read)
     }
+}
+
+/// A graph that is compiled when it runs: for a large input for its size alone, which takes half the memory, and for others for any size.
+/// Compiling takes a second, and only the latest is kept.
+struct Repeated {
+    core: Arc<Mutex<Core>>,
+    model: Model,
+    float: Float,
+    /// The sizes that the model itself takes.
+    any: PartialShape,
+    /// The names of the outputs, in the order of the graph.
+    names: Vec<String>,
+    /// The size that it is compiled for; `None` for any.
+    compiled: Option<(Option<[i64; 4]>, InferRequest)>,
+}
+
+impl Graph for Repeated {
+    fn run_and_read(&mut self, input: Tensor, stop: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError> {
+        let (batch, channels, height, width) = input.dim();
+        let size =
+            (height * width >= large(self.float)).then(|| [batch, channels, height, width].map(|side| side as i64));
+        let request = match &mut self.compiled {
+            Some((of, request)) if *of == size => request,
+            compiled => {
+                // Before the next one takes memory.
+                *compiled = None;
+                let made = compiled_for(&self.core, &mut self.model, &self.any, size, self.float).map_err(run_error)?;
+                &mut compiled.insert((size, made)).1
+            }
+        };
+        run(request, &self.names, input, stop, read)
+    }
+}
+
+fn compiled_for(
+    core: &Mutex<Core>,
+    model: &mut Model,
+    any: &PartialShape,
+    size: Option<[i64; 4]>,
+    float: Float,
+) -> Result<InferRequest, InferenceError> {
+    match size {
+        Some(size) => model.reshape_single_input(&PartialShape::new_static(4, &size)?)?,
+        None => model.reshape_single_input(any)?,
+    }
+    compile(&mut core.lock().unwrap_or_else(PoisonError::into_inner), model, float)
+}
+
+/// The pixels from which on an input is large: its run takes many times as long as compiling for it.
+fn large(float: Float) -> usize {
+    match float {
+        Float::Float32 => 1 << 18,
+        // With AMX it is several times as fast.
+        Float::BFloat16 | Float::Float16 => 1 << 19,
+    }
+}
+
+fn run(
+    request: &mut InferRequest,
+    names: &[String],
+    input: Tensor,
+    stop: &Stop,
+    read: &mut Reader<'_>,
+) -> Result<(), EngineError> {
+    request.set_input_tensor(&buffer(&input).map_err(run_error)?).map_err(run_error)?;
+    drop(input);
+    request.infer_async().map_err(run_error)?;
+    loop {
+        match request.wait(LOOK) {
+            Ok(()) => break,
+            Err(error) if error.kind == InferenceErrorKind::ResultNotReady => {
+                if stop.is_stopped() {
+                    request.cancel().map_err(run_error)?;
+                }
+            }
+            Err(error) => return Err(run_error(error)),
+        }
+    }
+    names.iter().enumerate().try_for_each(|(index, name)| output(request, index, name, read))
 }
 
 /// A copy of the tensor for OpenVINO.
@@ -145,16 +222,17 @@ fn buffer(tensor: &Tensor) -> Result<Buffer, InferenceError> {
     Ok(buffer)
 }
 
-fn output(request: &InferRequest, index: usize, name: &str) -> Result<Output, EngineError> {
+/// Shows `read` an output where OpenVINO has it.
+fn output(request: &InferRequest, index: usize, name: &str, read: &mut Reader<'_>) -> Result<(), EngineError> {
     let buffer = request.get_output_tensor_by_index(index).map_err(run_error)?;
     if buffer.get_element_type().map_err(run_error)? != ElementType::F32 {
         return Err(EngineError::Run(format!("the output {name} is not of float32").into()));
     }
     let shape = buffer.get_shape().map_err(run_error)?;
     let sides: Vec<usize> = shape.get_dimensions().iter().map(|side| *side as usize).collect();
-    let values = buffer.get_data::<f32>().map_err(run_error)?.to_vec();
-    let values = ArrayD::from_shape_vec(IxDyn(&sides), values).map_err(|error| EngineError::Run(error.into()))?;
-    Ok(Output { name: name.to_owned(), values })
+    let values = buffer.get_data::<f32>().map_err(run_error)?;
+    let values = ArrayViewD::from_shape(IxDyn(&sides), values).map_err(|error| EngineError::Run(error.into()))?;
+    read(name, values)
 }
 
 fn run_error(error: InferenceError) -> EngineError {

@@ -9,7 +9,7 @@ use remaster_weights::{Split, half_precision, mix, split};
 
 use crate::agreement::{ENOUGH, agreement, sample};
 use crate::error::{Cause, EngineError};
-use crate::graph::{Float, Runtime, Source, Stop};
+use crate::graph::{Float, Runtime, Sizes, Source, Stop};
 use crate::network::Network;
 use crate::port::{Output, Tensor};
 use crate::precision::Precision;
@@ -176,18 +176,18 @@ impl Sessions {
         if float == Float::Float16 {
             let model =
                 half_precision(&bytes()?).map_err(|error| format!("in float16: {error}; PRECISION=fp32 takes it"))?;
-            return Ok(Network::Whole(self.runtime.load(Source::Memory(&model), float)?));
+            return Ok(Network::Whole(self.runtime.load(Source::Memory(&model), float, Sizes::Any)?));
         }
         // On a GPU the features would have to leave it and come back.
         let on_cpu = self.slot.threads().is_some();
         let parts = if on_cpu && found.kind == Kind::Upscaler { split(&bytes()?) } else { None };
         if let Some(Split { trunk, tail, halo }) = parts {
-            let mut graph = |part: &[u8]| self.runtime.load(Source::Memory(part), float);
-            let (trunk, tail) = (graph(&trunk)?, graph(&tail)?);
+            let mut graph = |part: &[u8], sizes| self.runtime.load(Source::Memory(part), float, sizes);
+            let (trunk, tail) = (graph(&trunk, Sizes::Repeated)?, graph(&tail, Sizes::Any)?);
             return Ok(Network::Split { trunk, tail, halo, scale: found.scale as usize });
         }
         let source = mixed.as_deref().map_or(Source::File(&found.path), Source::Memory);
-        Ok(Network::Whole(self.runtime.load(source, float)?))
+        Ok(Network::Whole(self.runtime.load(source, float, Sizes::Any)?))
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     use remaster_models::{ImportOptions, import};
 
     use super::*;
-    use crate::graph::Graph;
+    use crate::graph::{Graph, Reader};
 
     /// Returns its input, off by `error` in 16 bits, and notes in which types graphs were loaded.
     struct Echo {
@@ -211,15 +211,15 @@ mod tests {
     struct Echoing(f32);
 
     impl Runtime for Echo {
-        fn load(&mut self, _: Source<'_>, float: Float) -> Result<Box<dyn Graph>, Cause> {
+        fn load(&mut self, _: Source<'_>, float: Float, _: Sizes) -> Result<Box<dyn Graph>, Cause> {
             self.loads.lock().unwrap().push(float);
             Ok(Box::new(Echoing(if float == Float::Float32 { 0.0 } else { self.error })))
         }
     }
 
     impl Graph for Echoing {
-        fn run(&mut self, input: Tensor, _: &Stop) -> Result<Vec<Output>, EngineError> {
-            Ok(vec![Output { name: "output".into(), values: (input + self.0).into_dyn() }])
+        fn run_and_read(&mut self, input: Tensor, _: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError> {
+            read("output", (input + self.0).into_dyn().view())
         }
     }
 

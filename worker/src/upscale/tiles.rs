@@ -1,8 +1,9 @@
 //! How a picture is cut into tiles.
 //!
-//! Tiles split the picture evenly and without gaps. The network is given each tile with `overlap` pixels of context
+//! Tiles split the picture without gaps. The network is given each tile with `overlap` pixels of context, or a few more,
 //! around it, which are cropped from its output: where two tiles meet, the network has seen enough of the other tile to
-//! give the same answer as for the whole picture. At the edge of the picture the tile ends: a reflection there costs time, and
+//! give the same answer as for the whole picture. What the network is given has one size for all tiles of a picture, so that
+//! it can be prepared for that size. At the edge of the picture the tile ends: a reflection there costs time, and
 //! takes the result further from what the network makes of a larger picture (docs/performance.md).
 
 use crate::picture::Window;
@@ -125,10 +126,17 @@ impl Tiling {
     /// The tiles of a picture of `width` x `height` pixels, row by row.
     pub fn tiles(self, width: usize, height: usize) -> Vec<Tile> {
         let (columns, rows) = self.parts(width, height);
-        let (columns, rows) = (split(width, columns), split(height, rows));
-        rows.iter()
-            .flat_map(|&(y, height)| columns.iter().map(move |&(x, width)| Tile { x, y, width, height }))
-            .collect()
+        let (columns, rows) = (self.split(width, columns), self.split(height, rows));
+        let row = |rows: Part| {
+            let tile = move |columns: &Part| Tile {
+                x: columns.start,
+                y: rows.start,
+                width: columns.length,
+                height: rows.length,
+            };
+            columns.iter().map(tile)
+        };
+        rows.into_iter().flat_map(row).collect()
     }
 
     /// The number of columns and of rows into which a picture is cut: those with nearly the least work that are within the limit.
@@ -143,7 +151,7 @@ impl Tiling {
         let choice = |columns| (columns, self.fewest(height, area / self.longest(width, columns)));
         let fits =
             |(columns, rows): &(usize, usize)| self.longest(width, *columns) * self.longest(height, *rows) <= area;
-        let work = |(columns, rows)| self.with_overlap(width, columns) * self.with_overlap(height, rows);
+        let work = |(columns, rows)| columns * self.longest(width, columns) * rows * self.longest(height, rows);
         let most = self.fewest(width, self.narrowest());
         let choices = || (1..=most).map(choice).filter(fits);
         let least = choices().map(work).min().unwrap_or(0);
@@ -155,9 +163,12 @@ impl Tiling {
     fn fewest(self, length: usize, side: usize) -> usize {
         match length {
             length if length <= side => 1,
-            // Both of two parts end at the edge of the picture, and have overlap at one side only.
             length if self.longest(length, 2) <= side => 2,
-            length => length.div_ceil(side.max(self.narrowest()) - 2 * self.overlap - ALIGNMENT),
+            length => {
+                let shared = 2 * self.overlap + ALIGNMENT;
+                let parts = length.saturating_sub(shared).div_ceil(side.max(self.narrowest()) - shared - ALIGNMENT);
+                parts.max(1)
+            }
         }
     }
 
@@ -166,36 +177,64 @@ impl Tiling {
         2 * self.overlap + MIN_QUARTER + ALIGNMENT
     }
 
-    /// The pixels of the longest of so many parts of `length`, overlap included.
+    /// The pixels of each of so many parts of `length`, overlap included: as few as go, and so many that the last part begins at a multiple
+    /// of [`ALIGNMENT`] and ends with the picture.
     fn longest(self, length: usize, parts: usize) -> usize {
-        match parts {
-            1 => length,
-            parts => length.div_ceil(parts) + ALIGNMENT + self.overlap * parts.min(3).saturating_sub(1),
+        if parts == 1 {
+            return length;
         }
+        let shared = (parts - 1) * (2 * self.overlap + ALIGNMENT);
+        let least = (length + shared).div_ceil(parts).min(length);
+        least + (length - least) % ALIGNMENT
     }
 
-    /// The pixels of so many parts of `length` together, overlap included.
-    fn with_overlap(self, length: usize, parts: usize) -> usize {
-        length + (parts - 1) * 2 * self.overlap
+    /// `length` in so many parts.
+    fn split(self, length: usize, parts: usize) -> Vec<Part> {
+        let given = self.longest(length, parts);
+        // One that is hardly longer than its overlap is not cut.
+        let parts = if given == length { 1 } else { parts };
+        let from = |part: usize| match parts {
+            1 => 0,
+            parts => part * (length - given) / (parts - 1) / ALIGNMENT * ALIGNMENT,
+        };
+        let start = |part: usize| match part {
+            0 => 0,
+            part if part == parts => length,
+            part => from(part) + self.overlap,
+        };
+        let part =
+            |part| Part { start: start(part), length: start(part + 1) - start(part), given: (from(part), given) };
+        (0..parts).map(part).collect()
     }
 
     /// What the network is given for `tile` of a picture of `width` x `height` pixels: the tile with its overlap, as far as the picture
-    /// goes.
+    /// goes. For a part of a tile of [`Tiling::tiles`] that is its own overlap.
     pub fn window(self, tile: Tile, width: usize, height: usize) -> Window {
-        let (x, right) = self.span(tile.x, tile.width, width);
-        let (y, bottom) = self.span(tile.y, tile.height, height);
-        Window { x: x as isize, y: y as isize, width: right - x, height: bottom - y }
+        let (columns, rows) = self.parts(width, height);
+        let (x, width) = self.span((tile.x, tile.width), width, columns);
+        let (y, height) = self.span((tile.y, tile.height), height, rows);
+        Window { x: x as isize, y: y as isize, width, height }
     }
 
-    fn span(self, start: usize, length: usize, whole: usize) -> (usize, usize) {
-        (start.saturating_sub(self.overlap), (start + length + self.overlap).min(whole))
+    fn span(self, (start, length): (usize, usize), whole: usize, parts: usize) -> (usize, usize) {
+        let part = self.split(whole, parts).into_iter().find(|part| (part.start, part.length) == (start, length));
+        part.map_or_else(
+            || {
+                let from = start.saturating_sub(self.overlap);
+                (from, (start + length + self.overlap).min(whole) - from)
+            },
+            |part| part.given,
+        )
     }
 }
 
-/// `length` in even parts, each as its start and its length.
-fn split(length: usize, parts: usize) -> Vec<(usize, usize)> {
-    let start = |part: usize| if part == parts { length } else { part * length / parts / ALIGNMENT * ALIGNMENT };
-    (0..parts).map(|part| (start(part), start(part + 1) - start(part))).collect()
+/// A part of a picture's width or height.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    start: usize,
+    length: usize,
+    /// Where what the network is given for it begins, and how long it is.
+    given: (usize, usize),
 }
 
 #[cfg(test)]
@@ -215,6 +254,26 @@ mod tests {
         seen
     }
 
+    /// Whether the network is given the same size for all tiles, each with its overlap as far as the picture goes, and from a multiple of the
+    /// alignment on.
+    fn are_given_their_overlap(tiling: Tiling, tiles: &[Tile], width: usize, height: usize) -> bool {
+        let first = tiling.window(tiles[0], width, height);
+        let enough = |start: usize, length: usize, from: isize, given: usize, whole: usize| {
+            let from = from as usize;
+            from % ALIGNMENT == 0
+                && start % ALIGNMENT == 0
+                && from <= start.saturating_sub(tiling.overlap)
+                && from + given >= (start + length + tiling.overlap).min(whole)
+                && from + given <= whole
+        };
+        tiles.iter().all(|tile| {
+            let window = tiling.window(*tile, width, height);
+            (window.width, window.height) == (first.width, first.height)
+                && enough(tile.x, tile.width, window.x, window.width, width)
+                && enough(tile.y, tile.height, window.y, window.height, height)
+        })
+    }
+
     proptest! {
         #[test]
         fn tiles_cover_every_pixel_once_and_windows_fit(
@@ -226,10 +285,10 @@ mod tests {
             let side = side.max(tiling.narrowest());
             let tiles = tiling.tiles(width, height);
             prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
+            prop_assert!(are_given_their_overlap(tiling, &tiles, width, height));
             for tile in tiles {
                 let window = tiling.window(tile, width, height);
                 prop_assert!(window.width <= side && window.height <= side, "{tile:?} {window:?}");
-                prop_assert!(tile.x % ALIGNMENT == 0 && tile.y % ALIGNMENT == 0, "{tile:?}");
             }
         }
 
@@ -242,6 +301,7 @@ mod tests {
             let tiling = TileSettings::default().tiling(side * side, overlap);
             let tiles = tiling.tiles(width, height);
             prop_assert!(coverage(&tiles, width, height).iter().all(|count| *count == 1));
+            prop_assert!(are_given_their_overlap(tiling, &tiles, width, height));
             for tile in tiles {
                 let window = tiling.window(tile, width, height);
                 prop_assert!(window.width * window.height <= side * side, "{tile:?} {window:?}");
