@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ndarray::{ArrayViewD, IxDyn};
 use openvino::{
-    Core, DeviceType, ElementType, InferRequest, InferenceError, InferenceErrorKind, Model, PartialShape, PropertyKey,
-    RwPropertyKey, Shape, Tensor as Buffer,
+    Core, DeviceType, Dimension, ElementType, InferRequest, InferenceError, InferenceErrorKind, Model, PartialShape,
+    PropertyKey, RwPropertyKey, Shape, Tensor as Buffer,
 };
 
 use remaster_weights::dense_block;
@@ -106,6 +106,7 @@ impl Runtime for OpenVino {
             return Ok(Box::new(Compiled { request, names }));
         }
         let any = model.get_input_by_index(0)?.get_partial_shape()?;
+        let any = any.get_dimensions().iter().map(|side| (side.get_min(), side.get_max())).collect();
         let core = Arc::clone(&self.core);
         Ok(Box::new(Repeated { core, model, float, any, names, compiled: None }))
     }
@@ -137,8 +138,8 @@ struct Repeated {
     core: Arc<Mutex<Core>>,
     model: Model,
     float: Float,
-    /// The sizes that the model itself takes.
-    any: PartialShape,
+    /// The least and the most of each side that the model itself takes.
+    any: Vec<(i64, i64)>,
     /// The names of the outputs, in the order of the graph.
     names: Vec<String>,
     /// The size that it is compiled for; `None` for any.
@@ -166,14 +167,15 @@ impl Graph for Repeated {
 fn compiled_for(
     core: &Mutex<Core>,
     model: &mut Model,
-    any: &PartialShape,
+    any: &[(i64, i64)],
     size: Option<[i64; 4]>,
     float: Float,
 ) -> Result<InferRequest, InferenceError> {
-    match size {
-        Some(size) => model.reshape_single_input(&PartialShape::new_static(4, &size)?)?,
-        None => model.reshape_single_input(any)?,
-    }
+    let sides: Vec<Dimension> = match size {
+        Some(size) => size.iter().map(|side| Dimension::new(*side, *side)).collect(),
+        None => any.iter().map(|(least, most)| Dimension::new(*least, *most)).collect(),
+    };
+    model.reshape_single_input(&PartialShape::new(sides.len() as i64, &sides)?)?;
     compile(&mut core.lock().unwrap_or_else(PoisonError::into_inner), model, float)
 }
 
