@@ -106,9 +106,17 @@ impl Runtime for OpenVino {
             return Ok(Box::new(Compiled { request, names }));
         }
         let any = model.get_input_by_index(0)?.get_partial_shape()?;
-        let any = any.get_dimensions().iter().map(|side| (side.get_min(), side.get_max())).collect();
+        let any = any.get_dimensions().iter().map(range).collect();
         let core = Arc::clone(&self.core);
         Ok(Box::new(Repeated { core, model, float, any, names, compiled: None }))
+    }
+}
+
+/// The least and the most of a side. One without bounds is told as 0 and -1, and asked for as -1 and -1.
+fn range(side: &Dimension) -> (i64, i64) {
+    match (side.get_min(), side.get_max()) {
+        (least, most) if most < least => (-1, -1),
+        bounds => bounds,
     }
 }
 
