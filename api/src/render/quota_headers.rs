@@ -10,6 +10,12 @@ use crate::parse::client::Client;
 use crate::problem::ApiResult;
 use crate::state::Api;
 
+/// An answer that is sent at once, while `quota` is what the client has left.
+pub fn knowing(quota: Quota, mut response: Response) -> Response {
+    response.extensions_mut().insert(quota);
+    response
+}
+
 /// Renders the answer to a submit of `client`, with its quota as it is now. A refusal over quota also gets `Retry-After`.
 pub async fn with_quota(api: &Api, client: Client, answer: ApiResult) -> Response {
     let now = api.store.now();
@@ -18,7 +24,7 @@ pub async fn with_quota(api: &Api, client: Client, answer: ApiResult) -> Respons
         Ok(_) => (None, false),
     };
     let mut response = answer.into_response();
-    let quota = match known {
+    let quota = match known.or_else(|| response.extensions_mut().remove()) {
         Some(quota) => Some(quota),
         // If the store does not answer, the answer is sent without these headers.
         None => api.store.quota(client.key).await.ok(),

@@ -11,7 +11,7 @@ use crate::parse::idempotency::IdempotencyHeader;
 use crate::parse::options::QueryPairs;
 use crate::parse::submit_request::SubmitReader;
 use crate::problem::ApiResult;
-use crate::render::quota_headers::with_quota;
+use crate::render::quota_headers::{knowing, with_quota};
 use crate::render::view::{accepted, mark_replayed};
 use crate::state::Shared;
 use crate::submit::{self, Submitted};
@@ -42,7 +42,7 @@ pub async fn submit_batch(
 
 async fn answer(reader: SubmitReader<'_>, query: QueryPairs, request: Request) -> ApiResult {
     let request = reader.batch(query, request).await?;
-    let Submitted { record, replayed } = submit::submit_batch(reader.api, request).await?;
+    let Submitted { record, quota, replayed } = submit::submit_batch(reader.api, request).await?;
     let view = record.view(reader.base);
-    Ok(mark_replayed(accepted(&view.urls.self_url, &view), replayed))
+    Ok(knowing(quota, mark_replayed(accepted(&view.urls.self_url, &view), replayed)))
 }

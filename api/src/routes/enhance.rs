@@ -60,7 +60,7 @@ pub async fn enhance(
 async fn answer(reader: SubmitReader<'_>, id: JobId, query: QueryPairs, request: Request) -> ApiResult {
     let SubmitReader { api, client, base, .. } = reader;
     let request = reader.upload(query, request).await?;
-    let Submitted { record: job, replayed } = submit_job(api, id, request).await?;
+    let Submitted { record: job, replayed, .. } = submit_job(api, id, request).await?;
     let id = job.id;
     // The job exists, so that a failure from here on must not keep its id from the caller.
     let job = wait_for_end(api, client, id, api.settings.sync_timeout).await.unwrap_or(job);

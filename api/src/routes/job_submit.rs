@@ -15,7 +15,7 @@ use crate::parse::options::QueryPairs;
 use crate::parse::submit_request::SubmitReader;
 use crate::parse::wait::preferred_wait;
 use crate::problem::ApiResult;
-use crate::render::quota_headers::with_quota;
+use crate::render::quota_headers::{knowing, with_quota};
 use crate::render::view::{accepted_job, mark_replayed};
 use crate::state::Shared;
 use crate::submit::{Submitted, submit_job};
@@ -60,8 +60,8 @@ async fn answer(reader: SubmitReader<'_>, headers: &HeaderMap, query: QueryPairs
     let SubmitReader { api, client, base, .. } = reader;
     let at_most = preferred_wait(headers)?;
     let request = reader.upload(query, request).await?;
-    let Submitted { record: job, replayed } = submit_job(api, JobId::of(request.client.key), request).await?;
-    let Some(at_most) = at_most else { return Ok(mark_replayed(accepted_job(&job, base), replayed)) };
+    let Submitted { record: job, quota, replayed } = submit_job(api, JobId::of(request.client.key), request).await?;
+    let Some(at_most) = at_most else { return Ok(knowing(quota, mark_replayed(accepted_job(&job, base), replayed))) };
     // The job exists, so that a failure from here on must not keep its id from the caller.
     let job = wait_for_end(api, client, job.id, at_most).await.unwrap_or(job);
     let mut response = finished_or_accepted(&job, base);

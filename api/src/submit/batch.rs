@@ -27,7 +27,7 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
         |file: BatchFile| NewJob { cost, refused: file.refused, ..NewJob::new(file.job, params.clone(), file.info) };
     let jobs: Vec<_> = upload.files.into_iter().map(job).collect();
     let new = NewJobs { idempotency, webhook, batch: Some(id), ..NewJobs::new(client.key, jobs) };
-    let Submitted { record: jobs, replayed } = enqueue(api, client, new, upload.inputs).await?;
+    let Submitted { record: jobs, quota, replayed } = enqueue(api, client, new, upload.inputs).await?;
     // A repeated request gets the batch of the first one.
     let id = jobs.first().and_then(|job| job.batch).unwrap_or(id);
     // If the batch cannot be read again, it is shown as it was submitted.
@@ -40,7 +40,7 @@ pub async fn submit_batch(api: &Shared, request: SubmitRequest<BatchUpload>) -> 
         jobs,
         webhook: None,
     };
-    Ok(Submitted { record: read.unwrap_or_else(as_submitted), replayed })
+    Ok(Submitted { record: read.unwrap_or_else(as_submitted), quota, replayed })
 }
 
 /// Refuses each file whose picture or result has too many pixels, and deletes what was stored of it.

@@ -41,7 +41,7 @@ pub async fn enqueue(
                     api.metrics.span(|| JobSpan::ending(job.id, "submit", began.elapsed()));
                 }
             }
-            Ok(Submitted { record: submitted.jobs, replayed: submitted.replayed })
+            Ok(Submitted { record: submitted.jobs, quota: submitted.quota, replayed: submitted.replayed })
         }
         // The caller will repeat the request with its key and has to find what the store kept. If the store kept nothing, the
         // pictures are orphans, which the sweep deletes.

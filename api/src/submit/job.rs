@@ -28,9 +28,12 @@ pub async fn submit_job(api: &Shared, id: JobId, request: SubmitRequest<Upload>)
     inputs.put(id, upload.file.path()).await?;
     let jobs = vec![NewJob { cost, ..NewJob::new(id, params, upload.info) }];
     let new = NewJobs { idempotency, webhook, ..NewJobs::new(client.key, jobs) };
-    let Submitted { record: mut jobs, replayed } = enqueue(api, client, new, inputs).await?;
+    let Submitted { record: mut jobs, quota, replayed } = enqueue(api, client, new, inputs).await?;
     let job = jobs.pop().ok_or_else(|| Problem::new(ErrorCode::Internal, "The job was not kept."))?;
-    // It is read again for its place in line. If that fails, the job is queued all the same.
-    let record = api.store.get(job.id).await.ok().flatten().unwrap_or(job);
-    Ok(Submitted { record, replayed })
+    let record = match job.position {
+        Some(_) => job,
+        // It is read again for its place in line. If that fails, the job is queued all the same.
+        None => api.store.get(job.id).await.ok().flatten().unwrap_or(job),
+    };
+    Ok(Submitted { record, quota, replayed })
 }

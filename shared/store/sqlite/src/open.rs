@@ -82,6 +82,8 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // FULL: a commit is on the disk before anybody hears of it.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "busy_timeout", 5_000)?;
+    // What a transaction within another one needs to undo its changes: a few pages, and no file for each.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

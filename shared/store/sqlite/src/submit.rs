@@ -54,7 +54,14 @@ pub fn submit(write: &mut Write<'_>, new: NewJobs) -> Written<Submitted, SubmitE
         }
         insert(db, job.into_record(new.client, new.batch, now), cost, needed.as_ref())
     });
-    let jobs = records.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut jobs = records.collect::<rusqlite::Result<Vec<_>>>()?;
+    // The caller of one job is told its place in line, and need not read it then.
+    if let [job] = jobs.as_mut_slice()
+        && units == 1
+        && new.webhook.is_none()
+    {
+        job.position = Some(line::position(db, new.client, db.last_insert_rowid())?);
+    }
     if let Some(target) = &new.webhook {
         let of_job = || jobs.first().map(|job| Subject::Job(job.id));
         if let Some(subject) = new.batch.map(Subject::Batch).or_else(of_job) {

@@ -104,7 +104,7 @@ pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 /// What a submit came to.
 #[derive(Debug, Clone)]
 pub struct Submitted {
-    /// The jobs, in the order in which they were given.
+    /// The jobs, in the order in which they were given. That of a single one may tell its place in line already.
     pub jobs: Vec<JobRecord>,
     /// The client's quota after it was charged.
     pub quota: Quota,
