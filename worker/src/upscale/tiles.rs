@@ -260,8 +260,8 @@ mod tests {
         let first = tiling.window(tiles[0], width, height);
         let enough = |start: usize, length: usize, from: isize, given: usize, whole: usize| {
             let from = from as usize;
-            from % ALIGNMENT == 0
-                && start % ALIGNMENT == 0
+            from.is_multiple_of(ALIGNMENT)
+                && start.is_multiple_of(ALIGNMENT)
                 && from <= start.saturating_sub(tiling.overlap)
                 && from + given >= (start + length + tiling.overlap).min(whole)
                 && from + given <= whole
