@@ -8,15 +8,18 @@ use remaster_shared::error::{ErrorCode, JobError};
 use remaster_shared::job::InputInfo;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use crate::problem::ApiResult;
 use crate::state::Api;
 
+/// What is written at once, in bytes. Each write is a turn of another thread.
+const BUFFER: usize = 64 << 10;
+
 /// A file on its way into the spool folder.
 pub struct Spool {
     file: NamedTempFile,
-    writer: tokio::fs::File,
+    writer: BufWriter<tokio::fs::File>,
     hash: Sha256,
     limit: u64,
     bytes: u64,
@@ -29,7 +32,7 @@ impl Spool {
     /// 503 `storage_unavailable` when the spool folder cannot be written to.
     pub async fn new(api: &Api) -> ApiResult<Self> {
         let file = NamedTempFile::new_in(&api.settings.spool)?;
-        let writer = tokio::fs::File::from_std(file.reopen()?);
+        let writer = BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(file.reopen()?));
         Ok(Self { file, writer, hash: Sha256::new(), limit: api.settings.max_upload_bytes, bytes: 0 })
     }
 

@@ -1,6 +1,12 @@
 //! Reading and writing objects, over the crate `object_store`.
 
-use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::{Read, SeekFrom},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream::BoxStream};
@@ -35,6 +41,27 @@ pub enum BlobError {
     /// The local file that was to be stored could not be read.
     #[error("reading a file to store it: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// A local file that is to be stored.
+enum Opened {
+    /// The whole of one that is sent in one piece.
+    Small(Vec<u8>),
+    Large(File),
+}
+
+impl Opened {
+    /// Opens the file, and reads a small one at once: each step by itself would be one more turn of another thread.
+    fn at(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        if length > PART_SIZE as u64 {
+            return Ok(Self::Large(file));
+        }
+        let mut content = Vec::with_capacity(length as usize);
+        file.read_to_end(&mut content)?;
+        Ok(Self::Small(content))
+    }
 }
 
 /// A stored object while it is read.
@@ -88,19 +115,20 @@ impl Blobs {
     /// # Errors
     /// The file cannot be read, or the storage refuses the object or does not answer.
     pub async fn put_file(&self, key: BlobKey, source: &Path) -> Result<(), BlobError> {
-        let file = tokio::fs::File::open(source).await?;
-        let blobs = self.clone();
-        let sent = tokio::spawn(async move { blobs.timed("put", blobs.put_open(key, file)).await });
+        let (blobs, source) = (self.clone(), source.to_owned());
+        let opened =
+            tokio::task::spawn_blocking(move || Opened::at(&source)).await.map_err(std::io::Error::other)??;
+        let sent = tokio::spawn(async move { blobs.timed("put", blobs.put_opened(key, opened)).await });
         sent.await.map_err(std::io::Error::other)?
     }
 
-    async fn put_open(&self, key: BlobKey, mut file: tokio::fs::File) -> Result<(), BlobError> {
-        if file.metadata().await?.len() <= PART_SIZE as u64 {
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).await?;
-            self.store.put(&path(key), content.into()).await.map_err(BlobError::Unavailable)?;
-            return Ok(());
-        }
+    async fn put_opened(&self, key: BlobKey, opened: Opened) -> Result<(), BlobError> {
+        let mut file = match opened {
+            Opened::Small(content) => {
+                return self.store.put(&path(key), content.into()).await.map(drop).map_err(BlobError::Unavailable);
+            }
+            Opened::Large(file) => tokio::fs::File::from_std(file),
+        };
         let upload = self.store.put_multipart(&path(key)).await.map_err(BlobError::Unavailable)?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_SIZE);
         match send_parts(&mut file, &mut writer).await {
