@@ -321,7 +321,7 @@ pub struct EngineArgs {
     /// Device that the networks run on: auto, cpu, openvino, cuda:0, cuda:0,1,2,3 or tensorrt:0; auto is the first GPU of NVIDIA, or else the CPU, through OpenVINO where that is installed
     #[arg(long, env = "DEVICE", default_value = "auto")]
     pub device: Device,
-    /// Numeric precision of the networks: auto, fp32, fp16 or bf16; auto means fp16 on a GPU, and bf16 on a CPU that has it, where the network stays within 48 dB of fp32, and else fp32
+    /// Numeric precision of the networks: auto, fp32, fp16 or bf16; auto means fp16 on a GPU, and bf16 on a CPU that is faster in it, where the network stays within 48 dB of fp32, and else fp32
     #[arg(long, env = "PRECISION", default_value = "auto")]
     pub precision: Precision,
     /// Largest side of a tile, in pixels, or auto: as large as is worth it and as the memory that the process may use allows. The memory grows with the square of the side

@@ -42,8 +42,9 @@ pub enum Source<'a> {
 pub enum Sizes {
     /// Any, from one run to the next.
     Any,
-    /// The large ones come several times, as the tiles of a picture do. A runtime may prepare the graph for each, which takes it less memory.
-    Repeated,
+    /// Those of so many pixels or more come several times, as the tiles of a picture do. A runtime may prepare the graph for each, which takes
+    /// it less memory.
+    Repeated(usize),
 }
 
 /// A runtime on one device.

@@ -59,9 +59,7 @@ impl OpenVino {
         let capabilities = core.get_property(&DeviceType::CPU, &PropertyKey::DeviceCapabilities);
         capabilities.is_ok_and(|names| names.split_whitespace().any(|name| name == "BF16"))
     }
-}
 
-impl OpenVino {
     /// Whether the CPU computes networks markedly faster in bfloat16, as a small one shows. There are CPUs with instructions for it, Intel's
     /// without AMX, that do not.
     ///
@@ -101,14 +99,14 @@ impl Runtime for OpenVino {
         // A compiled model has further names for the same outputs.
         let name = |index| model.get_output_by_index(index)?.get_name();
         let names = (0..model.get_outputs_len()?).map(name).collect::<Result<_, _>>()?;
-        if sizes == Sizes::Any {
+        let Sizes::Repeated(large) = sizes else {
             let request = compile(&mut core, &model, float)?;
             return Ok(Box::new(Compiled { request, names }));
-        }
+        };
         let any = model.get_input_by_index(0)?.get_partial_shape()?;
         let any = any.get_dimensions().iter().map(range).collect();
         let core = Arc::clone(&self.core);
-        Ok(Box::new(Repeated { core, model, float, any, names, compiled: None }))
+        Ok(Box::new(Repeated { core, model, float, any, large, names, compiled: None }))
     }
 }
 
@@ -148,6 +146,8 @@ struct Repeated {
     float: Float,
     /// The least and the most of each side that the model itself takes.
     any: Vec<(i64, i64)>,
+    /// The pixels from which on an input is large.
+    large: usize,
     /// The names of the outputs, in the order of the graph.
     names: Vec<String>,
     /// The size that it is compiled for; `None` for any.
@@ -157,8 +157,7 @@ struct Repeated {
 impl Graph for Repeated {
     fn run_and_read(&mut self, input: Tensor, stop: &Stop, read: &mut Reader<'_>) -> Result<(), EngineError> {
         let (batch, channels, height, width) = input.dim();
-        let size =
-            (height * width >= large(self.float)).then(|| [batch, channels, height, width].map(|side| side as i64));
+        let size = (height * width >= self.large).then(|| [batch, channels, height, width].map(|side| side as i64));
         let request = match &mut self.compiled {
             Some((of, request)) if *of == size => request,
             compiled => {
@@ -185,15 +184,6 @@ fn compiled_for(
     };
     model.reshape_single_input(&PartialShape::new(sides.len() as i64, &sides)?)?;
     compile(&mut core.lock().unwrap_or_else(PoisonError::into_inner), model, float)
-}
-
-/// The pixels from which on an input is large: its run takes many times as long as compiling for it.
-fn large(float: Float) -> usize {
-    match float {
-        Float::Float32 => 1 << 18,
-        // With AMX it is several times as fast.
-        Float::BFloat16 | Float::Float16 => 1 << 19,
-    }
 }
 
 fn run(

@@ -20,6 +20,9 @@ use crate::slot::Slot;
 /// run.
 const MAX_LOADED: usize = 4;
 
+/// The scale of a network in two parts that works on single pixels.
+const LARGEST_SCALE: usize = 4;
+
 /// The type in which each model that has run is run first. All devices share it, so that a model is measured once.
 pub type Floats = Arc<Mutex<HashMap<ModelId, Float>>>;
 
@@ -183,12 +186,24 @@ impl Sessions {
         let parts = if on_cpu && found.kind == Kind::Upscaler { split(&bytes()?) } else { None };
         if let Some(Split { trunk, tail, halo }) = parts {
             let mut graph = |part: &[u8], sizes| self.runtime.load(Source::Memory(part), float, sizes);
-            let (trunk, tail) = (graph(&trunk, Sizes::Repeated)?, graph(&tail, Sizes::Any)?);
+            let repeated = Sizes::Repeated(large(float, found.scale as usize));
+            let (trunk, tail) = (graph(&trunk, repeated)?, graph(&tail, Sizes::Any)?);
             return Ok(Network::Split { trunk, tail, halo, scale: found.scale as usize });
         }
         let source = mixed.as_deref().map_or(Source::File(&found.path), Source::Memory);
         Ok(Network::Whole(self.runtime.load(source, float, Sizes::Any)?))
     }
+}
+
+/// The pixels from which on a tile is large: its run takes many times as long as preparing a trunk for its size, which takes a second.
+fn large(float: Float, scale: usize) -> usize {
+    let pixels = match float {
+        Float::Float32 => 1 << 18,
+        // With AMX it is several times as fast.
+        Float::BFloat16 | Float::Float16 => 1 << 19,
+    };
+    // A trunk for a smaller scale works on blocks of pixels.
+    pixels * (LARGEST_SCALE / scale).max(1).pow(2)
 }
 
 #[cfg(test)]
