@@ -26,7 +26,7 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
     if frame.precision != 8 || frame.is_lossless || decoder.is_arithmetic() {
         return Err(JpegError::Unsupported("its samples are not 8 bits in Huffman codes".to_owned()));
     }
-    let (width, height, is_progressive) = (frame.width.into(), frame.height.into(), frame.is_progressive);
+    let (width, height) = (frame.width.into(), frame.height.into());
     let format = match decoder.jpeg_color_space() {
         ColorSpace::Grayscale => PixelFormat::Grayscale,
         ColorSpace::YCbCr | ColorSpace::Rgb => PixelFormat::Rgb,
@@ -43,7 +43,7 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
         chunks: density(decoder.density()).into_iter().collect(),
     };
     let samples = decoder.decode_image()?.data;
-    if is_progressive && !scans::are_complete(jpeg) {
+    if !scans::are_complete(jpeg) {
         return Err(JpegError::UnexpectedEof);
     }
     let image = match format {

@@ -1,12 +1,13 @@
-//! Whether a progressive JPEG has all of its scans.
+//! Whether a JPEG has all of its scans.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 /// The coefficients of a block.
 const COEFFICIENTS: u8 = 64;
-/// The marks of a progressive frame and of a scan.
-const FRAME: u8 = 0xC2;
+/// The marks of frames, of which the last one is progressive, and of a scan.
+const FRAMES: RangeInclusive<u8> = 0xC0..=PROGRESSIVE;
+const PROGRESSIVE: u8 = 0xC2;
 const SCAN: u8 = 0xDA;
 
 /// Whether scans give every bit of every coefficient. A file that was cut between two scans and then ended lacks some; a decoder would show it
@@ -14,11 +15,15 @@ const SCAN: u8 = 0xDA;
 pub(super) fn are_complete(jpeg: &[u8]) -> bool {
     // By component and coefficient: how many low bits are missing, or that all are.
     let mut missing = HashMap::new();
+    let mut is_progressive = false;
     for (marker, content) in segments(jpeg) {
-        let given = match marker {
-            FRAME => components_of_frame(content),
-            SCAN => components_of_scan(content),
-            _ => continue,
+        let given = if FRAMES.contains(&marker) {
+            is_progressive = marker == PROGRESSIVE;
+            components_of_frame(content)
+        } else if marker == SCAN {
+            components_of_scan(content, is_progressive)
+        } else {
+            continue;
         };
         let Some((components, coefficients, bits)) = given else { return false };
         for component in components {
@@ -38,10 +43,11 @@ fn components_of_frame(content: &[u8]) -> Option<Given> {
     Some((components.iter().step_by(3).copied().collect(), 0..=COEFFICIENTS - 1, u8::MAX))
 }
 
-fn components_of_scan(content: &[u8]) -> Option<Given> {
+/// Only a scan of a progressive frame gives less than all.
+fn components_of_scan(content: &[u8], is_progressive: bool) -> Option<Given> {
     let (count, rest) = content.split_first()?;
     let (components, rest) = rest.split_at_checked(2 * usize::from(*count))?;
-    let [first, last, bits] = *rest.first_chunk()?;
+    let [first, last, bits] = if is_progressive { *rest.first_chunk()? } else { [0, COEFFICIENTS - 1, 0] };
     Some((components.iter().step_by(2).copied().collect(), first..=last.min(COEFFICIENTS - 1), bits & 0x0F))
 }
 
@@ -90,6 +96,15 @@ mod tests {
         (0..all.len()).for_each(|scans| assert!(!are_complete(&file(&all[..scans])), "{scans}"));
         assert!(are_complete(&file(&[[0, 0, 0], [1, 63, 0]])));
         assert!(!are_complete(&file(&[[0, 0, 0], [1, 62, 0]])));
+    }
+
+    #[test]
+    fn a_scan_of_a_baseline_frame_gives_all_of_its_components() {
+        let frame = [0xFF, 0xC0, 0, 14, 8, 0, 8, 0, 8, 2, 1, 0x11, 0, 2, 0x11, 0];
+        let scan = |component| [0xFF, 0xDA, 0, 8, 1, component, 0, 0, 0, 0, 5];
+        let file = |scans: &[u8]| [&[0xFF, 0xD8], &frame[..], scans, &[0xFF, 0xD9]].concat();
+        assert!(are_complete(&file(&[scan(1), scan(2)].concat())));
+        assert!(!are_complete(&file(&scan(1))));
     }
 
     #[test]
