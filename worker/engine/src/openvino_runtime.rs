@@ -1,5 +1,5 @@
-//! [OpenVINO](https://docs.openvino.ai) on the CPU. It computes in bfloat16 where the CPU has instructions for that, several times as
-//! fast as in float32, and takes less memory.
+//! [OpenVINO](https://docs.openvino.ai) on the CPU. It computes in bfloat16 where the CPU has instructions for that, and takes less memory
+//! then. With AMX that is several times as fast as float32.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

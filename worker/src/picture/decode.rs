@@ -13,7 +13,7 @@ use remaster_shared::job::{InputInfo, MetadataPolicy, PictureFormat};
 use super::associated::has_associated_alpha;
 use super::layout::Layout;
 use super::raster::{Metadata, Picture, Samples};
-use super::{chunks, heif, iptc, jpeg, tiff, tiff_metadata};
+use super::{chunks, density, heif, iptc, jpeg, tiff, tiff_metadata};
 
 /// What a decoder may allocate per pixel, in bytes: the widest pixel (RGBA of 16 bits) twice, since decoders may copy.
 const BYTES_PER_PIXEL: u64 = 16;
@@ -153,8 +153,12 @@ impl Decoded {
     /// The picture with its EXIF orientation applied, and with its hidden pixels filled. `policy` decides whether the rest of its EXIF block,
     /// its XMP packet and its IPTC fields are kept. What says how colours are to be shown always is.
     pub fn upright(self, policy: MetadataPolicy) -> Picture {
-        let Self { mut image, orientation, associated, metadata: Metadata { icc, exif, xmp, iptc, chunks } } = self;
+        let Self { mut image, orientation, associated, metadata } = self;
+        let Metadata { icc, exif, xmp, iptc, mut chunks } = metadata;
         image.apply_orientation(orientation);
+        if is_on_its_side(orientation) {
+            chunks.iter_mut().for_each(density::turn);
+        }
         let exif = exif.filter(|_| policy == MetadataPolicy::Keep).map(|mut exif| {
             // Viewers would turn the picture a second time.
             let _ = Orientation::remove_from_exif_chunk(&mut exif);
@@ -169,6 +173,12 @@ impl Decoded {
         picture.fill_hidden();
         picture
     }
+}
+
+/// Whether what was across in the file is down in the picture.
+fn is_on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// An XMP packet that says of its picture that it is upright, for the same reason. It may say that as an attribute or as an element.

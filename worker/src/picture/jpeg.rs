@@ -1,10 +1,18 @@
 //! JPEG files to pixels, the same to the bit as libjpeg-turbo makes of them.
 
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegDecoder;
 use image::{DynamicImage, GrayImage, RgbImage};
-use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, DensityInfo, DensityUnit, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, DensityInfo, DensityUnit, FrameHeader, JpegError, PixelFormat};
 
 use super::raster::{Chunk, Metadata};
 use super::{cmyk, density, scans};
+
+/// What the segment of an XMP packet begins with, in part 3 of its specification.
+pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+/// The marker of such a segment.
+const APP1: u8 = 0xE1;
 
 /// The most scans of a progressive file. Programs write about ten, and each takes the time of a whole picture.
 const MAX_SCANS: usize = 500;
@@ -26,22 +34,30 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
     if frame.precision != 8 || frame.is_lossless || decoder.is_arithmetic() {
         return Err(JpegError::Unsupported("its samples are not 8 bits in Huffman codes".to_owned()));
     }
+    if frame.width == 0 || frame.height == 0 {
+        return Err(JpegError::CorruptData("it has no pixels".to_owned()));
+    }
     let (width, height) = (frame.width.into(), frame.height.into());
-    let format = match decoder.jpeg_color_space() {
-        ColorSpace::Grayscale => PixelFormat::Grayscale,
-        ColorSpace::YCbCr | ColorSpace::Rgb => PixelFormat::Rgb,
-        ColorSpace::Cmyk | ColorSpace::Ycck => PixelFormat::Cmyk,
-        ColorSpace::Unknown => return Err(JpegError::Unsupported("a number of channels with no meaning".to_owned())),
+    let is_usual = is_usually_sampled(frame) && (frame.is_progressive || scans::are_of_one_kind(jpeg));
+    let format = match frame.components.len() {
+        1 => PixelFormat::Grayscale,
+        3 => PixelFormat::Rgb,
+        4 if is_usual => PixelFormat::Cmyk,
+        4 => return Err(JpegError::Unsupported("its inks are sampled each in its own way".to_owned())),
+        channels => return Err(JpegError::Unsupported(format!("{channels} channels"))),
     };
     decoder.set_output_format(format);
     let mut metadata = Metadata {
         // A profile that is not whole is none.
         icc: decoder.icc_profile().ok().flatten(),
         exif: decoder.exif_data().map(<[u8]>::to_vec),
-        xmp: decoder.xmp_data().and_then(|xmp| String::from_utf8(xmp.to_vec()).ok()),
+        xmp: xmp(jpeg),
         iptc: decoder.iptc_data().map(<[u8]>::to_vec),
         chunks: density(decoder.density()).into_iter().collect(),
     };
+    if !is_usual {
+        return Ok((by_another_decoder(jpeg)?, metadata));
+    }
     let samples = decoder.decode_image()?.data;
     if !scans::are_complete(jpeg) {
         return Err(JpegError::UnexpectedEof);
@@ -57,6 +73,34 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
     };
     let image = image.ok_or_else(|| JpegError::CorruptData("its size and its samples differ".to_owned()))?;
     Ok((image, metadata))
+}
+
+/// Whether brightness, or the first ink, and black have every pixel, and the other two channels share a part of them.
+fn is_usually_sampled(frame: &FrameHeader) -> bool {
+    let sides: Vec<(u8, u8)> =
+        frame.components.iter().map(|one| (one.horizontal_sampling, one.vertical_sampling)).collect();
+    let whole = |of: (u8, u8), part: (u8, u8)| {
+        part.0 != 0 && part.1 != 0 && of.0.is_multiple_of(part.0) && of.1.is_multiple_of(part.1)
+    };
+    match sides[..] {
+        [first, second, third] => second == third && whole(first, second),
+        [first, second, third, black] => black == first && second == third && whole(first, second),
+        _ => true,
+    }
+}
+
+/// The picture of a file that the other decoder does not read, within a few steps of what libjpeg-turbo makes of it.
+fn by_another_decoder(jpeg: &[u8]) -> Result<DynamicImage, JpegError> {
+    let decoder = JpegDecoder::new(Cursor::new(jpeg));
+    decoder.and_then(DynamicImage::from_decoder).map_err(|error| JpegError::CorruptData(error.to_string()))
+}
+
+/// The XMP packet without its extension, which is a document of its own.
+fn xmp(jpeg: &[u8]) -> Option<String> {
+    let packet = |(marker, content): (u8, &[u8])| {
+        (marker == APP1).then(|| content.strip_prefix(XMP).map(<[u8]>::to_vec)).flatten()
+    };
+    String::from_utf8(scans::segments(jpeg).find_map(packet)?).ok()
 }
 
 fn density(said: &DensityInfo) -> Option<Chunk> {

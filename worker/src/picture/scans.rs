@@ -33,6 +33,12 @@ pub(super) fn are_complete(jpeg: &[u8]) -> bool {
     missing.values().all(|bits| *bits == 0)
 }
 
+/// Whether a frame that is not progressive has one scan, or one for each component.
+pub(super) fn are_of_one_kind(jpeg: &[u8]) -> bool {
+    let counts = || segments(jpeg).filter(|(marker, _)| *marker == SCAN).map(|(_, content)| content.first().copied());
+    counts().count() == 1 || counts().all(|count| count == Some(1))
+}
+
 /// Components, coefficients of them, and how many of their low bits are not given.
 type Given = (Vec<u8>, RangeInclusive<u8>, u8);
 
@@ -47,12 +53,16 @@ fn components_of_frame(content: &[u8]) -> Option<Given> {
 fn components_of_scan(content: &[u8], is_progressive: bool) -> Option<Given> {
     let (count, rest) = content.split_first()?;
     let (components, rest) = rest.split_at_checked(2 * usize::from(*count))?;
-    let [first, last, bits] = if is_progressive { *rest.first_chunk()? } else { [0, COEFFICIENTS - 1, 0] };
+    let [first, last, bits]: [u8; 3] = if is_progressive { *rest.first_chunk()? } else { [0, COEFFICIENTS - 1, 0] };
+    // The first coefficient is given by itself, and the others of one component at a time.
+    if is_progressive && last > 0 && (first == 0 || *count > 1) {
+        return None;
+    }
     Some((components.iter().step_by(2).copied().collect(), first..=last.min(COEFFICIENTS - 1), bits & 0x0F))
 }
 
 /// The segments up to the end mark, each with its marker and its content. What is between them, the data of scans, is passed over.
-fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub(super) fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = jpeg.get(2..).unwrap_or_default();
     std::iter::from_fn(move || {
         loop {
@@ -96,6 +106,8 @@ mod tests {
         (0..all.len()).for_each(|scans| assert!(!are_complete(&file(&all[..scans])), "{scans}"));
         assert!(are_complete(&file(&[[0, 0, 0], [1, 63, 0]])));
         assert!(!are_complete(&file(&[[0, 0, 0], [1, 62, 0]])));
+        // No decoder takes a scan of all.
+        assert!(!are_complete(&file(&[[0, 63, 0]])));
     }
 
     #[test]
@@ -105,6 +117,9 @@ mod tests {
         let file = |scans: &[u8]| [&[0xFF, 0xD8], &frame[..], scans, &[0xFF, 0xD9]].concat();
         assert!(are_complete(&file(&[scan(1), scan(2)].concat())));
         assert!(!are_complete(&file(&scan(1))));
+        assert!(are_of_one_kind(&file(&scan(1))) && are_of_one_kind(&file(&[scan(1), scan(2)].concat())));
+        let both = [0xFF, 0xDA, 0, 10, 2, 1, 0, 2, 0, 0, 63, 0, 5];
+        assert!(are_of_one_kind(&file(&both)) && !are_of_one_kind(&file(&[&scan(1)[..], &both].concat())));
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::{jpeg, tiff_metadata};
 /// The marks at the two ends of a JPEG.
 const BEGIN: [u8; 2] = [0xFF, 0xD8];
 const END: [u8; 2] = [0xFF, 0xD9];
-/// The most bytes of the tables of a JPEG: four of steps, and eight of codes.
-const MOST_TABLES: usize = 4 << 10;
+/// How many times the length of the file its tables may be long, together for all chunks: those of the smallest tiles are longer than what they
+/// are for.
+const MOST_READ_AGAIN: usize = 16;
 
 /// The picture, how it is turned, and what else its file says.
 pub(super) type Content = (DynamicImage, Orientation, Metadata);
@@ -79,7 +80,8 @@ fn of_jpegs(file: &[u8], (width, height): (u32, u32), limit: u64) -> Option<RgbI
     let Jpegs { chunks, tables, width: across, height: down } = jpegs(file)?;
     let bytes: usize = chunks.iter().flatten().map(|chunk| chunk.len()).sum();
     // Chunks that lie on each other, and large tables for each, would take far longer than the file's length lets expect.
-    if bytes > file.len() || tables.len() > MOST_TABLES || across == 0 || down == 0 {
+    let read_again = tables.len().saturating_mul(chunks.len()) / MOST_READ_AGAIN;
+    if bytes.max(read_again) > file.len() || across == 0 || down == 0 {
         return None;
     }
     let mut picture = RgbImage::new(width, height);

@@ -139,10 +139,11 @@ def jpegs():
         add(f"jpeg-cmyk-{quality}.jpg", out.getvalue(), rgba16(pixels, 8), 3, 8, LOSSY)
     # The same as Adobe stores it mostly: inks as YCbCr, and black. Pillow takes that apart.
     light = 255 - picture(4, 8)
-    content = imagecodecs.jpeg8_encode(light, level=95, colorspace="CMYK", outcolorspace="YCCK", subsampling="444")
-    back = np.asarray(Image.open(io.BytesIO(content))).astype(float)
-    pixels = np.rint((255 - back[..., :3]) * (255 - back[..., 3:]) / 255).astype(np.uint8)
-    add("jpeg-ycck.jpg", content, rgba16(pixels, 8), 3, 8, LOSSY)
+    for subsampling in ("444", "422", "420"):
+        content = imagecodecs.jpeg8_encode(light, level=95, colorspace="CMYK", outcolorspace="YCCK", subsampling=subsampling)
+        back = np.asarray(Image.open(io.BytesIO(content))).astype(float)
+        pixels = np.rint((255 - back[..., :3]) * (255 - back[..., 3:]) / 255).astype(np.uint8)
+        add(f"jpeg-ycck-{subsampling}.jpg", content, rgba16(pixels, 8), 3, 8, LOSSY)
 
 
 def webps():

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array4;
 use remaster_engine::{Device, Engine, EngineSettings, OnnxEngine, Precision, StartError, Tensor};
-use remaster_models::Library;
+use remaster_models::{ImportOptions, Library, import};
 use remaster_shared::job::ModelId;
 
-use crate::fixtures::photo;
-use crate::real::{engines, library, openvino, settings};
+use crate::fixtures::{photo, reference};
+use crate::real::{engine, engines, library, openvino, settings};
 
 /// A library of its own with one model and its hash, so that what is recorded of it is this test's.
 fn with_only(folder: &std::path::Path, model: &str) -> Library {
@@ -77,6 +77,27 @@ async fn bfloat16_is_used_where_it_agrees() {
             OnnxEngine::start(library.clone(), &EngineSettings { device: Device::OpenVino, ..settings.clone() });
         let output = again.unwrap().run(&model, input(96)).await.unwrap();
         assert_eq!(output == single, alike, "{agreement} dB");
+    }
+}
+
+/// Networks in two parts are compiled for a large size alone, and anew for the next one.
+#[tokio::test]
+async fn sizes_may_change_from_one_run_to_the_next() {
+    let Some(openvino) = openvino() else {
+        return println!("NOT TESTED: no OpenVINO is listed for this platform");
+    };
+    let weights = reference("pytorch").join("rrdbnet.pth");
+    import(&weights, "sizes", &library(), &ImportOptions::default()).unwrap();
+    let model = ModelId::parse("sizes").unwrap();
+    for (height, width) in [(40, 60), (400, 360), (360, 400), (360, 400), (40, 60), (400, 360)] {
+        let input = Array4::from_shape_fn((1, 3, height, width), |(_, c, y, x)| {
+            0.5 + 0.5 * ((c + 1) as f32 * y as f32 / 17.0).sin() * (x as f32 / 11.0).cos()
+        });
+        let made = openvino.run(&model, input.clone()).await.unwrap();
+        let expected = engine().run(&model, input).await.unwrap();
+        assert_eq!(made.dim(), expected.dim());
+        let worst = made.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{height}x{width}: {worst}");
     }
 }
 

@@ -9,10 +9,8 @@ use remaster_shared::job::Quality;
 
 use super::EncodeError;
 use crate::picture::iptc;
+use crate::picture::jpeg::XMP;
 use crate::picture::{Layout, Picture};
-
-/// What the segment of an XMP packet begins with, in part 3 of its specification.
-const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 /// Writes `picture` row by row. Colours are halved along both sides below a quality of 90, as is usual.
 ///
