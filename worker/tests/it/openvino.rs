@@ -86,7 +86,7 @@ async fn sizes_may_change_from_one_run_to_the_next() {
     let Some(openvino) = openvino() else {
         return println!("NOT TESTED: no OpenVINO is listed for this platform");
     };
-    let weights = reference("pytorch").join("rrdbnet.pth");
+    let weights = reference("pytorch").join("rrdbnet-x4.pth");
     import(&weights, "sizes", &library(), &ImportOptions::default()).unwrap();
     let model = ModelId::parse("sizes").unwrap();
     for (height, width) in [(40, 60), (400, 360), (360, 400), (360, 400), (40, 60), (400, 360)] {
