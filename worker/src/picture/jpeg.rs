@@ -42,8 +42,7 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
     let format = match frame.components.len() {
         1 => PixelFormat::Grayscale,
         3 => PixelFormat::Rgb,
-        4 if is_usual => PixelFormat::Cmyk,
-        4 => return Err(JpegError::Unsupported("its inks are sampled each in its own way".to_owned())),
+        4 => PixelFormat::Cmyk,
         channels => return Err(JpegError::Unsupported(format!("{channels} channels"))),
     };
     decoder.set_output_format(format);
@@ -56,6 +55,8 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
         chunks: density(decoder.density()).into_iter().collect(),
     };
     if !is_usual {
+        // It makes colours of inks without a profile.
+        metadata.icc.take_if(|_| format == PixelFormat::Cmyk);
         return Ok((by_another_decoder(jpeg)?, metadata));
     }
     let samples = decoder.decode_image()?.data;

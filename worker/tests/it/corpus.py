@@ -329,6 +329,9 @@ def magicks():
             off = LOSSY if end in ("webp.webp", "jpeg-tiff.tif") else 0
             tasks.append((kind, f"magick-{kind}-{end}", arguments, kept, bits, off))
     tasks += [("rgb8", "magick-palette.png", ("-colors", "90", "-type", "Palette"), 3, 8, 0), ("rgb8", "magick.gif", (), 3, 8, 0)]
+    # Here each ink but the first is halved. Of the file without a profile ImageMagick makes colours in its own way.
+    halved = ("-colorspace", "CMYK", "-quality", "95", "-sampling-factor", "2x2")
+    tasks += [("rgb8", "magick-cmyk-2x2.jpg", halved, 3, 8, 4 * 257)]
     tasks += [("rgb8", "magick-bmp3.bmp3", (), 3, 8, 0), ("rgb8", "magick-cmyk.jpg", ("-colorspace", "CMYK", "-quality", "95"), 3, 8, LOSSY)]
     sources = {}
     for kind, (channels, bits) in kinds.items():
