@@ -54,15 +54,15 @@ pub(super) fn decode(jpeg: &[u8], pixels: u64, limit: u64) -> Result<(DynamicIma
         iptc: decoder.iptc_data().map(<[u8]>::to_vec),
         chunks: density(decoder.density()).into_iter().collect(),
     };
+    if !scans::are_complete(jpeg) {
+        return Err(JpegError::UnexpectedEof);
+    }
     if !is_usual {
         // It makes colours of inks without a profile.
         metadata.icc.take_if(|_| format == PixelFormat::Cmyk);
         return Ok((by_another_decoder(jpeg)?, metadata));
     }
     let samples = decoder.decode_image()?.data;
-    if !scans::are_complete(jpeg) {
-        return Err(JpegError::UnexpectedEof);
-    }
     let image = match format {
         PixelFormat::Grayscale => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
         PixelFormat::Cmyk => {
