@@ -108,12 +108,8 @@ fn jpeg(bytes: &[u8], info: &InputInfo, limit: u64) -> Result<Decoded, JobError>
         JpegError::UnexpectedEof => damaged("its data end before the picture does"),
         error => damaged(error),
     })?;
-    let orientation = metadata.exif.as_deref().and_then(Orientation::from_exif_chunk);
-    if (image.width(), image.height()) != (info.width, info.height) {
-        return Err(resized());
-    }
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    Ok(Decoded { image, orientation, associated: false, metadata })
+    let said = metadata.exif.as_deref().and_then(Orientation::from_exif_chunk);
+    of_its_size(image, said.unwrap_or(Orientation::NoTransforms), metadata, info)
 }
 
 /// A HEIC, whose orientation its decoder applies; the one that its EXIF block may repeat has no meaning.
@@ -123,10 +119,20 @@ fn heic(bytes: &[u8], info: &InputInfo) -> Result<Decoded, JobError> {
         heifer::Error::Unsupported(what) => not_read(&what),
         error => damaged(error),
     })?;
+    of_its_size(image, Orientation::NoTransforms, metadata, info)
+}
+
+/// A picture that has the size that its header said.
+fn of_its_size(
+    image: DynamicImage,
+    orientation: Orientation,
+    metadata: Metadata,
+    info: &InputInfo,
+) -> Result<Decoded, JobError> {
     if (image.width(), image.height()) != (info.width, info.height) {
         return Err(resized());
     }
-    Ok(Decoded { image, orientation: Orientation::NoTransforms, associated: false, metadata })
+    Ok(Decoded { image, orientation, associated: false, metadata })
 }
 
 /// A TIFF of a kind that the other decoder does not read.

@@ -30,15 +30,23 @@ const ENTRY: usize = 12;
 /// The most bytes of an XMP packet, and of the fields of IPTC.
 const LARGEST_PACKET: usize = 4 << 20;
 
+/// A file that is open at its first picture.
+type File<'a> = Decoder<Cursor<&'a [u8]>>;
+
 /// All of it but the colour profile. Whether it is kept is not decided here.
 pub(super) fn of(file: &[u8]) -> Metadata {
-    let chunks = density(file).into_iter().collect();
-    Metadata { icc: None, exif: exif(file), xmp: xmp(file), iptc: iptc(file), chunks }
+    let Ok(mut decoder) = Decoder::new(Cursor::new(file)) else { return Metadata::default() };
+    Metadata {
+        icc: None,
+        exif: exif(&mut decoder),
+        xmp: xmp(&mut decoder),
+        iptc: iptc(&mut decoder),
+        chunks: density(&mut decoder).into_iter().collect(),
+    }
 }
 
 /// The density of the picture. Without a unit the numbers are a ratio.
-fn density(file: &[u8]) -> Option<Chunk> {
-    let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
+fn density(decoder: &mut File<'_>) -> Option<Chunk> {
     let units = match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit).ok()? {
         None | Some(2) => density::INCHES,
         Some(3) => density::CENTIMETRES,
@@ -52,18 +60,17 @@ fn density(file: &[u8]) -> Option<Chunk> {
 }
 
 /// The XMP packet.
-fn xmp(file: &[u8]) -> Option<String> {
-    String::from_utf8(packet(file, XMP)?).ok()
+fn xmp(decoder: &mut File<'_>) -> Option<String> {
+    String::from_utf8(packet(decoder, XMP)?).ok()
 }
 
 /// The fields of IPTC.
-fn iptc(file: &[u8]) -> Option<Vec<u8>> {
-    IPTC.into_iter().find_map(|tag| iptc::fields(&packet(file, tag)?))
+fn iptc(decoder: &mut File<'_>) -> Option<Vec<u8>> {
+    IPTC.into_iter().find_map(|tag| iptc::fields(&packet(decoder, tag)?))
 }
 
 /// A value that is a file of its own, as it is stored.
-fn packet(file: &[u8], tag: Tag) -> Option<Vec<u8>> {
-    let mut decoder = Decoder::new(Cursor::new(file)).ok()?;
+fn packet(decoder: &mut File<'_>, tag: Tag) -> Option<Vec<u8>> {
     let mut main = decoder.image_ifd();
     main.find_entry(tag).filter(|entry| bytes(entry) <= LARGEST_PACKET)?;
     let mut packet = ValueBuffer::empty(Type::BYTE);
@@ -72,12 +79,11 @@ fn packet(file: &[u8], tag: Tag) -> Option<Vec<u8>> {
 }
 
 /// The fields of EXIF as a block. `None` where there are none. Fields that are damaged or too large are left out.
-fn exif(file: &[u8]) -> Option<Vec<u8>> {
-    block(file).ok().flatten()
+fn exif(decoder: &mut File<'_>) -> Option<Vec<u8>> {
+    block(decoder).ok().flatten()
 }
 
-fn block(file: &[u8]) -> TiffResult<Option<Vec<u8>>> {
-    let mut decoder = Decoder::new(Cursor::new(file))?;
+fn block(decoder: &mut File<'_>) -> TiffResult<Option<Vec<u8>>> {
     let mut block = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut block)?;
     let (mut room, mut pointers) = (MOST, Vec::new());
@@ -185,7 +191,7 @@ mod tests {
             };
             vec![(0x8769, directory(&[(0xA002, 640), (0x927C, 5)])), (0x8825, directory(&[(1, 78)]))]
         });
-        let exif = exif(&file).unwrap();
+        let exif = of(&file).exif.unwrap();
         assert!(exif.windows(7).any(|bytes| bytes == b"Someone"));
         assert_eq!(number(&exif, 0x8769, 0xA002), Some(640));
         assert_eq!(number(&exif, 0x8769, 0x927C), None);
@@ -209,7 +215,7 @@ mod tests {
             directory.extend_from(&many);
             vec![(0x8769, directory.finish_with_offsets().unwrap().offset)]
         });
-        let exif = exif(&file).unwrap();
+        let exif = of(&file).exif.unwrap();
         assert!((50_000..60_000).contains(&exif.len()), "{}", exif.len());
         // There is room for what is small.
         assert!(exif.windows(7).any(|bytes| bytes == b"Someone"));
@@ -218,10 +224,10 @@ mod tests {
     #[test]
     fn a_directory_that_is_nowhere_is_left_out() {
         let file = file(|_| vec![(0x8769, 1 << 30)]);
-        let exif = exif(&file).unwrap();
+        let exif = of(&file).exif.unwrap();
         assert!(exif.windows(7).any(|bytes| bytes == b"Someone"));
         assert_eq!(number(&exif, 0x8769, 0xA002), None);
-        assert_eq!(xmp(&file).as_deref(), Some(XMP_PACKET));
-        assert_eq!((super::exif(b"no file"), xmp(b"no file")), (None, None));
+        assert_eq!(of(&file).xmp.as_deref(), Some(XMP_PACKET));
+        assert_eq!(of(b"no file"), Metadata::default());
     }
 }
